@@ -1,0 +1,92 @@
+"""The whole way on data everybody can have: train, calibrate, measure, map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from likewise.apps.learn import Learned, LearnOptions, Watcher, learn
+from likewise.apps.map import MapOptions, draw_map
+from likewise.apps.map.mapping import Drawn
+from likewise.data import Dataset, PairSet, open_data
+from likewise.errors import DataError, UsageError
+from likewise.evaluation import Report
+from likewise.training import FitOptions
+
+SMALL = 10_000  # items; fewer are gone through more often
+
+
+@final
+@dataclass(frozen=True)
+class Shown:
+    """What the demo made.
+
+    Attributes:
+        learned: model and figures.
+        drawn: the map, as a page.
+        notes: what the person should know.
+    """
+
+    learned: Learned
+    drawn: Drawn
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of `likewise demo --json`."""
+        learned = self.learned.as_dict()
+        return {
+            **self.learned.report.as_dict(),
+            **learned,
+            "files": [*learned["files"], str(self.drawn.file)],
+            "trustworthiness": self.drawn.layout.trustworthiness,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures and where to look, as text."""
+        history = self.learned.history
+        return [
+            *self.learned.report.rows(),
+            (
+                "trained in",
+                f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}",
+            ),
+            ("model", str(self.learned.folder)),
+            *(("look at", str(file)) for file in (*self.learned.files, self.drawn.file)),
+        ]
+
+
+def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
+    """Trains on `data` with a recipe that suits small pictures, and leaves model, report and map in `out`.
+
+    Where MNIST cannot be had, scikit-learn's digits take its place, and that is said.
+
+    Raises:
+        UsageError, DataError: as `learn`.
+    """
+    notes: list[str] = []
+    try:
+        labelled = open_data(data)
+    except DataError as error:
+        if data != "mnist":
+            raise
+        watcher.say(f"MNIST cannot be had here, so scikit-learn's digits are used instead. {error}")
+        labelled = open_data("digits")
+    if isinstance(labelled, PairSet):
+        raise UsageError(
+            "The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs."
+        )
+    learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher, map_method="umap")
+    assert isinstance(learned.report, Report) and isinstance(learned.parts.test, Dataset)
+    watcher.say("drawing the map as a page")
+    page = out / "map.html"
+    drawn = draw_map(learned.model, learned.report.labelled.data, page, MapOptions(seed=seed))
+    return Shown(learned, drawn, (*notes, *learned.notes))
+
+
+def recipe(data: Dataset, seed: int) -> LearnOptions:
+    """Options for small pictures: enough epochs for small sets, few for large ones."""
+    epochs = 6 if len(data) > SMALL else 30
+    return LearnOptions(
+        loss="supcon", dim=64, fit=FitOptions(epochs=epochs, lr=3e-3, augment="jitter", seed=seed)
+    )

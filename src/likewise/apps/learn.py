@@ -1,0 +1,292 @@
+"""From labelled data to a saved, calibrated, measured model: what `likewise train` and `likewise demo` do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, final
+
+import numpy as np
+
+from likewise.apps import map as maps
+from likewise.data import By, Dataset, PairSet, default_split
+from likewise.encoder import Encoder, Preprocessing
+from likewise.errors import DataError, UsageError
+from likewise.evaluation import PairReport, Report, evaluate
+from likewise.evaluation.pictures import draw_history
+from likewise.matching import Model, calibrate, load, save
+from likewise.matching.folder import CONFIG, REPORT
+from likewise.media.files import check_replaceable
+from likewise.objective import Objective, make_objective
+from likewise.training import FitOptions, History, Step, fit
+
+SHARES = (0.6, 0.1, 0.15, 0.15)  # to fit, to choose the epoch, to calibrate, to report
+HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
+HELD_OUT_ITEMS = 5000  # and no more than this many items each
+MAPPED_ITEMS = 5000  # points on the map of a report
+
+
+@final
+@dataclass(frozen=True)
+class LearnOptions:
+    """What to train.
+
+    Attributes:
+        loss: name of an objective (`likewise.objective.OBJECTIVES`) or ``pml:Name``.
+        miner, margin, distance: of the objective; None for its own.
+        backbone: name of the network; None for "convnet-small", or the one of `start`.
+        dim: length of an embedding; None for 128, or the one of `start`.
+        size: side in pixels pictures are brought to; None for what suits the data.
+        resize: "squash", "pad" or "crop".
+        split: "identity", "item" or "group"; None for by identity from 20 identities on.
+        start: model folder whose weights are trained on.
+        fit: how to train.
+    """
+
+    loss: str = "supcon"
+    miner: str | None = None
+    margin: float | None = None
+    distance: str | None = None
+    backbone: str | None = None
+    dim: int | None = None
+    size: int | None = None
+    resize: Literal["squash", "pad", "crop"] = "squash"
+    split: By | None = None
+    start: str | None = None
+    fit: FitOptions = field(default_factory=FitOptions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "fit": self.fit.as_dict()}
+
+
+@final
+@dataclass(frozen=True)
+class Parts:
+    """Four disjoint parts, each with one use.
+
+    Attributes:
+        train: to fit.
+        valid: to choose the epoch.
+        tune: to calibrate.
+        test: to report.
+        by: what was kept apart: "identity", "item", "group", or "own" for the data's own test part.
+    """
+
+    train: Dataset | PairSet
+    valid: Dataset | PairSet
+    tune: Dataset | PairSet
+    test: Dataset | PairSet
+    by: str
+
+    def said(self) -> str:
+        """The split in one line."""
+        sizes = ", ".join(
+            f"{name} {len(part):,}"
+            for name, part in (
+                ("train", self.train),
+                ("valid", self.valid),
+                ("tune", self.tune),
+                ("test", self.test),
+            )
+        )
+        return f"split by {self.by}: {sizes}"
+
+
+@final
+@dataclass(frozen=True)
+class Learned:
+    """What came out.
+
+    Attributes:
+        model: calibrated as far as the data support it.
+        history: of training.
+        report: on the test part.
+        folder: where it was saved.
+        files: everything written that a person would look at.
+        notes: what the person should know.
+    """
+
+    model: Model
+    history: History
+    report: Report | PairReport
+    folder: Path
+    files: tuple[Path, ...]
+    parts: Parts
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of `likewise train --json`."""
+        last = self.history.epochs[-1] if self.history.epochs else None
+        return {
+            "model": str(self.folder),
+            "epochs": len(self.history.epochs),
+            "best_epoch": self.history.best,
+            "train_seconds": self.history.seconds,
+            "images_per_second": self.history.images_per_second,
+            "loss": last.loss if last else None,
+            "stopped": self.history.stopped,
+            "precision": self.history.precision,
+            "split": self.parts.by,
+            "files": [str(file) for file in self.files],
+            "notes": list(self.notes),
+        }
+
+
+class Watcher(Protocol):
+    """Told what is going on."""
+
+    def step(self, step: Step) -> None:
+        """After each training step."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One line."""
+        ...
+
+
+def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Parts:
+    """Four parts of `data`, by its own test part where it has one.
+
+    Raises:
+        DataError: too little for four parts.
+    """
+    if isinstance(data, PairSet):
+        train, valid, tune, test = data.split(*SHARES, seed=seed)
+        return Parts(train, valid, tune, test, "item")
+    rule = by or default_split(data)
+    has_test = data.parts is not None and "test" in data.parts and "train" in data.parts
+    if has_test and by is None:
+        rest, test = data.part("train"), data.part("test")
+        rule = default_split(rest)
+        share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
+        train, valid, tune = rest.split(1 - 2 * share, share, share, by=rule, seed=seed)
+        return Parts(train, valid, tune, test, f"{rule} (the test part is the data's own)")
+    train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
+    return Parts(train, valid, tune, test, rule)
+
+
+def learn(
+    data: Dataset | PairSet,
+    out: Path,
+    options: LearnOptions,
+    *,
+    resume: bool = False,
+    watcher: Watcher,
+    map_method: str = "pca",
+) -> Learned:
+    """Splits, trains, calibrates, measures, draws and saves.
+
+    The state after each epoch is kept beside `out` until the model is saved, so that `resume` can go on after a kill.
+
+    Args:
+        data: what to learn from.
+        out: the model folder to write; an older model there is replaced at the very end.
+        options: what to train.
+        resume: go on with a run that was cut off.
+        watcher: told what is going on.
+        map_method: "pca" or "umap", of the map in the report.
+
+    Raises:
+        UsageError, DataError, ModelError: before anything is written.
+    """
+    check_replaceable(out, marker=CONFIG)
+    if isinstance(data, Dataset) and data.identities < 2:
+        raise DataError(
+            "Training needs at least 2 identities", data.identities, "Bring items of another one."
+        )
+    parts = divide(data, options.split, options.fit.seed)
+    watcher.say(parts.said())
+    encoder, objective = prepare(parts.train, options)
+    checkpoint = out.with_name(f"{out.name}.training")
+    history = fit(
+        encoder, parts.train, objective, validation=parts.valid, options=options.fit, checkpoint=checkpoint,
+        resume=resume, watch=watcher.step,
+    )  # fmt: skip
+    for file, reason in history.skipped:
+        watcher.say(f"skipped {file}: {reason}")
+    notes = [*history.warnings]
+    if history.stopped == "interrupted":
+        notes.append(
+            f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept."
+        )
+    model = Model(encoder)
+    try:
+        model = calibrate(encoder, parts.tune, unit=_unit(parts))
+        line = model.calibrated().threshold_for()
+        held = (
+            "the smallest these data support"
+            if line.supported
+            else "though these data are too few to support even that"
+        )
+        notes.append(f"Calibrated for a false match rate of {line.promised:g}, {held}.")
+    except DataError as error:
+        notes.append(f"Not calibrated: {error}")
+    report = evaluate(model, parts.test, resample=_unit(parts))
+
+    def write_report(folder: Path) -> dict[str, Any]:
+        report.write(folder)
+        (folder / "history.jsonl").write_text(
+            "".join(f"{json.dumps(asdict(e))}\n" for e in history.epochs), encoding="utf-8"
+        )
+        draw_history(history, folder / "history.png")
+        if isinstance(report, Report):
+            draw_map(report, folder / "map.png", map_method, options.fit.seed)
+        return report.as_dict()
+
+    encoder.trained["options"] = options.as_dict()
+    encoder.trained["split"] = parts.by
+    save(model, out, write_report)
+    if history.stopped != "interrupted":
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    pictures = tuple(sorted((out / REPORT).glob("*.png")))
+    return Learned(model, history, report, out, (out / "README.md", *pictures), parts, tuple(notes))
+
+
+def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, Objective]:
+    """The encoder and the objective that `options` ask for; nothing is trained yet.
+
+    Raises:
+        UsageError: options that cannot work, alone or together.
+    """
+    seed = options.fit.seed
+    if options.start is not None:
+        encoder = load(options.start).encoder
+        if options.backbone not in (None, encoder.backbone) or options.dim not in (None, encoder.dim):
+            raise UsageError(
+                "Training that starts from a model keeps its backbone and dimension",
+                f"{options.backbone or encoder.backbone}, {options.dim or encoder.dim}-d",
+                f"Leave them out: the model has {encoder.backbone}, {encoder.dim}-d.",
+            )
+    else:
+        encoder = Encoder(
+            options.backbone or "convnet-small", 128 if options.dim is None else options.dim, seed=seed
+        )
+    classes = 0 if isinstance(train, PairSet) else train.identities
+    objective = make_objective(
+        options.loss, dim=encoder.dim, classes=max(2, classes), margin=options.margin, miner=options.miner,
+        distance=options.distance, seed=seed,
+    )  # fmt: skip
+    if options.start is None and (options.size is not None or options.resize != "squash"):
+        items = train.items if isinstance(train, PairSet) else train
+        shaped = Preprocessing.of(items.sources, options.size, options.resize)
+        encoder.unit = objective.unit
+        encoder.build(shaped.standardised(shaped.decode(items.sources).pixels))
+    return encoder, objective
+
+
+def draw_map(report: Report, file: Path, method: str, seed: int) -> maps.Layout:
+    """The map of a report's items, of a sample of them where there are many."""
+    labelled = report.labelled
+    chosen = np.arange(len(labelled.labels))
+    if len(chosen) > MAPPED_ITEMS:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), MAPPED_ITEMS, replace=False))
+    layout = maps.layout(labelled.embeddings[chosen], method=method, seed=seed)
+    maps.draw(layout, labelled.labels[chosen], labelled.data.names, file, title=f"{labelled.data.origin}")
+    return layout
+
+
+def _unit(parts: Parts) -> Literal["identity", "item"]:
+    return "identity" if parts.by.startswith("identity") else "item"

@@ -1,0 +1,126 @@
+"""A model and a labelled set in, a map in a file out: what `likewise map` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from likewise.apps.map.layouts import Layout, layout
+from likewise.apps.map.picture import draw
+from likewise.apps.map.webpage import page
+from likewise.data import Dataset
+from likewise.encoder import Encoder, Progress
+from likewise.errors import UsageError
+from likewise.matching import Labelled, Model
+
+THUMBNAIL_SIDE = 64  # pixels at most; the page shrinks them further where there are many
+
+
+@final
+@dataclass(frozen=True)
+class MapOptions:
+    """How to lay out; see `layout`."""
+
+    method: str = "umap"
+    dimensions: int = 2
+    n_neighbors: int = 15
+    min_dist: float = 0.3
+    metric: str = "correlation"
+    seed: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class Drawn:
+    """A map in a file.
+
+    Attributes:
+        file: PNG or HTML.
+        layout: the points.
+        skipped: file and reason of each item that could not be read.
+    """
+
+    file: Path
+    layout: Layout
+    skipped: tuple[tuple[str, str], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of `likewise map --json`."""
+        return {
+            "points": len(self.layout.points),
+            "method": self.layout.method,
+            "trustworthiness": self.layout.trustworthiness,
+            "file": str(self.file),
+            "note": self.layout.note,
+        }
+
+
+def draw_map(
+    model: Model,
+    data: Dataset,
+    file: Path,
+    options: MapOptions = MapOptions(),
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Drawn:
+    """Encodes `data` and draws the map as `file`, .png or .html.
+
+    UMAP takes a while, so the principal components are drawn first; the file is replaced when UMAP is done.
+
+    Raises:
+        UsageError: another kind of file, or options that cannot work.
+    """
+    if file.suffix.lower() not in (".png", ".html"):
+        raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
+    labelled = model.encode_labelled(data, progress)
+    if options.method == "umap":
+        first = _layout(
+            labelled, MapOptions("pca", options.dimensions, metric=options.metric, seed=options.seed), None
+        )
+        _write(first, labelled, model.encoder, file)
+        if say:
+            say(f"{file} shows the principal components; UMAP follows")
+    found = _layout(labelled, options, progress)
+    _write(found, labelled, model.encoder, file)
+    return Drawn(file, found, labelled.skipped)
+
+
+def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) -> Layout:
+    return layout(
+        labelled.embeddings,
+        method=options.method,
+        dimensions=options.dimensions,
+        n_neighbors=options.n_neighbors,
+        min_dist=options.min_dist,
+        metric=options.metric,
+        seed=options.seed,
+        progress=progress,
+    )
+
+
+def _write(found: Layout, labelled: Labelled, encoder: Encoder, file: Path) -> None:
+    data, title = labelled.data, f"Map of {labelled.data.origin}"
+    if file.suffix.lower() == ".png":
+        draw(found, data.labels, data.names, file, title=title)
+        return
+    page(
+        found,
+        data.labels,
+        data.names,
+        file,
+        items=data.files,
+        thumbnails=thumbnails(encoder, data),
+        title=title,
+    )
+
+
+def thumbnails(encoder: Encoder, data: Dataset) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(N, h, w, C) uint8: the items as the encoder sees them, thinned to at most 64 pixels a side."""
+    pixels = encoder.ready().decode(data.sources).pixels
+    step = max(1, -(-max(pixels.shape[2:]) // THUMBNAIL_SIDE))
+    return pixels[:, :, ::step, ::step].permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,83 @@
+"""likewise calibrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from likewise.cli.console import answer, progress, table
+from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Seed
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    model: ModelArgument,
+    data: DataArgument,
+    fmr: Annotated[
+        float, typer.Option(help="Promised share of different pairs that may be accepted.")
+    ] = 1e-3,
+    unit: Annotated[
+        Literal["identity", "item"] | None,
+        typer.Option(
+            help="What DATA are a sample of: identity (people met later) or item (a fixed list of classes)."
+        ),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")
+    ] = None,
+    group_from: GroupFrom = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen."""
+    from likewise import matching
+    from likewise.data import PairSet, open_data
+
+    loaded = matching.load(model)
+    opened = open_data(data, group_from=group_from)
+    if part is not None and not isinstance(opened, PairSet):
+        opened = opened.part(part)
+    with progress("encoding") as bar:
+        calibrated = matching.calibrate(loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar)
+    if out is None:
+        matching.save_calibration(calibrated, Path(model))
+    else:
+        calibrated.save(out)
+    found = calibrated.calibrated()
+    line = found.threshold_for()
+    values = {
+        **line.as_dict(),
+        "fmr": line.promised,
+        "fmr_measured": line.fmr.value,
+        "unit": found.unit,
+        "identities": found.identities,
+        "items": found.items,
+        "pairs_different": found.pairs_different,
+        "pairs_same": found.pairs_same,
+        "ece": found.ece,
+        "model": str(out or model),
+    }
+    rows = [
+        ("promised FMR", f"{line.promised:g}"),
+        ("threshold", f"{line.threshold:.5g}: the same if the distance is at most this"),
+        ("measured FMR", f"{line.fmr.value:.3g} (95%: {line.fmr.low:.3g} to {line.fmr.high:.3g})"),
+        ("measured FNMR", f"{line.fnmr.value:.3g} (95%: {line.fnmr.low:.3g} to {line.fnmr.high:.3g})"),
+        (
+            "from",
+            f"{found.pairs_different:,} different and {found.pairs_same:,} same pairs; a sample of {found.unit} units",
+        ),
+        (
+            "probability",
+            f"calibration error {found.ece:.4f}" if found.ece is not None else "calibration error not known",
+        ),
+    ]
+    answer(as_json, values, table(rows))

@@ -1,0 +1,105 @@
+"""What a person or a script sees: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+
+
+def say(text: str) -> None:
+    """One line for the person, on standard error."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) -> None:
+    """The result: one JSON document, or `text` (a table of the values where none is given), on standard output."""
+    if as_json:
+        print(json.dumps(finite(values), ensure_ascii=False), flush=True)  # noqa: T201
+    else:
+        print(text if text is not None else table(list(values.items())), flush=True)  # noqa: T201
+
+
+def finite(value: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(rows: Sequence[tuple[str, Any]]) -> str:
+    """Two aligned columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {shown(value)}" for name, value in rows)
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(v) for v in value) if value else "none"
+    return "not known" if value is None else str(value)
+
+
+@final
+class Bar:
+    """Progress of one long piece of work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._rich: Any = None
+        self._task: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._rich = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._rich.start()
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total`; `note` is shown behind."""
+        if self._rich is not None:
+            if self._task is None:
+                self._task = self._rich.add_task(self._text, total=total, note=note)
+            self._rich.update(self._task, completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        if now - self._last_line >= PLAIN_LINE_EVERY:
+            self._last_line = now
+            left = (now - self._started) / max(done, 1) * (total - done)
+            say(f"{self._text}: {done} of {total}, about {left:.0f} s left{', ' if note else ''}{note}")
+
+    def close(self) -> None:
+        """Takes the bar off the terminal."""
+        if self._rich is not None:
+            self._rich.stop()
+
+
+@contextmanager
+def progress(text: str) -> Generator[Callable[[int, int, str], None]]:
+    """A `Bar` for the work inside the block."""
+    bar = Bar(text)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def report_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Every item that could not be used, by name."""
+    for file, reason in skipped:
+        say(f"skipped {file}: {reason}")

@@ -1,0 +1,56 @@
+"""likewise data: list, get, check."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from likewise.cli.console import answer, progress, shown, table
+from likewise.cli.options import DataArgument, GroupFrom, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Named data sets, and the health of your own."
+    )
+    group.command("list")(list_)
+    group.command()(get)
+    group.command()(check)
+    app.add_typer(group, name="data")
+
+
+def list_(as_json: Json = False) -> None:
+    """Data sets known by name, and where their files are."""
+    from likewise import assets
+
+    found = [assets.status(name) for name in assets.ASSETS]
+    rows = [(s.asset.name, f"{'here' if s.found else 'to be fetched':<14} {s.asset.description}") for s in found]
+    answer(as_json, {"sets": [status.as_dict() for status in found]}, table(rows))
+
+
+def get(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = False) -> None:
+    """Fetch a data set by name and check it against its known checksums."""
+    from likewise import assets
+
+    with progress(f"getting {name}") as bar:
+        files = assets.fetch(name, progress=bar)
+    answer(as_json, {"name": name, "files": {role: str(path) for role, path in files.items()}})
+
+
+def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = False) -> None:
+    """The health of a labelled set: counts, imbalance, unreadable files, the same content twice."""
+    from likewise.data import PairSet, open_data
+    from likewise.data import check as examine
+
+    opened = open_data(data, group_from=group_from)
+    with progress("checking") as bar:
+        health = examine(opened.items if isinstance(opened, PairSet) else opened, bar)
+    counts = list(health.counts.items())
+    rows = [("items", f"{health.items:,}"), ("identities", f"{health.identities:,}")]
+    rows += [(f"  {name}", f"{count:,}") for name, count in counts[:10]]
+    if len(counts) > 10:
+        rows.append((f"  and {len(counts) - 10:,} more", f"{counts[-1][1]} to {counts[10][1]} items each"))
+    rows += [(problem.kind, shown(problem.text)) for problem in health.problems] or [("problems", "none")]
+    answer(as_json, health.as_dict(), table(rows))

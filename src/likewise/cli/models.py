@@ -1,0 +1,78 @@
+"""likewise models: list, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from likewise.cli.console import answer, table
+from likewise.cli.options import Json, ModelArgument
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Model folders.")
+    group.command("list")(list_)
+    group.command()(info)
+    app.add_typer(group, name="models")
+
+
+def list_(
+    where: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Model folders in DIR (here unless said)."""
+    from likewise.errors import DataError, ModelError
+    from likewise.matching import CONFIG, read_config
+
+    if not where.is_dir():
+        raise DataError("Models are looked for in a folder", f"{str(where)!r}, which is not one")
+    found: list[dict[str, object]] = []
+    for config in sorted(where.glob(f"*/{CONFIG}")):
+        try:
+            values = read_config(config.parent)
+        except ModelError:
+            continue  # another program's config.json
+        made = values["architecture"]
+        found.append(
+            {
+                "model": str(config.parent),
+                "task": values["task"],
+                "backbone": made["backbone"],
+                "dim": made["dim"],
+            }
+        )
+    rows = [(str(m["model"]), f"{m['task']}, {m['backbone']}, {m['dim']}-d") for m in found]
+    answer(as_json, {"models": found}, table(rows) if rows else f"No model folders in {where}.")
+
+
+def info(model: ModelArgument, as_json: Json = False) -> None:
+    """What a model is, how it was trained, and what it promises; loading it checks every file."""
+    from likewise.matching import load, read_config
+
+    loaded = load(model)
+    config = read_config(Path(model))
+    calibration = loaded.calibration
+    values = {
+        **config,
+        "parameters": loaded.encoder.parameters_count,
+        "calibration": None if calibration is None else calibration.as_dict(),
+    }
+    made, shape = config["architecture"], config["architecture"]["preprocessing"]
+    rows: list[tuple[str, object]] = [
+        ("task", config["task"]),
+        ("encoder", f"{made['backbone']}, {loaded.encoder.parameters_count:,} parameters"),
+        ("takes", f"{shape['channels']} x {shape['height']} x {shape['width']} ({shape['resize']})"),
+        ("gives", f"{made['dim']} numbers{', unit length' if made['unit'] else ''}"),
+        ("distance", made["distance"]["name"]),
+        ("taps", ", ".join(made["taps"])),
+        ("trained on", config["trained"].get("data", "nothing")),
+        ("fingerprint", config["fingerprint"]),
+    ]
+    for line in calibration.thresholds if calibration else ():
+        rows.append((f"at FMR {line.promised:g}", f"threshold {line.threshold:.4g}"))
+    if calibration is None:
+        rows.append(("calibrated", "no"))
+    answer(as_json, values, table(rows))

@@ -1,0 +1,154 @@
+"""likewise train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from likewise.cli.console import Bar, answer, say
+from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
+
+if TYPE_CHECKING:
+    from likewise.training import Step
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(train)
+
+
+def train(
+    data: DataArgument,
+    out: Out,
+    loss: Annotated[
+        str,
+        typer.Option(
+            help="Objective: contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet, softmax, arcface, cosface, supcon, or pml:Name."
+        ),
+    ] = "supcon",
+    miner: Annotated[str | None, typer.Option(help="Triplets: random, all, hardest or semi-hard.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.")] = None,
+    distance: Annotated[
+        str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")
+    ] = None,
+    dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
+    resize: Annotated[Literal["squash", "pad", "crop"], typer.Option(help="How: squash, pad or crop.")] = "squash",
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
+    batch: Annotated[
+        str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")
+    ] = None,
+    balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
+    optimizer: Annotated[str, typer.Option(help="adam, adamw, rmsprop or sgd.")] = "adamw",
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of weights, not of biases.")] = 1e-2,
+    schedule: Annotated[str, typer.Option(help="one-cycle, cosine or constant.")] = "one-cycle",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    augment: Annotated[str, typer.Option(help="none, jitter (drawn or scanned) or photo.")] = "none",
+    average: Annotated[
+        float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
+    ] = 0.0,
+    select: Annotated[
+        Literal["precision_at_1", "eer"], typer.Option(help="Best epoch by precision_at_1 or eer on the validation part.")
+    ] = "precision_at_1",
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better figure.")
+    ] = None,
+    split: Annotated[
+        Literal["identity", "item", "group"] | None, typer.Option(help="identity, item or group; by identity from 20 identities on.")
+    ] = None,
+    group_from: GroupFrom = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Start from this model's weights.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run of the same OUT that was cut off.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = 0,
+    tensorboard: Annotated[Path | None, typer.Option(help="Also log to this folder for TensorBoard.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train an encoder on DATA, calibrate and measure it on parts of DATA kept aside, and save it as OUT."""
+    from likewise.apps.learn import LearnOptions, learn
+    from likewise.data import open_data
+    from likewise.training import FitOptions
+
+    options = LearnOptions(
+        loss=loss, miner=miner, margin=margin, distance=distance, backbone=backbone, dim=dim, size=size,
+        resize=resize, split=split, start=start,
+        fit=FitOptions(
+            epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
+            weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
+            select=select, patience=patience, seed=seed, device=device,
+        ),
+    )  # fmt: skip
+    labelled = open_data(data, group_from=group_from)
+    with TrainingBar(tensorboard) as watcher:
+        learned = learn(labelled, out, options, resume=resume, watcher=watcher)
+    for note in learned.notes:
+        say(note)
+    answer(as_json, learned.as_dict())
+
+
+def parse_batch(text: str | None) -> tuple[int, int] | int | None:
+    """ "8x16" -> (8, 16), "256" -> 256.
+
+    Raises:
+        UsageError: neither.
+    """
+    from likewise.errors import UsageError
+
+    if text is None:
+        return None
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(n.isdigit() for n in numbers):
+        raise UsageError("--batch is PxK or a number", repr(text), "Pass for example 8x16 or 256.")
+    return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
+
+
+class TrainingBar:
+    """Shows training as it goes, and hands the same to TensorBoard where asked."""
+
+    def __init__(self, tensorboard: Path | None = None) -> None:
+        self._bar = Bar("training")
+        self._writer: Any = None
+        if tensorboard is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                from likewise.errors import UsageError
+
+                raise UsageError(
+                    "--tensorboard needs the package tensorboard", None, "pip install tensorboard."
+                ) from error
+            self._writer = SummaryWriter(str(tensorboard))
+
+    def __enter__(self) -> TrainingBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def step(self, step: Step) -> None:
+        """Moves the bar."""
+        number = (step.epoch - 1) * step.steps + step.step
+        note = (
+            f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f} active {step.active:.0%}"
+            f" spread {step.spread:.2f} {step.images_per_second:,.0f} images/s"
+        )
+        self._bar(number, step.epochs * step.steps, note)
+        if self._writer is not None:
+            for name in ("loss", "active", "spread", "images_per_second"):
+                self._writer.add_scalar(name, getattr(step, name), number)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        say(text)

@@ -1,0 +1,231 @@
+"""Labelled items: what training, calibration and evaluation are given."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.errors import DataError, UsageError
+
+IntArray = NDArray[np.int64]
+
+MEMBER_BYTES_LIMIT = 256 * 2**20  # a member of a zip larger than this is refused before it is unpacked
+
+
+@final
+@dataclass(frozen=True)
+class ZipMember:
+    """One file inside a zip, read in place."""
+
+    archive: zipfile.ZipFile  # open; reading from several threads is safe
+    member: str
+
+    def read(self) -> bytes:
+        """The member's bytes.
+
+        Raises:
+            DataError: it is damaged, encrypted or unreasonably large.
+        """
+        size = self.archive.getinfo(self.member).file_size
+        if size > MEMBER_BYTES_LIMIT:
+            raise DataError(
+                f"A file inside a zip has at most {MEMBER_BYTES_LIMIT} bytes",
+                f"{size} in {self}",
+                "Unpack it first.",
+            )
+        try:
+            return self.archive.read(self.member)
+        except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError) as error:
+            raise DataError(f"A zip member can be read: {self}", str(error), "Make the zip again.") from error
+
+    def __str__(self) -> str:
+        return f"{self.archive.filename}:{self.member}"
+
+
+Source = Path | ZipMember | NDArray[np.generic]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Items with an integer label each.
+
+    Attributes:
+        sources: where each item comes from: paths, members of a zip, or one array (N, ...) holding them all.
+        files: (N,) what to call each item when speaking to a person, for files the path as given.
+        labels: (N,) int64; ``names[labels[i]]`` is the identity of item i.
+        names: name of each identity; every dataset split off from this one keeps all of them.
+        groups: (N,) int64 or None; items of one group (speaker, camera, drawer) were made together.
+        group_names: name of each group.
+        parts: (N,) or None; the part ("train", "test", ...) the data themselves put each item in.
+        origin: where it all came from and which part of it this is, in words; recorded with models.
+    """
+
+    sources: Sequence[Source] | NDArray[np.generic]
+    files: tuple[str, ...]
+    labels: IntArray
+    names: tuple[str, ...]
+    groups: IntArray | None = None
+    group_names: tuple[str, ...] = ()
+    parts: NDArray[np.str_] | None = None
+    origin: str = "in memory"
+
+    def __post_init__(self) -> None:
+        labels = np.asarray(self.labels)
+        if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
+            raise DataError("Labels are one row of whole numbers", f"{labels.dtype} of shape {labels.shape}")
+        if len(labels) != len(self.sources) or len(self.files) != len(labels):
+            raise DataError(
+                "There is one label for each item", f"{len(labels)} labels for {len(self.sources)} items"
+            )
+        if len(labels) and (labels.min() < 0 or labels.max() >= len(self.names)):
+            raise DataError(
+                "Every label has a name", f"labels {labels.min()} to {labels.max()}, {len(self.names)} names"
+            )
+        for what, column in (("group", self.groups), ("part", self.parts)):
+            if column is not None and len(column) != len(labels):
+                raise DataError(
+                    f"There is one {what} for each item", f"{len(column)} for {len(labels)} items"
+                )
+        object.__setattr__(self, "labels", labels.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self) -> IntArray:
+        """(number of names,) items of each identity; zero for identities that are in another part."""
+        return np.bincount(self.labels, minlength=len(self.names)).astype(np.int64)
+
+    @property
+    def identities(self) -> int:
+        """How many identities have at least one item here."""
+        return int(np.count_nonzero(self.counts()))
+
+    def subset(self, indices: NDArray[np.integer] | Sequence[int], origin: str | None = None) -> Dataset:
+        """The items at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            sources=self.sources[chosen]
+            if isinstance(self.sources, np.ndarray)
+            else tuple(self.sources[i] for i in chosen),
+            files=tuple(self.files[i] for i in chosen),
+            labels=self.labels[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+            parts=None if self.parts is None else self.parts[chosen],
+            origin=origin or self.origin,
+        )
+
+    def part(self, name: str) -> Dataset:
+        """The items which the data themselves put in part `name` ("train", "test", ...).
+
+        Raises:
+            UsageError: the data say nothing of parts, or have none of that name.
+        """
+        if self.parts is None or name not in self.parts:
+            have = "none" if self.parts is None else ", ".join(sorted(set(self.parts.tolist())))
+            raise UsageError(f"The data have a part called {name!r}", have, "Use split() to make parts.")
+        return self.subset(np.flatnonzero(self.parts == name), f"{self.origin}, its own {name} part")
+
+    def of_identities(self, labels: Sequence[int] | IntArray) -> Dataset:
+        """The items of the given identities."""
+        return self.subset(np.flatnonzero(np.isin(self.labels, labels)))
+
+    def class_weights(self) -> NDArray[np.float32]:
+        """(number of names,) weights inversely proportional to counts, mean 1 over the items; 0 where there is none."""
+        counts = self.counts()
+        present = counts > 0
+        weights = np.zeros(len(counts), dtype=np.float32)
+        weights[present] = len(self) / (present.sum() * counts[present])
+        return weights
+
+    def split(self, *shares: float, by: str = "item", seed: int = 0) -> tuple[Dataset, ...]:
+        """Disjoint parts holding about the given shares; see `likewise.data.splits`.
+
+        Args:
+            shares: positive, summing to at most 1.
+            by: "item" (every identity in every part), "identity" (no identity in two parts) or "group".
+            seed: same seed, same parts.
+        """
+        from likewise.data.splits import split
+
+        return split(self, shares, by=by, seed=seed)
+
+    def _repr_html_(self) -> str:
+        counts = self.counts()
+        order = np.argsort(-counts, kind="stable")[:10]
+        rows = "".join(
+            f"<tr><td>{escape(self.names[i])}</td><td>{counts[i]}</td></tr>" for i in order if counts[i]
+        )
+        return (
+            f"<b>{len(self)} items of {self.identities} identities</b> ({escape(self.origin)})"
+            f"<table><tr><th>identity</th><th>items</th></tr>{rows}</table>"
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """Items known only in pairs: the same, or not.
+
+    Attributes:
+        items: the items; their labels say nothing (each item is an identity of its own).
+        first, second: (M,) int64 positions in `items`.
+        same: (M,) bool.
+        origin: where they came from.
+    """
+
+    items: Dataset
+    first: IntArray
+    second: IntArray
+    same: NDArray[np.bool_]
+    origin: str = "in memory"
+
+    def __post_init__(self) -> None:
+        if not len(self.first) == len(self.second) == len(self.same):
+            raise DataError(
+                "A pair has a first item, a second and an answer",
+                f"{len(self.first)}, {len(self.second)} and {len(self.same)}",
+            )
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+    def subset(self, indices: NDArray[np.integer], origin: str | None = None) -> PairSet:
+        """The pairs at `indices`; items stay as they are, so that positions keep their meaning."""
+        return replace(
+            self,
+            first=self.first[indices],
+            second=self.second[indices],
+            same=self.same[indices],
+            origin=origin or self.origin,
+        )
+
+    def positions(self, kept: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
+        """Where pairs are when only the items `kept` could be read.
+
+        Returns:
+            (M,) bool, which pairs are still whole; (m, 2) int64, their items as positions in `kept`.
+        """
+        place = np.full(len(self.items), -1)
+        place[kept] = np.arange(len(kept))
+        pairs = np.stack([place[self.first], place[self.second]], axis=1).astype(np.int64)
+        whole: NDArray[np.bool_] = np.all(pairs >= 0, axis=1)
+        return whole, pairs[whole]
+
+    def split(self, *shares: float, seed: int = 0) -> tuple[PairSet, ...]:
+        """Disjoint parts of the pairs such that no item is in two parts.
+
+        Items that are linked by pairs stay together (connected components), so that a picture of the test pairs was
+        never seen in training.
+        """
+        from likewise.data.splits import split_pairs
+
+        return split_pairs(self, shares, seed=seed)

@@ -1,0 +1,441 @@
+"""From what people have on disk (folders, zips, tables, arrays, IDX) to a `Dataset`."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise import assets
+from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
+from likewise.errors import DataError, UsageError
+from likewise.media.pictures import PICTURE_SUFFIXES
+
+PARTS = ("train", "valid", "validation", "tune", "test")
+MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
+PAIRS_COLUMNS = frozenset({"a", "b", "same"})
+
+
+def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -> Dataset | PairSet:
+    """Whatever `where` names: a folder of folders, a zip of one, a manifest, a pairs file, IDX files, a named set.
+
+    Args:
+        where: a path, or the name of a data set (`likewise data list`).
+        group_from: a regular expression with one group; what it finds in a file's name is the item's group.
+
+    Raises:
+        DataError: it does not exist, or holds nothing that can be used.
+    """
+    path = Path(where)
+    if path.is_dir():
+        data: Dataset | PairSet = idx_folder(path) if any(path.glob("*-images-idx3-ubyte*")) else folder(path)
+    elif path.suffix.lower() == ".zip" and path.is_file():
+        data = zip_folder(path)
+    elif path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
+        data = pairs_file(path) if _columns(path) >= PAIRS_COLUMNS else manifest(path)
+    elif path.suffix.lower() == ".npz" and path.is_file():
+        data = npz(path)
+    elif str(where) in assets.ASSETS:
+        data = named(str(where))
+    else:
+        raise DataError(
+            "Data are a folder of folders, a .zip of one, a .csv or .parquet manifest, an .npz file or a known name",
+            f"{str(where)!r}, which is {'none of these' if path.exists() else 'not there'}",
+            f"Known names: {', '.join(sorted(assets.ASSETS))}.",
+        )
+    if group_from is None:
+        return data
+    if isinstance(data, PairSet):
+        raise UsageError("Groups belong to labelled items", "a pairs file", "Leave out --group-from.")
+    return with_groups(data, group_from)
+
+
+def folder(path: str | os.PathLike[str]) -> Dataset:
+    """A folder of folders: the identity of a picture is the folder it lies in, relative to `path`.
+
+    Where the top folders are called train, test, valid or tune they are parts, and identities start below them.
+    Hidden files and files that are no pictures by their suffix are passed over.
+
+    Raises:
+        DataError: missing, or no pictures in sub-folders.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError("Data are in a folder", f"{str(root)!r}, which is not one", "Check the path.")
+    found: list[PurePosixPath] = []
+    for directory, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
+        found += [inside / name for name in sorted(files) if _is_picture(name)]
+    return _from_tree(found, lambda inside: root / inside, str(root))
+
+
+def zip_folder(path: str | os.PathLike[str]) -> Dataset:
+    """A zip of a folder of folders, read in place; a single folder that wraps everything is passed over.
+
+    Raises:
+        DataError: not a zip, or no pictures in sub-folders.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError("A zip can be opened", f"{str(path)!r}: {error}", "Make it again.") from error
+    found: list[PurePosixPath] = sorted(
+        PurePosixPath(info.filename)
+        for info in archive.infolist()
+        if not info.is_dir() and _is_picture(info.filename) and "__MACOSX" not in info.filename
+    )
+    tops = {inside.parts[0] for inside in found}
+    wrapper = ""
+    if len(tops) == 1 and not tops & set(PARTS) and all(len(inside.parts) > 2 for inside in found):
+        wrapper = f"{tops.pop()}/"
+        found = [PurePosixPath(*inside.parts[1:]) for inside in found]
+    return _from_tree(found, lambda inside: ZipMember(archive, f"{wrapper}{inside}"), str(path))
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES and not Path(name).name.startswith(".")
+
+
+def _from_tree(
+    found: Sequence[PurePosixPath], source: Callable[[PurePosixPath], Source], origin: str
+) -> Dataset:
+    tops = {inside.parts[0] for inside in found}
+    has_parts = (
+        bool(tops) and tops <= set(PARTS) and len(tops) > 1 and all(len(inside.parts) > 2 for inside in found)
+    )
+    identity = [
+        inside.parent.relative_to(inside.parts[0]) if has_parts else inside.parent for inside in found
+    ]
+    loose = [inside for inside, who in zip(found, identity, strict=True) if who == PurePosixPath()]
+    if len(loose) == len(found):
+        raise DataError(
+            "Data are a folder with one sub-folder of pictures per identity",
+            f"{len(loose)} pictures loose in {origin!r} and none in sub-folders"
+            if loose
+            else f"no pictures in {origin!r}",
+            "Put each identity's pictures into a folder of its own.",
+        )
+    kept = [(inside, who) for inside, who in zip(found, identity, strict=True) if who != PurePosixPath()]
+    return _labelled(
+        sources=[source(inside) for inside, _ in kept],
+        files=[str(inside) for inside, _ in kept],
+        identity=[str(who) for _, who in kept],
+        parts=[_part(inside.parts[0]) for inside, _ in kept] if has_parts else None,
+        origin=origin,
+    )
+
+
+def _part(name: str) -> str:
+    return "valid" if name == "validation" else name
+
+
+def _labelled(
+    sources: Sequence[Source] | NDArray[np.generic],
+    files: Sequence[str],
+    identity: Sequence[object],
+    *,
+    origin: str,
+    parts: Sequence[str] | None = None,
+    groups: Sequence[object] | None = None,
+) -> Dataset:
+    """A dataset with names in natural order ("2" before "10")."""
+    names = sorted({str(who) for who in identity}, key=_natural)
+    number = {name: i for i, name in enumerate(names)}
+    group_names = sorted({str(group) for group in groups}, key=_natural) if groups is not None else []
+    group_number = {name: i for i, name in enumerate(group_names)}
+    return Dataset(
+        sources=sources if isinstance(sources, np.ndarray) else tuple(sources),
+        files=tuple(files),
+        labels=np.array([number[str(who)] for who in identity], dtype=np.int64),
+        names=tuple(names),
+        groups=None if groups is None else np.array([group_number[str(g)] for g in groups], dtype=np.int64),
+        group_names=tuple(group_names),
+        parts=None if parts is None else np.array(parts, dtype=np.str_),
+        origin=origin,
+    )
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(run), "") if run.isdigit() else (1, 0, run) for run in re.findall(r"[0-9]+|[^0-9]+", name)
+    ]
+
+
+def manifest(path: str | os.PathLike[str]) -> Dataset:
+    """A table (.csv, .tsv, .parquet) with the columns path and label, optionally split and group.
+
+    Relative paths start at the table's own folder.
+
+    Raises:
+        DataError: unreadable, a column missing, or an empty cell; the row is named.
+    """
+    table = _table(path)
+    missing = {"path", "label"} - set(table.columns)
+    if missing:
+        raise DataError(
+            "A manifest has the columns path and label",
+            f"{', '.join(map(str, table.columns)) or 'no columns'} in {str(path)!r}",
+            f"Add {' and '.join(sorted(missing))}.",
+        )
+    _complete(table, [c for c in ("path", "label", "split", "group") if c in table.columns], path)
+    base = Path(path).parent
+    files = [str(p) for p in table["path"]]
+    return _labelled(
+        sources=[base / f for f in files],
+        files=files,
+        identity=table["label"].tolist(),
+        parts=[_part(str(p)) for p in table["split"]] if "split" in table.columns else None,
+        groups=table["group"].tolist() if "group" in table.columns else None,
+        origin=str(path),
+    )
+
+
+def pairs_file(path: str | os.PathLike[str]) -> PairSet:
+    """A table with the columns a, b (paths) and same (1 or 0, true or false, yes or no).
+
+    Raises:
+        DataError: unreadable, a column missing, an answer that is neither, or only one kind of answer.
+    """
+    table = _table(path)
+    if not set(table.columns) >= PAIRS_COLUMNS:
+        raise DataError("A pairs file has the columns a, b and same", ", ".join(map(str, table.columns)))
+    _complete(table, ["a", "b", "same"], path)
+    yes, no = {"1", "1.0", "true", "yes", "same"}, {"0", "0.0", "false", "no", "different"}
+    answers = [str(v).strip().lower() for v in table["same"]]
+    for row, answer in enumerate(answers):
+        if answer not in yes | no:
+            raise DataError("The column same holds 1 or 0", f"{answer!r} in row {row + 2} of {str(path)!r}")
+    same = np.array([answer in yes for answer in answers])
+    if same.all() or not same.any():
+        raise DataError(
+            "Pairs are of both kinds, same and different",
+            f"{same.sum()} same of {len(same)} in {str(path)!r}",
+        )
+    files, positions = np.unique(
+        np.r_[table["a"].to_numpy(str), table["b"].to_numpy(str)], return_inverse=True
+    )
+    base = Path(path).parent
+    items = _labelled([base / f for f in files], [str(f) for f in files], list(files), origin=str(path))
+    first, second = positions[: len(same)].astype(np.int64), positions[len(same) :].astype(np.int64)
+    if (first == second).any():
+        raise DataError(
+            "A pair has two different items",
+            f"the same file twice in row {int(np.argmax(first == second)) + 2} of {str(path)!r}",
+        )
+    return PairSet(items, first, second, same, origin=str(path))
+
+
+def arrays(
+    items: NDArray[Any] | Sequence[Any],
+    labels: Sequence[object] | NDArray[Any],
+    *,
+    groups: Sequence[object] | NDArray[Any] | None = None,
+    parts: Sequence[str] | None = None,
+    origin: str = "arrays",
+) -> Dataset:
+    """Pictures in memory: (N, H, W) or (N, H, W, C), uint8 or float in [0, 1], and a label (any value) for each.
+
+    Raises:
+        DataError: wrong shape or length, NaN.
+    """
+    x = np.asarray(items)
+    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3, 4)):
+        raise DataError("Pictures in an array have the shape (N, H, W) or (N, H, W, C)", x.shape)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
+        raise DataError(
+            "Pictures hold finite numbers", f"NaN or infinity in item {bad}", "Remove or repair it."
+        )
+    values = np.asarray(labels)
+    if values.ndim != 1 or len(values) != len(x):
+        raise DataError(
+            "There is one label for each item", f"labels of shape {values.shape} for {len(x)} items"
+        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DataError("Labels are whole numbers or names", "NaN or infinity among the labels")
+    return _labelled(
+        x,
+        [f"item {i}" for i in range(len(x))],
+        values.tolist(),
+        parts=parts,
+        groups=None if groups is None else list(groups),
+        origin=origin,
+    )
+
+
+def npz(path: str | os.PathLike[str]) -> Dataset:
+    """An .npz file with the arrays items (or x) and labels (or y); read without pickle.
+
+    Raises:
+        DataError: damaged, or the arrays are not there.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError("An .npz file can be read", f"{str(path)!r}: {error}") from error
+    items, labels = held.get("items", held.get("x")), held.get("labels", held.get("y"))
+    if items is None or labels is None:
+        raise DataError("An .npz data set holds the arrays items and labels", ", ".join(held) or "nothing")
+    return arrays(items, labels, origin=str(path))
+
+
+def idx(images: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Dataset:
+    """Pictures and labels in the IDX format of MNIST, plain or gzipped.
+
+    Raises:
+        DataError: damaged, or the two do not fit together.
+    """
+    return arrays(_read_idx(images, 3), _read_idx(labels, 1), origin=str(images))
+
+
+def idx_folder(path: str | os.PathLike[str]) -> Dataset:
+    """A folder with {train,t10k,test}-images-idx3-ubyte[.gz] and their labels; t10k is the part called test."""
+    base = Path(path)
+    images = sorted(base.glob("*-images-idx3-ubyte*"))
+    return _idx_parts(
+        [(i, i.with_name(i.name.replace("images-idx3", "labels-idx1"))) for i in images], str(base)
+    )
+
+
+def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
+    pictures = [_read_idx(images, 3) for images, _ in files]
+    labels = [_read_idx(answers, 1) for _, answers in files]
+    for (images, _), x, y in zip(files, pictures, labels, strict=True):
+        if len(x) != len(y):
+            raise DataError(
+                "There is one label for each item", f"{len(y)} labels for {len(x)} items in {images.name!r}"
+            )
+    parts = [
+        {"t10k": "test"}.get(images.name.split("-")[0], images.name.split("-")[0]) for images, _ in files
+    ]
+    return arrays(
+        np.concatenate(pictures),
+        np.concatenate(labels),
+        parts=[part for part, y in zip(parts, labels, strict=True) for _ in y] if len(files) > 1 else None,
+        origin=origin,
+    )
+
+
+def _read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
+    try:
+        raw = Path(path).read_bytes()
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        raise DataError("An IDX file can be read", f"{str(path)!r}: {error}", "Get it again.") from error
+    header = 4 + 4 * dimensions
+    if len(raw) < header or raw[:4] != bytes((0, 0, 8, dimensions)):
+        raise DataError(
+            f"An IDX file of bytes with {dimensions} dimensions starts 00 00 08 0{dimensions}",
+            f"{raw[:4].hex()} in {str(path)!r}",
+        )
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", dimensions, 4))
+    if len(raw) - header != int(np.prod(shape, dtype=np.int64)):
+        raise DataError(
+            "An IDX file is as long as its header says",
+            f"{len(raw) - header} bytes for {shape} in {str(path)!r}",
+        )
+    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+
+
+def named(name: str) -> Dataset:
+    """A data set known by name (`likewise data list`), fetched and checked if it is not here yet.
+
+    Raises:
+        DataError: unknown, or it cannot be had.
+    """
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        bunch: Any = load_digits()
+        return arrays((bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target, origin="digits")
+    files = assets.fetch(name)
+    if name == "omniglot":
+        return zip_folder(files["background"])
+    return _idx_parts(
+        [(files[f"{part}_images"], files[f"{part}_labels"]) for part in ("train", "test")],
+        name,
+    )
+
+
+def with_groups(data: Dataset, pattern: str) -> Dataset:
+    """`data` with the group of each item found in its file name.
+
+    Args:
+        data: items with file names.
+        pattern: regular expression with one capturing group.
+
+    Raises:
+        UsageError: the expression is wrong. DataError: it is not found in some file's name.
+    """
+    from dataclasses import replace
+
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError("--group-from is a regular expression", f"{pattern!r}: {error}") from error
+    if expression.groups != 1:
+        raise UsageError(
+            "--group-from has one group in parentheses", f"{pattern!r}, which has {expression.groups}"
+        )
+    found = [expression.search(Path(f).name) for f in data.files]
+    if None in found:
+        raise DataError(
+            "Every file name tells its group", f"{data.files[found.index(None)]!r}, which has no {pattern!r}"
+        )
+    groups = [str(match.group(1)) for match in found if match]
+    names = sorted(set(groups), key=_natural)
+    number = {name: i for i, name in enumerate(names)}
+    return replace(
+        data, groups=np.array([number[g] for g in groups], dtype=np.int64), group_names=tuple(names)
+    )
+
+
+def _table(path: str | os.PathLike[str]) -> Any:
+    import pandas as pd
+
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(path)
+        # Labels such as 007 or NA are names, not numbers or gaps.
+        return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise DataError("A table exists", f"{str(path)!r}, which does not", "Check the path.") from error
+    except Exception as error:  # pandas and pyarrow raise many kinds; to the user they are one
+        raise DataError(
+            "A table can be read", f"{str(path)!r}: {error}", "Write it as CSV or Parquet."
+        ) from error
+
+
+def _columns(path: Path) -> set[str]:
+    if path.suffix.lower() == ".parquet":
+        return set(_table(path).columns)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline().lstrip("\ufeff")
+    return {name.strip().strip('"') for name in first.split("\t" if path.suffix.lower() == ".tsv" else ",")}
+
+
+def _complete(table: Any, columns: Sequence[str], path: str | os.PathLike[str]) -> None:
+    if not len(table):
+        raise DataError("A table has rows", f"none in {str(path)!r}")
+    for column in columns:
+        empty = (table[column].isna() | (table[column].astype(str).str.strip() == "")).to_numpy()
+        if empty.any():
+            raise DataError(
+                f"Every row has a {column}",
+                f"an empty one in row {int(np.argmax(empty)) + 2} of {str(path)!r}",
+            )
+
+
+def labels_of(data: Dataset) -> IntArray:
+    """(N,) int64 labels renumbered 0..C-1 over the identities present, for objectives with one weight row each."""
+    return np.unique(data.labels, return_inverse=True)[1].astype(np.int64)

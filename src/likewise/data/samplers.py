@@ -1,0 +1,136 @@
+"""Which items go into a batch together: P x K identities by items, plain batches, pairs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+
+from likewise.data.dataset import IntArray
+from likewise.data.splits import position_within
+from likewise.errors import UsageError
+
+
+class Sampler(ABC):
+    """The batches of an epoch. Epoch e of seed s is the same on every run and needs no earlier epoch, for resuming."""
+
+    @abstractmethod
+    def epoch(self, number: int) -> Iterator[IntArray]:
+        """Positions of the items of each batch of epoch `number`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Batches per epoch."""
+
+
+@final
+class PlainBatches(Sampler):
+    """Every item once per epoch in random order, `size` at a time.
+
+    With `balanced`, items are drawn with replacement so that every identity comes up equally often.
+    """
+
+    def __init__(self, labels: IntArray, size: int, *, balanced: bool = False, seed: int = 0) -> None:
+        if size < 2:
+            raise UsageError("A batch has at least 2 items", size, "Pass for example batch=128.")
+        self._labels, self._size, self._balanced, self._seed = labels, size, balanced, seed
+        # A last batch of a few items would upset batch normalisation; it is spread over the others instead.
+        self._batches = max(1, round(len(labels) / size))
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def epoch(self, number: int) -> Iterator[IntArray]:
+        rng = np.random.default_rng((self._seed, number))
+        if self._balanced:
+            weights = (1 / np.bincount(self._labels))[self._labels]
+            order = rng.choice(len(self._labels), len(self._labels), p=weights / weights.sum())
+        else:
+            order = rng.permutation(len(self._labels))
+        yield from (part.astype(np.int64) for part in np.array_split(order, self._batches))
+
+
+@final
+class IdentityBatches(Sampler):
+    """P x K batches: about K items of each of P identities; every item once per epoch.
+
+    The items of an identity are dealt into handfuls of about K. An identity with fewer than K items gives a handful of
+    what it has, never one item twice, so no item is its own positive; a handful is single only where the identity is.
+    The handfuls of each identity are spread evenly over the epoch, so that batches hold P different identities wherever
+    the counts allow it.
+
+    Args:
+        labels: (N,) int64.
+        identities: P, handfuls per batch.
+        items: K, items per handful.
+        balanced: every identity gives equally many handfuls (as many as the median identity); small ones are dealt
+            again, large ones not to their end.
+        seed: same seed, same batches.
+
+    Raises:
+        UsageError: P or K below 2, or K larger than the largest identity.
+    """
+
+    def __init__(
+        self, labels: IntArray, identities: int, items: int, *, balanced: bool = False, seed: int = 0
+    ) -> None:
+        counts = np.bincount(labels)
+        counts = counts[counts > 0]
+        if identities < 2 or items < 2:
+            raise UsageError(
+                "P x K batches have P >= 2 identities and K >= 2 items", f"{identities} x {items}"
+            )
+        if items > counts.max(initial=0):
+            raise UsageError(
+                "K is at most the number of items of the largest identity",
+                f"K = {items}, largest {counts.max(initial=0)}",
+                "Lower K (--batch PxK).",
+            )
+        self._labels, self._p, self._k, self._seed = labels, min(identities, len(counts)), items, seed
+        per_identity = np.bincount(labels)
+        # Two items at least to a handful, unless the identity has no more than one.
+        self._handfuls = np.clip(np.round(per_identity / items), 1, np.maximum(1, per_identity // 2)).astype(
+            np.int64
+        )
+        self._dealt = int(np.median(self._handfuls[np.bincount(labels) > 0])) if balanced else 0
+        total = self._dealt * len(counts) if balanced else int(self._handfuls[np.bincount(labels) > 0].sum())
+        self._batches = max(1, round(total / self._p))
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def epoch(self, number: int) -> Iterator[IntArray]:
+        rng = np.random.default_rng((self._seed, number))
+        rounds = 1
+        if (
+            self._dealt
+        ):  # small identities are dealt as often as it takes to reach the common number of handfuls
+            present = self._handfuls[np.bincount(self._labels) > 0]
+            rounds = int(np.ceil(self._dealt / present.min()))
+        items, handful, identity = self._deal(rng, rounds)
+        if self._dealt:
+            keep = handful < self._dealt
+            items, handful, identity = items[keep], handful[keep], identity[keep]
+        of_identity = np.full(len(self._handfuls), self._dealt) if self._dealt else self._handfuls
+        # Handful j of n comes at (j + a random phase of its identity) / n of the epoch.
+        phase = rng.random(len(self._handfuls))[identity]
+        when = (handful + phase) / of_identity[identity]
+        order = np.lexsort((handful, identity, when))
+        items, identity, handful = items[order], identity[order], handful[order]
+        starts = np.flatnonzero(np.r_[True, (identity[1:] != identity[:-1]) | (handful[1:] != handful[:-1])])
+        edges = [group[0] for group in np.array_split(starts, self._batches)] + [len(items)]
+        yield from (items[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True))
+
+    def _deal(self, rng: np.random.Generator, rounds: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Item, number of its handful, identity; `rounds` times over, handfuls counting on."""
+        dealt: list[tuple[IntArray, IntArray, IntArray]] = []
+        counts = np.bincount(self._labels)[self._labels]
+        per_identity = self._handfuls[self._labels]
+        for turn in range(rounds):
+            position = position_within(self._labels, rng)
+            handful = position * per_identity // counts + turn * per_identity
+            dealt.append((np.arange(len(self._labels)), handful, self._labels))
+        items, handfuls, identities = (np.concatenate(column) for column in zip(*dealt, strict=True))
+        return items, handfuls, identities

@@ -1,0 +1,279 @@
+"""The encoder: architecture + parameters + preprocessing + named taps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, final, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
+from likewise.encoder.preprocessing import Item, Preprocessing, Progress
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.objective.distances import DISTANCES, Distance, Euclidean
+
+ENCODED_AT_ONCE = 4096  # items decoded and held in memory at a time while encoding
+EMBEDDING = "embedding"  # the last tap
+
+
+@final
+@dataclass(frozen=True)
+class Encoded:
+    """What encoding many items gave.
+
+    Attributes:
+        embeddings: (n, D) float32, one row per readable item.
+        kept: (n,) int64, positions of those items among the ones given.
+        problems: position and one-line reason of each item that was skipped.
+    """
+
+    embeddings: Tensor
+    kept: NDArray[np.int64]
+    problems: tuple[tuple[int, str], ...]
+
+
+@final
+class Encoder(nn.Module):
+    """Turns items into embeddings: (N, C, H, W) -> (N, D).
+
+    An encoder made without preprocessing takes its shape from the data it is first fitted to (`build`).
+
+    Args:
+        backbone: a name from `BACKBONES`.
+        dim: D, length of an embedding, at least 1.
+        preprocessing: how items become tensors; None to take it from the training data.
+        unit: whether embeddings have unit length; None to do what the objective asks for.
+        distance: what embeddings are compared with; training puts the objective's in its place.
+        seed: of the initial weights.
+
+    Raises:
+        UsageError: unknown backbone, impossible dimension, pictures too small for the backbone.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "convnet-small",
+        dim: int = 128,
+        *,
+        preprocessing: Preprocessing | None = None,
+        unit: bool | None = None,
+        distance: Distance | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise UsageError(f"A backbone is one of {', '.join(BACKBONES)}", repr(backbone))
+        if not 1 <= dim <= 65536:
+            raise UsageError("An embedding has 1 to 65536 dimensions", dim, "64 and 128 are usual.")
+        self.backbone, self.dim, self.unit, self.seed = backbone, dim, unit, seed
+        self.preprocessing = preprocessing
+        self.trained: dict[str, Any] = {}  # how it was trained, JSON-ready; filled by fit
+        self.stages = nn.ModuleDict()
+        self.distance: Distance = distance or Euclidean()
+        if preprocessing is not None:
+            self.build(preprocessing)
+
+    def build(self, preprocessing: Preprocessing) -> None:
+        """Makes the layers for items of this shape; the same seed gives the same weights.
+
+        Raises:
+            UsageError: the pictures are too small for the backbone.
+        """
+        least = SMALLEST_SIDE.get(self.backbone, 4)
+        if min(preprocessing.height, preprocessing.width) < least:
+            raise UsageError(
+                f"Backbone {self.backbone} takes pictures of at least {least} pixels a side",
+                f"{preprocessing.height} x {preprocessing.width}",
+                "Pass a larger size or another backbone.",
+            )
+        self.preprocessing = preprocessing
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = BACKBONES[self.backbone](preprocessing.shape)
+            self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the inner outputs, from the first stage to "embedding"."""
+        return tuple(self.stages)
+
+    @property
+    def parameters_count(self) -> int:
+        """How many numbers training may change."""
+        return sum(p.numel() for p in self.parameters())
+
+    def ready(self) -> Preprocessing:
+        """The preprocessing.
+
+        Raises:
+            UsageError: there is none yet.
+        """
+        if self.preprocessing is None:
+            raise UsageError(
+                "An encoder knows the shape of its items before it encodes",
+                None,
+                "Fit it first, or pass preprocessing=.",
+            )
+        return self.preprocessing
+
+    @overload
+    def forward(self, x: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, taps: Sequence[str]) -> dict[str, Tensor]: ...
+    def forward(self, x: Tensor, taps: Sequence[str] | None = None) -> Tensor | dict[str, Tensor]:
+        """(N, C, H, W), uint8 or float in [0, 1], -> (N, D), or one tensor per asked tap.
+
+        Args:
+            x: pixels; scaled and standardised here.
+            taps: names from `taps`; what lies behind the last of them is not computed.
+
+        Raises:
+            UsageError: wrong shape or unknown tap.
+        """
+        expected = self.ready().shape
+        if x.ndim != 4 or x.shape[1:] != expected:
+            raise UsageError(f"This encoder takes items of shape {expected}", tuple(x.shape[1:]))
+        unknown = set(taps or ()) - set(self.stages)
+        if unknown:
+            raise UsageError(f"Taps of this encoder are {', '.join(self.stages)}", ", ".join(sorted(unknown)))
+        wanted = set(taps) if taps is not None else {EMBEDDING}
+        found: dict[str, Tensor] = {}
+        scaled = x.float() / 255 if x.dtype == torch.uint8 else x
+        h = ((scaled - self.get_buffer("mean")) / self.get_buffer("std")).contiguous(
+            memory_format=torch.channels_last
+        )
+        for name, stage in self.stages.items():
+            h = stage(h)
+            if name == EMBEDDING and self.unit:
+                h = F.normalize(
+                    h.float(), dim=1
+                )  # (N, D); float32, or bfloat16 would leave lengths of 1 +- 0.004
+            if name in wanted:
+                found[name] = h
+                if len(found) == len(wanted):
+                    break
+        return found[EMBEDDING] if taps is None else found
+
+    def encode(
+        self,
+        items: Sequence[Item] | NDArray[Any] | Tensor,
+        *,
+        batch: int = 256,
+        progress: Progress | None = None,
+    ) -> Encoded:
+        """Embeddings of paths, bytes, arrays or pictures, in float32.
+
+        Args:
+            items: what to encode; a uint8 tensor (N, C, H, W) is taken as decoded already.
+            batch: items per pass through the network.
+            progress: called with items done, items in all, and a word.
+
+        Returns:
+            One row per readable item; what could not be read is listed in `problems`.
+        """
+        preprocessing = self.ready()
+        blocks: list[Tensor] = []
+        kept: list[NDArray[np.int64]] = []
+        problems: list[tuple[int, str]] = []
+        total = len(items)
+        device = next(self.parameters()).device
+        with evaluating(self), torch.inference_mode():
+            for start in range(0, total, ENCODED_AT_ONCE):
+                block = items[start : start + ENCODED_AT_ONCE]
+                if isinstance(block, Tensor):
+                    pixels, readable = block, np.arange(len(block))
+                else:
+                    decoded = preprocessing.decode(block)
+                    pixels, readable = decoded.pixels, decoded.kept
+                    problems += [(start + i, reason) for i, reason in decoded.problems]
+                kept.append(start + readable)
+                blocks += [self(part.to(device)).float().cpu() for part in pixels.split(batch) if len(part)]
+                if progress:
+                    progress(min(start + ENCODED_AT_ONCE, total), total, "encoding")
+        embeddings = torch.cat(blocks) if blocks else torch.empty(0, self.dim)
+        return Encoded(
+            embeddings.clone(), np.concatenate(kept) if kept else np.empty(0, np.int64), tuple(problems)
+        )
+
+    def encode_all(self, items: Sequence[Item] | NDArray[Any]) -> Tensor:
+        """(N, D) float32; every item must be readable.
+
+        Raises:
+            DataError: one is not.
+        """
+        encoded = self.encode(items)
+        if encoded.problems:
+            raise DataError(encoded.problems[0][1].rstrip("."))
+        return encoded.embeddings
+
+    def architecture(self) -> dict[str, Any]:
+        """All but the parameters, JSON-ready; `Encoder.from_architecture` makes it again."""
+        return {
+            "backbone": self.backbone,
+            "dim": self.dim,
+            "unit": bool(self.unit),
+            "taps": list(self.taps),
+            "distance": {"name": self.distance.name, **self.distance.options()},
+            "preprocessing": self.ready().as_dict(),
+        }
+
+    def parameters_for_use(self) -> dict[str, Tensor]:
+        """Parameters and running figures by name, on the CPU, in one canonical memory layout."""
+        return {name: value.detach().cpu().contiguous().clone() for name, value in self.state_dict().items()}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over architecture and parameters: equal exactly where embeddings are comparable."""
+        digest = hashlib.sha256(json.dumps(self.architecture(), sort_keys=True).encode())
+        for name, tensor in sorted(self.parameters_for_use().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    @classmethod
+    def from_architecture(cls, values: dict[str, Any]) -> Encoder:
+        """An encoder with initial weights.
+
+        Raises:
+            ModelError: the description is not one this version understands.
+        """
+        try:
+            distance = dict(values["distance"])
+            encoder = cls(
+                values["backbone"],
+                values["dim"],
+                distance=DISTANCES[distance.pop("name")](**distance),
+                preprocessing=Preprocessing.from_dict(values["preprocessing"]),
+                unit=values["unit"],
+            )
+            if list(encoder.taps) != values["taps"]:
+                raise ValueError(
+                    f"taps {', '.join(encoder.taps)}, the model says {', '.join(values['taps'])}"
+                )
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise ModelError(
+                "A model's architecture is one this version knows",
+                str(error),
+                "Use the version that wrote it.",
+            ) from error
+        return encoder
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Generator[None]:
+    """Within it, batch normalisation uses its running figures; afterwards the mode is as before."""
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)

@@ -1,0 +1,220 @@
+"""From a picture of any kind to the tensor an encoder takes; part of the encoder, so training and use cannot differ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, final, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likewise.errors import DataError, LikewiseError, ModelError, UsageError
+from likewise.media.pictures import read_picture, resize_picture
+
+Progress = Callable[[int, int, str], None]
+
+DECODED_AT_ONCE = 256  # items handed to the decoding threads between two progress reports
+SAMPLED_FOR_SHAPE = 256  # items looked at to choose size and channels
+LARGEST_DEFAULT_SIDE = 128  # pixels
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Something that gives a file's bytes when asked, such as a member of a zip."""
+
+    def read(self) -> bytes:
+        """The bytes."""
+        ...
+
+
+Item = str | os.PathLike[str] | bytes | NDArray[Any] | Readable
+
+
+@final
+@dataclass(frozen=True)
+class Decoded:
+    """Items as one tensor, and those that could not be read.
+
+    Attributes:
+        pixels: (n, C, H, W) uint8.
+        kept: (n,) int64, positions of the readable items among those given.
+        problems: position and one-line reason of each item that was skipped.
+    """
+
+    pixels: Tensor
+    kept: NDArray[np.int64]
+    problems: tuple[tuple[int, str], ...]
+
+
+@final
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes numbers.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        height, width: pixels.
+        resize: "squash" ignores the aspect ratio, "pad" keeps it with a border, "crop" keeps it and cuts.
+        mean, std: per channel, of pixels scaled to [0, 1]; taken off and divided by inside the encoder.
+    """
+
+    channels: int
+    height: int
+    width: int
+    resize: Literal["squash", "pad", "crop"] = "squash"
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise UsageError("Pictures have 1 or 3 channels", self.channels)
+        if not (1 <= self.height <= 4096 and 1 <= self.width <= 4096):
+            raise UsageError(
+                "Pictures are encoded at 1 to 4096 pixels a side", f"{self.height} x {self.width}"
+            )
+        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+            raise UsageError("There is one mean and one positive std per channel", f"{self.mean}, {self.std}")
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Item] | NDArray[Any],
+        size: int | tuple[int, int] | None = None,
+        resize: str = "squash",
+    ) -> Preprocessing:
+        """Channels and size that suit `items`; mean and std are set from the pixels by `standardised`.
+
+        Grey unless a sampled picture has colour. Pictures all of one size up to 128 pixels a side keep it; others are
+        brought to their median shape, at most 128 pixels on the longer side.
+
+        Args:
+            items: at least one readable picture.
+            size: one side or (height, width) in pixels, to set it by hand.
+            resize: see the class.
+
+        Raises:
+            DataError: nothing can be read.
+        """
+        count = len(items)
+        shapes: list[tuple[int, int, int]] = []
+        reason = "no items"
+        for i in (
+            np.unique(np.linspace(0, count - 1, min(count, SAMPLED_FOR_SHAPE)).astype(int)) if count else []
+        ):
+            try:
+                shapes.append(_read(items[int(i)], None).shape)  # type: ignore[arg-type]  # always three long
+            except LikewiseError as error:
+                reason = str(error)
+        if not shapes:
+            raise DataError("At least one item can be read", reason)
+        channels = max(shape[2] for shape in shapes)
+        if size is None:
+            height, width = (int(np.median([shape[k] for shape in shapes])) for k in (0, 1))
+            scale = min(1.0, LARGEST_DEFAULT_SIDE / max(height, width))
+            height, width = max(1, round(height * scale)), max(1, round(width * scale))
+        else:
+            height, width = (size, size) if isinstance(size, int) else size
+        if resize not in ("squash", "pad", "crop"):
+            raise UsageError("Pictures are resized by squash, pad or crop", repr(resize))
+        half = (0.5,) * channels
+        return cls(channels, height, width, resize, half, half)
+
+    def standardised(self, pixels: Tensor) -> Preprocessing:
+        """The same with mean and std of `pixels` (N, C, H, W) uint8."""
+        histogram = torch.stack(
+            [torch.bincount(pixels[:, c].reshape(-1), minlength=256) for c in range(self.channels)]
+        )
+        share = histogram.double() / histogram.sum(dim=1, keepdim=True)
+        level = torch.arange(256, dtype=torch.float64) / 255
+        mean = share @ level
+        # A set of one flat colour has no spread; dividing by a little keeps the numbers finite.
+        std = ((share * (level - mean[:, None]) ** 2).sum(dim=1)).sqrt().clamp_min(1 / 255)
+        return replace(self, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    def one(self, item: Item) -> NDArray[np.uint8]:
+        """(C, H, W) uint8.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        picture = _read(item, "L" if self.channels == 1 else "RGB")
+        if picture.shape[:2] != (self.height, self.width):
+            picture = resize_picture(picture, self.height, self.width, self.resize)
+        return np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+    def decode(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> Decoded:
+        """Reads all `items` on all cores; an unreadable one is skipped and reported, never fatal."""
+        if isinstance(items, np.ndarray) and self._is_ready(items):
+            pixels = torch.from_numpy(np.array(items.reshape(len(items), *self.shape)))
+            return Decoded(pixels, np.arange(len(items)), ())
+        pixels = torch.empty((len(items), *self.shape), dtype=torch.uint8)
+        view = pixels.numpy()
+        problems: list[tuple[int, str]] = []
+
+        def read(i: int) -> tuple[int, str] | None:
+            try:
+                view[i] = self.one(items[i])
+            except LikewiseError as error:
+                return i, str(error)
+            return None
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(items), DECODED_AT_ONCE):
+                stop = min(start + DECODED_AT_ONCE, len(items))
+                problems += [problem for problem in pool.map(read, range(start, stop)) if problem]
+                if progress:
+                    progress(stop, len(items), "reading")
+        if not problems:
+            return Decoded(pixels, np.arange(len(items)), ())
+        kept = np.setdiff1d(np.arange(len(items)), [i for i, _ in problems])
+        return Decoded(pixels[torch.from_numpy(kept)], kept, tuple(problems))
+
+    def _is_ready(self, items: NDArray[Any]) -> bool:
+        """Whether `items` are one grey uint8 array of the right size already, which needs no work per item."""
+        return (
+            items.dtype == np.uint8
+            and self.channels == 1
+            and items.shape[1:] in ((self.height, self.width), (self.height, self.width, 1))
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "kind": "picture",
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        """Inverse of `as_dict`.
+
+        Raises:
+            ModelError: a key is missing, unknown or of the wrong kind.
+        """
+        try:
+            if values["kind"] != "picture":
+                raise ValueError(f"kind {values['kind']!r}")
+            mean, std = (tuple(float(v) for v in values[name]) for name in ("mean", "std"))
+            size = (values["channels"], values["height"], values["width"])
+            return cls(*size, values["resize"], mean, std)
+        except (TypeError, KeyError, ValueError, UsageError) as error:
+            raise ModelError(
+                "The preprocessing of a model is complete", str(error), "Copy the folder again."
+            ) from error
+
+
+def _read(item: Item, mode: Literal["L", "RGB"] | None) -> NDArray[np.uint8]:
+    if isinstance(item, Readable):
+        return read_picture(item.read(), mode=mode, name=str(item))
+    return read_picture(Path(item) if isinstance(item, (str, os.PathLike)) else item, mode=mode)

@@ -1,0 +1,61 @@
+"""An encoder and data it has not seen -> a model that knows its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from likewise import calibration
+from likewise.calibration.rates import Unit
+from likewise.data import Dataset, PairSet, default_split
+from likewise.encoder import Encoder, Progress
+from likewise.matching.labelled import encode_labelled, encode_pairs
+from likewise.matching.model import Model
+
+
+def calibrate(
+    encoder: Encoder,
+    data: Dataset | PairSet,
+    max_fmr: float | None = None,
+    *,
+    unit: Unit | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Model:
+    """Sets the threshold for a promised false match rate from data of its own.
+
+    Args:
+        encoder: trained; `data` must have had no part in its training, nor in the choice of an epoch or option.
+        data: labelled items, or pairs.
+        max_fmr: the promise; None takes the smallest of 1e-1 to 1e-4 that the data support.
+        unit: what the data are a sample of: "identity" (people or things; others will be met later) or "item" (a
+            fixed list of classes). None decides by the number of identities, as splitting does.
+        seed: of the halves the calibration error is measured with.
+        progress: told of encoding.
+
+    Raises:
+        SupportError: the data cannot support `max_fmr`; says how many identities are missing.
+        DataError: no pair of the same identity, or none of different ones.
+    """
+    if isinstance(data, PairSet):
+        distances, pairs, _ = encode_pairs(encoder, data, progress)
+        found = calibration.calibrate_pairs(
+            distances.numpy(),
+            pairs.same,
+            first=pairs.first,
+            second=pairs.second,
+            max_fmr=max_fmr,
+            unit="item",
+            seed=seed,
+        )
+    else:
+        labelled = encode_labelled(encoder, data, progress)
+        found = calibration.calibrate(
+            labelled.embeddings, labelled.labels, encoder.distance, max_fmr=max_fmr,
+            unit=unit or default_unit(data), seed=seed,
+        )  # fmt: skip
+    return Model(encoder, replace(found, model=encoder.fingerprint(), data=data.origin))
+
+
+def default_unit(data: Dataset) -> Unit:
+    """ "identity" where the identities are taken for a sample, "item" where they are taken for a fixed list."""
+    return "identity" if default_split(data) == "identity" else "item"

@@ -1,0 +1,213 @@
+"""The model folder: plain files, never pickle, checked when read (docs/formats.md)."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from likewise.calibration import Calibration
+from likewise.encoder import Encoder
+from likewise.errors import ModelError
+from likewise.matching.card import card
+from likewise.matching.model import Model
+from likewise.media.files import replacing_file, replacing_folder
+
+FORMAT = 1
+CONFIG, PARAMETERS, CALIBRATION = "config.json", "model.safetensors", "calibration.json"
+GOLDEN, CARD, REPORT = "golden.safetensors", "README.md", "report"
+GOLDEN_ITEMS = 4
+GOLDEN_TOLERANCE = (
+    1e-3  # of the length of an embedding; other library versions and processors round differently
+)
+
+WriteReport = Callable[[Path], dict[str, Any]]  # fills a folder, returns the figures for the card
+
+
+def save(model: Model, folder: Path, write_report: WriteReport | None = None) -> None:
+    """Writes the folder beside its place and renames it: an older model survives whatever goes wrong.
+
+    Args:
+        model: what to save.
+        folder: where to; a model folder that is there is replaced as a whole.
+        write_report: fills the sub-folder ``report`` and returns figures for the model card.
+
+    Raises:
+        UsageError: `folder` is there and is no model folder.
+        DataError: it cannot be written, for example because the disk is full.
+    """
+    encoder = model.encoder
+    parameters = encoder.parameters_for_use()
+    config = {
+        "format": FORMAT,
+        "task": "embed",
+        "architecture": encoder.architecture(),
+        "trained": encoder.trained,
+        "versions": versions(),
+        "fingerprint": model.fingerprint,
+    }
+    with replacing_folder(folder, marker=CONFIG) as fresh:
+        figures: dict[str, Any] = {}
+        if write_report is not None:
+            (fresh / REPORT).mkdir()
+            figures = write_report(fresh / REPORT)
+        save_file(parameters, fresh / PARAMETERS)
+        save_file(_golden(encoder), fresh / GOLDEN)
+        (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        if model.calibration is not None:
+            (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
+        (fresh / CARD).write_text(card(folder.name, config, model.calibration, figures), encoding="utf-8")
+
+
+def save_calibration(model: Model, folder: Path) -> None:
+    """Puts a new calibration into an existing model folder; nothing else of it changes but the card."""
+    config = read_config(folder)
+    calibration = model.calibrated()
+    metrics = folder / REPORT / "metrics.json"
+    figures = _read_json(metrics) if metrics.exists() else {}
+    with replacing_file(folder / CALIBRATION) as fresh:
+        fresh.write_text(calibration.to_json(), encoding="utf-8")
+    with replacing_file(folder / CARD) as fresh:
+        fresh.write_text(card(folder.name, config, calibration, figures), encoding="utf-8")
+
+
+def load(folder: str | Path) -> Model:
+    """The model in `folder`.
+
+    Raises:
+        ModelError: a file is missing, cut short, altered, or written by a newer version; or this machine's libraries
+            give other embeddings than the ones the model was saved with.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    encoder = Encoder.from_architecture(config["architecture"])
+    encoder.trained = config["trained"]
+    parameters = _read_tensors(folder / PARAMETERS)
+    try:
+        encoder.load_state_dict(parameters)
+    except RuntimeError as error:
+        raise ModelError(
+            "A model's parameters fit its architecture",
+            str(error).split("\n")[1].strip(),
+            "Copy the folder again.",
+        ) from error
+    encoder.eval()
+    if encoder.fingerprint() != config["fingerprint"]:
+        raise ModelError(
+            "A model's parameters and description are those it was saved with",
+            f"a different fingerprint in {str(folder)!r}",
+            "The folder was altered or damaged; copy it again.",
+        )
+    _check_golden(encoder, _read_tensors(folder / GOLDEN), folder)
+    return Model(encoder, _read_calibration(folder, config["fingerprint"]))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json, checked.
+
+    Raises:
+        ModelError: no model folder, damaged, or written by a newer version.
+    """
+    if not (folder / CONFIG).is_file():
+        what = "no such folder" if not folder.is_dir() else f"a folder without {CONFIG}"
+        raise ModelError(
+            f"A model is a folder with {CONFIG}",
+            f"{str(folder)!r}, {what}",
+            "Make one with `likewise train DATA --out MODEL`.",
+        )
+    config = _read_json(folder / CONFIG)
+    if not isinstance(config.get("format"), int) or config["format"] > FORMAT:
+        raise ModelError(
+            f"This version reads model folders up to format {FORMAT}",
+            f"format {config.get('format')!r} in {str(folder)!r}",
+            "Install a newer likewise.",
+        )
+    missing = {"task", "architecture", "trained", "fingerprint"} - set(config)
+    if missing:
+        raise ModelError(
+            f"{CONFIG} of a model is complete", f"no {', '.join(sorted(missing))} in {str(folder)!r}"
+        )
+    return config
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the result of training, for the record."""
+    names = ("likewise", "torch", "numpy", "pillow", "kornia")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _golden(encoder: Encoder) -> dict[str, Tensor]:
+    """Drawn inputs, so that nobody's picture travels with the model, and their embeddings."""
+    channels, height, width = encoder.ready().shape
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.random((GOLDEN_ITEMS, channels, 7, 7), dtype=np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    pixels = (smooth * 255).round().to(torch.uint8)
+    return {"pixels": pixels, "embeddings": encoder.encode(pixels).embeddings}
+
+
+def _check_golden(encoder: Encoder, golden: dict[str, Tensor], folder: Path) -> None:
+    try:
+        pixels, expected = golden["pixels"], golden["embeddings"]
+    except KeyError as error:
+        raise ModelError(f"{GOLDEN} holds pixels and embeddings", f"no {error} in {str(folder)!r}") from error
+    found = encoder.encode(pixels).embeddings
+    off = float(((found - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-12)).max())
+    if not off <= GOLDEN_TOLERANCE:  # also when it is NaN
+        raise ModelError(
+            f"A loaded model repeats its golden embeddings within {GOLDEN_TOLERANCE:g}",
+            f"{off:.2g} in {str(folder)!r}",
+            f"Use the library versions in {CONFIG}, or train again with the ones installed here.",
+        )
+
+
+def _read_calibration(folder: Path, fingerprint: str) -> Calibration | None:
+    path = folder / CALIBRATION
+    if not path.exists():
+        return None
+    try:
+        found = Calibration.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            "A calibration can be read", f"{str(path)!r}: {error}", "Calibrate the model again."
+        ) from error
+    if found.model != fingerprint:
+        raise ModelError(
+            "A calibration belongs to its model",
+            f"another model's in {str(folder)!r}",
+            "Calibrate this model.",
+        )
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "A model's JSON files can be read", f"{str(path)!r}: {error}", "Copy the folder again."
+        ) from error
+    if not isinstance(values, dict):
+        raise ModelError("A model's JSON files hold an object", f"{type(values).__name__} in {str(path)!r}")
+    return values
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = "missing" if not path.exists() else str(error).splitlines()[0]
+        raise ModelError(
+            "A model's tensors can be read",
+            f"{str(path)!r}: {reason}",
+            "The folder is damaged; copy it again.",
+        ) from error

@@ -1,0 +1,52 @@
+"""Embeddings of a labelled set: what every figure and every threshold is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from likewise.data import Dataset, PairSet
+from likewise.encoder import Encoder, Progress
+from likewise.encoder.encoder import evaluating
+
+
+@final
+@dataclass(frozen=True)
+class Labelled:
+    """A labelled set after encoding.
+
+    Attributes:
+        embeddings: (n, D) float32.
+        labels: (n,) int64.
+        data: the items that could be read, in the same order.
+        skipped: file and reason of each that could not.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    data: Dataset
+    skipped: tuple[tuple[str, str], ...]
+
+
+def encode_labelled(encoder: Encoder, data: Dataset, progress: Progress | None = None) -> Labelled:
+    """Encodes `data` and keeps labels and items in step with the embeddings."""
+    encoded = encoder.encode(data.sources, progress=progress)
+    kept = data if len(encoded.kept) == len(data) else data.subset(encoded.kept)
+    skipped = tuple((data.files[i], reason) for i, reason in encoded.problems)
+    return Labelled(encoded.embeddings, torch.from_numpy(kept.labels), kept, skipped)
+
+
+def encode_pairs(
+    encoder: Encoder, pairs: PairSet, progress: Progress | None = None
+) -> tuple[Tensor, PairSet, tuple[tuple[str, str], ...]]:
+    """Distances (m,) of the pairs whose two items could be read, those pairs, and file and reason of each bad item."""
+    encoded = encoder.encode(pairs.items.sources, progress=progress)
+    whole, positions = pairs.positions(encoded.kept)
+    first, second = (encoded.embeddings[torch.from_numpy(positions[:, side])] for side in (0, 1))
+    with evaluating(encoder), torch.inference_mode():
+        distances = encoder.distance.rowwise(first, second)
+    skipped = tuple((pairs.items.files[i], reason) for i, reason in encoded.problems)
+    return distances.clone(), pairs.subset(whole.nonzero()[0]), skipped

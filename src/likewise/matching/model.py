@@ -1,0 +1,155 @@
+"""A model: an encoder that knows its distance and, once calibrated, its threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likewise.calibration import Calibration
+from likewise.data import Dataset
+from likewise.encoder import Encoded, Encoder, Item, Progress
+from likewise.encoder.encoder import evaluating
+from likewise.errors import ModelError
+from likewise.matching.labelled import Labelled, encode_labelled
+
+
+@final
+@dataclass(frozen=True)
+class Verdict:
+    """The answer of `Model.verify`.
+
+    Attributes:
+        same: whether `distance` is at most `threshold`.
+        distance: between the two embeddings; small means same.
+        threshold: where the model draws the line.
+        probability: that the two are the same, if same and different were equally likely beforehand; in (0, 1).
+        fmr: the promised share of different pairs that the threshold accepts.
+    """
+
+    same: bool
+    distance: float
+    threshold: float
+    probability: float
+    fmr: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        answer = "the same" if self.same else "not the same"
+        return (
+            f"<b>{answer}</b> (distance {self.distance:.4g}, threshold {self.threshold:.4g} for"
+            f" {escape(f'{self.fmr:g}')} false matches, probability {self.probability:.1%})"
+        )
+
+
+@final
+class Model:
+    """An encoder with what it takes to answer.
+
+    Args:
+        encoder: built, usually trained.
+        calibration: thresholds and distance -> probability; without it the model encodes but gives no verdicts.
+    """
+
+    def __init__(self, encoder: Encoder, calibration: Calibration | None = None) -> None:
+        encoder.ready()
+        self.encoder = encoder.eval()
+        self.calibration = calibration
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what an embedding is; embeddings of different fingerprints cannot be compared."""
+        return self.encoder.fingerprint()
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.encoder.dim
+
+    def encode(
+        self,
+        items: Sequence[Item] | NDArray[Any] | Tensor,
+        *,
+        batch: int = 256,
+        progress: Progress | None = None,
+    ) -> Encoded:
+        """Embeddings of `items`; see `Encoder.encode`."""
+        return self.encoder.encode(items, batch=batch, progress=progress)
+
+    def encode_labelled(self, data: Dataset, progress: Progress | None = None) -> Labelled:
+        """Embeddings of a labelled set, with the labels of what could be read."""
+        return encode_labelled(self.encoder, data, progress)
+
+    def distance(self, a: Item, b: Item) -> float:
+        """Between two items; small means same.
+
+        Raises:
+            DataError: one of them cannot be read.
+        """
+        first, second = self.encoder.encode_all([a, b])
+        with evaluating(self.encoder), torch.inference_mode():
+            return float(self.encoder.distance.rowwise(first[None], second[None]))
+
+    def verify(self, a: Item, b: Item, *, fmr: float | None = None) -> Verdict:
+        """Whether two items are the same.
+
+        Args:
+            a, b: paths, bytes or arrays.
+            fmr: which of the promised false match rates to hold; None for the model's own.
+
+        Raises:
+            DataError: one of them cannot be read.
+            ModelError: the model is not calibrated, or not for this rate.
+        """
+        calibration = self.calibrated()
+        line = calibration.threshold_for(fmr)
+        distance = self.distance(a, b)
+        if not math.isfinite(distance):
+            raise ModelError(
+                "Distances are finite", distance, "The model's parameters are damaged; train it again."
+            )
+        probability = float(calibration.probability([distance])[0])
+        return Verdict(bool(line.accepts(distance)), distance, line.threshold, probability, line.promised)
+
+    def calibrated(self) -> Calibration:
+        """The calibration.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if self.calibration is None:
+            raise ModelError(
+                "A model gives verdicts once it knows its threshold",
+                "a model that was never calibrated",
+                "Run `likewise calibrate MODEL DATA --fmr 0.01` with data of people or things it was not trained on.",
+            )
+        return self.calibration
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Writes the model folder; one that is there is replaced as a whole, or kept if anything fails.
+
+        Raises:
+            UsageError: `folder` is there and is no model.
+            DataError: it cannot be written.
+        """
+        from likewise.matching.folder import save
+
+        save(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        state = "not calibrated" if self.calibration is None else "calibrated"
+        return (
+            f"<b>model {self.fingerprint[:12]}</b>: {escape(self.encoder.backbone)}, {self.dim}-d,"
+            f" {escape(self.encoder.distance.name)} distance, {state}"
+        )

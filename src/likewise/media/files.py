@@ -1,0 +1,137 @@
+"""Writing that loses nothing: what is saved is written beside its place, flushed, then renamed into it.
+
+Whatever goes wrong on the way (a full disk, an exception, Ctrl-C), what was there before is still there and
+nothing half-written remains.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from likewise.errors import DataError, UsageError
+
+
+@contextmanager
+def replacing_folder(target: str | Path, *, marker: str) -> Generator[Path]:
+    """Yields a fresh folder to write into, which takes the place of `target` when the block ends well.
+
+    A folder that was there is exchanged as a whole, so files of the old one never mix with the new.
+
+    Args:
+        target: where the folder is to be; missing parents are made.
+        marker: a file that only a folder of the right kind has, e.g. ``"config.json"``.
+
+    Raises:
+        UsageError: `target` is there and is not a folder of that kind.
+        DataError: writing failed; `target` is as it was.
+    """
+    target = Path(target)
+    check_replaceable(target, marker=marker)
+    with _whole_or_not_at_all(target):
+        target = target.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = _beside(target, ".new")
+        try:
+            fresh.mkdir()
+            yield fresh
+            if target.exists():
+                shutil.copymode(target, fresh)
+            for path in fresh.rglob("*"):
+                _flush(path)
+            _flush(fresh)
+            _exchange(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def replacing_file(target: str | Path) -> Generator[Path]:
+    """Yields an empty file to write into, which takes the place of `target` when the block ends well.
+
+    Its name ends like `target`, for writers that choose a format by the suffix.
+
+    Raises:
+        UsageError: `target` is there and is not a regular file.
+        DataError: writing failed; `target` is as it was.
+    """
+    target = Path(target)
+    with _whole_or_not_at_all(target):
+        target = target.resolve()
+        if target.exists() and not target.is_file():
+            raise UsageError("A file replaces only a file", target, "Choose another name.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = _beside(target, target.suffix)
+        try:
+            fresh.touch(exist_ok=False)
+            yield fresh
+            if target.exists():
+                shutil.copymode(target, fresh)
+            _flush(fresh)
+            fresh.replace(target)
+            _flush(target.parent)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def check_replaceable(target: str | Path, *, marker: str) -> None:
+    """Raises UsageError unless there is nothing, an empty folder, or a folder with the file `marker`.
+
+    `replacing_folder` asks it; so may a caller, before the hours of work whose result is to go there.
+    """
+    target = Path(target)
+    with _whole_or_not_at_all(target):
+        if target.is_dir():
+            replaceable = (target / marker).is_file() or not any(target.iterdir())
+        else:
+            replaceable = not target.exists()
+    if not replaceable:
+        raise UsageError(f"Only a folder that holds a {marker} is overwritten", target, "Choose another place.")
+
+
+@contextmanager
+def _whole_or_not_at_all(target: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            "What is saved is written whole or not at all",
+            f"{target} ({error})",
+            "Check the space and the permissions there; what was there before is untouched.",
+        ) from error
+
+
+def _beside(target: Path, ending: str) -> Path:
+    """A name nobody else uses, in the same folder and so on the same disk: there a rename is atomic."""
+    return target.with_name(f".{target.name}.{uuid4().hex[:12]}{ending}")
+
+
+def _exchange(fresh: Path, target: Path) -> None:
+    """Renames `fresh` to `target`; a full folder cannot be renamed over, so the old one steps aside first."""
+    aside = _beside(target, ".old")
+    try:
+        if target.exists():
+            target.rename(aside)
+        fresh.rename(target)
+        _flush(target.parent)
+    finally:
+        if aside.exists():
+            if target.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.rename(target)
+
+
+def _flush(path: Path) -> None:
+    """Brings a file or folder to disk: without it a power cut after the rename could leave an empty file."""
+    if os.name != "posix":
+        return  # Windows flushes only what is open for writing
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

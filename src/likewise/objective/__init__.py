@@ -1,0 +1,84 @@
+"""Distances, losses and miners: tensors in, a scalar out."""
+
+from likewise.objective.distances import (
+    DISTANCES,
+    L1,
+    Concatenated,
+    Cosine,
+    Distance,
+    Euclidean,
+    WeightedL1,
+    make_distance,
+    squared_between,
+    squared_rowwise,
+)
+from likewise.objective.heads import ArcFace, ClassHead, CosFace, Softmax
+from likewise.objective.miners import (
+    MINERS,
+    AllValid,
+    HardestInBatch,
+    Miner,
+    RandomTriplets,
+    SemiHard,
+    Triplets,
+    make_miner,
+)
+from likewise.objective.objective import Objective, Outcome
+from likewise.objective.objectives import OBJECTIVES, make_objective
+from likewise.objective.pairs import (
+    BinaryCrossEntropy,
+    ConcatenatedTwins,
+    Contrastive,
+    PairObjective,
+    Pairs,
+    balanced_pairs,
+)
+from likewise.objective.pml import PML
+from likewise.objective.supcon import SupCon
+from likewise.objective.triplets import (
+    SoftMarginTripletLoss,
+    SoftmaxTripletLoss,
+    TripletLoss,
+    TripletObjective,
+)
+
+__all__ = [
+    "DISTANCES",
+    "L1",
+    "MINERS",
+    "OBJECTIVES",
+    "PML",
+    "AllValid",
+    "ArcFace",
+    "BinaryCrossEntropy",
+    "ClassHead",
+    "Concatenated",
+    "ConcatenatedTwins",
+    "Contrastive",
+    "CosFace",
+    "Cosine",
+    "Distance",
+    "Euclidean",
+    "HardestInBatch",
+    "Miner",
+    "Objective",
+    "Outcome",
+    "PairObjective",
+    "Pairs",
+    "RandomTriplets",
+    "SemiHard",
+    "SoftMarginTripletLoss",
+    "Softmax",
+    "SoftmaxTripletLoss",
+    "SupCon",
+    "TripletLoss",
+    "TripletObjective",
+    "Triplets",
+    "WeightedL1",
+    "balanced_pairs",
+    "make_distance",
+    "make_miner",
+    "make_objective",
+    "squared_between",
+    "squared_rowwise",
+]

@@ -1,0 +1,17 @@
+"""fit(): one visible loop."""
+
+from likewise.training.fit import choose_device, choose_precision, fit, schedule, spread
+from likewise.training.history import Epoch, History, Step
+from likewise.training.options import FitOptions
+
+__all__ = [
+    "Epoch",
+    "FitOptions",
+    "History",
+    "Step",
+    "choose_device",
+    "choose_precision",
+    "fit",
+    "schedule",
+    "spread",
+]

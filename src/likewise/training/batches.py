@@ -1,0 +1,165 @@
+"""From a labelled set or pairs to the batches of an epoch: decoded once, then only indexed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likewise.data import Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
+from likewise.encoder import Encoder, Preprocessing
+from likewise.errors import DataError, UsageError
+from likewise.objective import Objective, Outcome, PairObjective
+from likewise.training.options import FitOptions
+
+BATCH_ITEMS = 256  # of a default batch
+HANDFUL = 4  # least K of a default P x K batch
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """One step's items.
+
+    Attributes:
+        pixels: (B, C, H, W) uint8; for pairs the first items and then the second.
+        labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    def outcome(self, objective: Objective, embeddings: Tensor, random: torch.Generator) -> Outcome:
+        """What `objective` says of the (B, D) embeddings of this batch."""
+        labels = self.labels.to(embeddings.device)
+        if labels.dtype != torch.bool:
+            return objective.outcome(embeddings, labels, random)
+        assert isinstance(objective, PairObjective)  # `prepare` saw to it
+        first, second = embeddings.chunk(2)
+        return objective.on_pairs(first, second, labels)
+
+
+@final
+@dataclass(frozen=True)
+class Batches:
+    """Decoded training items and how they come together.
+
+    Attributes:
+        pixels: (N, C, H, W) uint8.
+        labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`.
+        pairs: (M, 2) int64 positions in `pixels`, or None.
+        sampler: positions of labels in each batch.
+        skipped: file and reason of each item that could not be read.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    pairs: Tensor | None
+    sampler: Sampler
+    skipped: tuple[tuple[str, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    @property
+    def identities(self) -> int | None:
+        """How many there are; None for pairs, which do not say."""
+        return None if self.pairs is not None else int(self.labels.max()) + 1
+
+    def fingerprint(self) -> str:
+        """SHA-256 over decoded pixels and labels: the same data have the same, whatever their files are called."""
+        digest = hashlib.sha256(repr(tuple(self.pixels.shape)).encode())
+        for tensor in (self.pixels, self.labels, *(() if self.pairs is None else (self.pairs,))):
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`, the same whenever asked for."""
+        for positions in self.sampler.epoch(number):
+            chosen = torch.from_numpy(positions)
+            items = chosen if self.pairs is None else self.pairs[chosen].T.reshape(-1)
+            yield Batch(self.pixels[items], self.labels[chosen])
+
+
+def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, options: FitOptions) -> Batches:
+    """Decodes `train`, shapes the encoder by it where it has no shape yet, and chooses the sampler.
+
+    Raises:
+        DataError: nothing to learn from. UsageError: a batch that cannot be drawn.
+    """
+    items = train.items if isinstance(train, PairSet) else train
+    preprocessing = encoder.preprocessing or Preprocessing.of(items.sources)
+    decoded = preprocessing.decode(items.sources)
+    skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
+    if not len(decoded.kept):
+        raise DataError("Training needs readable items", skipped[0][1] if skipped else "none")
+    if isinstance(train, PairSet):
+        sampler, labels, pairs = _of_pairs(train, decoded.kept, objective, options)
+    else:
+        sampler, labels = _of_labels(train.subset(decoded.kept), objective, options)
+        pairs = None
+    if encoder.preprocessing is None:
+        encoder.unit = objective.unit if encoder.unit is None else encoder.unit
+        encoder.build(preprocessing.standardised(decoded.pixels))
+    return Batches(decoded.pixels, labels, pairs, sampler, skipped)
+
+
+def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tuple[Sampler, Tensor]:
+    counts = train.counts()
+    if train.identities < 2:
+        raise DataError(
+            "Training needs at least 2 identities", train.identities, "Bring items of another one."
+        )
+    if counts.max() < 2:
+        raise DataError(
+            "Training needs identities with at least 2 items",
+            f"{train.identities} identities of 1 item each",
+            "Bring a second item of some.",
+        )
+    labels = labels_of(train)
+    batch = options.batch or _default_batch(counts[counts > 0], objective)
+    sampler: Sampler
+    if isinstance(batch, tuple):
+        sampler = IdentityBatches(labels, *batch, balanced=options.balanced, seed=options.seed)
+    else:
+        sampler = PlainBatches(labels, batch, balanced=options.balanced, seed=options.seed)
+    return sampler, torch.from_numpy(labels)
+
+
+def _default_batch(counts: NDArray[np.int64], objective: Objective) -> tuple[int, int] | int:
+    """About `BATCH_ITEMS` items: as many identities as there are, and never fewer than `HANDFUL` items of each."""
+    if objective.batches == "item":
+        return min(BATCH_ITEMS, int(counts.sum()))
+    k = max(2, min(max(HANDFUL, BATCH_ITEMS // len(counts)), int(counts.max())))
+    return max(2, BATCH_ITEMS // k), k
+
+
+def _of_pairs(
+    train: PairSet, kept: NDArray[np.int64], objective: Objective, options: FitOptions
+) -> tuple[Sampler, Tensor, Tensor]:
+    if not isinstance(objective, PairObjective):
+        raise UsageError(
+            "A pairs file is learned from by an objective on pairs",
+            objective.name,
+            "Use contrastive, bce or concatenated.",
+        )
+    readable, pairs = train.positions(kept)
+    same = train.same[readable]
+    if same.all() or not same.any():
+        raise DataError(
+            "Training needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs"
+        )
+    if isinstance(options.batch, tuple):
+        raise UsageError(
+            "Batches of pairs are a number of pairs", f"{options.batch}", "Pass for example batch=128."
+        )
+    sampler = PlainBatches(
+        same.astype(np.int64), options.batch or BATCH_ITEMS // 2, balanced=True, seed=options.seed
+    )
+    return sampler, torch.from_numpy(same), torch.from_numpy(pairs)

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from likewise.data import IdentityBatches, PlainBatches
+from likewise.errors import UsageError
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=2, max_size=40),
+    p=st.integers(2, 12),
+    k=st.integers(2, 8),
+    seed=st.integers(0, 1000),
+)
+def test_every_item_is_served_exactly_once_per_epoch(counts, p, k, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    if k > max(counts):
+        with pytest.raises(UsageError, match="largest identity"):
+            IdentityBatches(labels, p, k, seed=seed)
+        return
+    sampler = IdentityBatches(labels, p, k, seed=seed)
+    batches = list(sampler.epoch(0))
+    assert len(batches) == len(sampler)
+    served = np.concatenate(batches)
+    assert sorted(served.tolist()) == list(range(len(labels)))
+
+
+def test_a_two_item_identity_is_never_its_own_positive():
+    labels = np.repeat(np.arange(10), [2] * 5 + [20] * 5)
+    for balanced in (False, True):
+        for epoch in range(5):
+            for batch in IdentityBatches(labels, 5, 4, balanced=balanced, seed=0).epoch(epoch):
+                items_of = [batch[labels[batch] == identity] for identity in range(5)]
+                for items in items_of:
+                    assert len(items) <= 2 * 2  # at most two handfuls of the pair
+                    if not balanced:
+                        assert len(set(items.tolist())) == len(items)
+
+
+def test_equal_identities_give_full_p_by_k_batches():
+    labels = np.repeat(np.arange(10), 40)
+    for batch in IdentityBatches(labels, 10, 8, seed=0).epoch(0):
+        assert np.bincount(labels[batch], minlength=10).tolist() == [8] * 10
+
+
+def test_odd_counts_never_leave_a_single_item():
+    labels = np.repeat(np.arange(6), [3, 5, 7, 9, 11, 13])
+    sampler = IdentityBatches(labels, 6, 2, seed=0)
+    sizes = [n for batch in sampler.epoch(0) for n in np.bincount(labels[batch], minlength=6) if n]
+    assert min(sizes) >= 2
+
+
+def test_balanced_batches_serve_identities_alike():
+    labels = np.repeat(np.arange(3), [400, 40, 40])
+    served = np.concatenate(list(IdentityBatches(labels, 3, 4, balanced=True, seed=0).epoch(0)))
+    counts = np.bincount(labels[served])
+    assert counts.max() <= 1.2 * counts.min()
+    plain = np.concatenate(list(PlainBatches(labels, 48, balanced=True, seed=0).epoch(0)))
+    drawn = np.bincount(labels[plain])
+    assert abs(drawn - 160).max() < 5 * np.sqrt(160 * 2 / 3)  # five standard deviations of the draw
+
+
+def test_epochs_differ_and_can_be_asked_for_in_any_order():
+    labels = np.repeat(np.arange(8), 10)
+    sampler = IdentityBatches(labels, 4, 5, seed=7)
+    third = [b.tolist() for b in sampler.epoch(3)]
+    assert third != [b.tolist() for b in sampler.epoch(2)]
+    assert third == [b.tolist() for b in IdentityBatches(labels, 4, 5, seed=7).epoch(3)]
+
+
+def test_plain_batches_leave_no_tiny_last_batch():
+    batches = list(PlainBatches(np.zeros(1025, np.int64), 128, seed=0).epoch(0))
+    assert min(map(len, batches)) >= 100
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1025))
+
+
+@pytest.mark.parametrize(("p", "k"), [(1, 4), (4, 1), (0, 0)])
+def test_batches_too_small_for_a_pair_are_refused(p, k):
+    with pytest.raises(UsageError, match="P >= 2"):
+        IdentityBatches(np.repeat(np.arange(4), 4), p, k)

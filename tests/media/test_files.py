@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from likewise.errors import DataError, LikewiseError, UsageError
+from likewise.media import check_replaceable, replacing_file, replacing_folder
+
+MARKER = "config.json"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder like a model's, with something to lose."""
+    folder = tmp_path / "people.model"
+    (folder / "report").mkdir(parents=True)
+    (folder / MARKER).write_text("old")
+    (folder / "report" / "roc.png").write_bytes(b"old picture")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_untouched(model: Path) -> None:
+    assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
+    assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+
+def save(target: Path, files: dict[str, bytes], error: BaseException | None = None) -> None:
+    """Writes a folder, and may fail once all is written."""
+    with replacing_folder(target, marker=MARKER) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        if error is not None:
+            raise error
+
+
+def save_file(target: Path, content: bytes, error: BaseException | None = None) -> None:
+    with replacing_file(target) as path:
+        path.write_bytes(content)
+        if error is not None:
+            raise error
+
+
+class TestReplacingFolder:
+    def test_a_new_one_with_its_parents(self, tmp_path):
+        target = tmp_path / "runs" / "new.model"
+        with replacing_folder(target, marker=MARKER) as folder:
+            assert not target.exists()
+            (folder / MARKER).write_text("new")
+            (folder / "report").mkdir()
+            (folder / "report" / "map.png").write_bytes(b"map")
+        assert contents(target) == {MARKER: b"new", "report/map.png": b"map"}
+        assert [path.name for path in target.parent.iterdir()] == ["new.model"]
+
+    def test_the_old_one_goes_as_a_whole(self, model):
+        model.chmod(0o750)
+        with replacing_folder(str(model), marker=MARKER) as folder:
+            assert folder.parent == model.parent
+            (folder / MARKER).write_text("new")
+            assert contents(model)[MARKER] == b"old"
+        assert contents(model) == {MARKER: b"new"}
+        assert stat.S_IMODE(model.stat().st_mode) == 0o750
+        assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+    def test_an_empty_folder_may_be_filled(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        with replacing_folder(tmp_path / "out", marker=MARKER) as folder:
+            (folder / MARKER).write_text("new")
+        assert contents(tmp_path / "out") == {MARKER: b"new"}
+
+    def test_a_link_keeps_pointing_at_it(self, model, tmp_path):
+        link = tmp_path / "latest"
+        link.symlink_to(model)
+        with replacing_folder(link, marker=MARKER) as folder:
+            (folder / MARKER).write_text("new")
+        assert link.is_symlink()
+        assert contents(model) == {MARKER: b"new"}
+
+    def test_a_relative_name(self, model, monkeypatch):
+        monkeypatch.chdir(model.parent)
+        with replacing_folder(model.name, marker=MARKER) as folder:
+            (folder / MARKER).write_text("new")
+        assert contents(model) == {MARKER: b"new"}
+
+    @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1), LikewiseError("no")])
+    def test_whatever_ends_the_block_passes_and_the_old_one_stays(self, model, error):
+        with pytest.raises(type(error)) as caught:
+            save(model, {MARKER: b"half"}, error)
+        assert caught.value is error
+        assert_untouched(model)
+
+    def test_nothing_remains_of_a_new_one_that_failed(self, tmp_path):
+        with pytest.raises(ValueError, match="no"):
+            save(tmp_path / "new", {MARKER: b"half"}, ValueError("no"))
+        assert not list(tmp_path.iterdir())
+
+    def test_a_full_device(self, model):
+        def write_to_a_full_device() -> None:
+            with replacing_folder(model, marker=MARKER) as folder:
+                (folder / "model.safetensors").symlink_to("/dev/full")  # every write there fails with ENOSPC
+                (folder / "model.safetensors").write_bytes(b"parameters")
+
+        with pytest.raises(DataError) as caught:
+            write_to_a_full_device()
+        assert str(model) in str(caught.value)
+        assert "No space left on device" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert_untouched(model)
+
+    def test_a_full_disk(self, tmp_path):
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        if shutil.which("mount") is None or os.geteuid() != 0:
+            pytest.skip("mounting a small disk takes root")
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+        try:
+            save(disk / "m", {MARKER: b"old"})
+            with pytest.raises(DataError, match="No space left"):
+                save(disk / "m", {MARKER: b"new", "model.safetensors": bytes(100_000)})
+            assert contents(disk / "m") == {MARKER: b"old"}
+            assert [path.name for path in disk.iterdir()] == ["m"]
+            with pytest.raises(DataError, match="No space left"):
+                save_file(disk / "m" / MARKER, bytes(100_000))
+            assert contents(disk / "m") == {MARKER: b"old"}
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+    def test_a_flush_that_fails(self, model, monkeypatch):
+        def fail(descriptor: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(DataError, match="Input/output"):
+            save(model, {MARKER: b"new"})
+        assert_untouched(model)
+
+    @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+    def test_failing_between_the_two_renames_puts_the_old_one_back(self, model, monkeypatch, error):
+        rename = Path.rename
+
+        def fail_for_the_new_one(self: Path, target: Path) -> Path:
+            if self.suffix == ".new":
+                assert not model.exists()  # the old one has stepped aside
+                raise error
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
+        expected = DataError if isinstance(error, OSError) else KeyboardInterrupt
+        with pytest.raises(expected):
+            save(model, {MARKER: b"new"})
+        assert_untouched(model)
+
+    def test_everything_is_flushed_before_the_first_rename(self, model, monkeypatch):
+        events: list[str] = []
+        fsync, rename = os.fsync, Path.rename
+
+        def note_fsync(descriptor: int) -> None:
+            events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+            fsync(descriptor)
+
+        def note_rename(self: Path, target: Path) -> Path:
+            events.append("rename")
+            return rename(self, target)
+
+        monkeypatch.setattr(os, "fsync", note_fsync)
+        monkeypatch.setattr(Path, "rename", note_rename)
+        with replacing_folder(model, marker=MARKER) as folder:
+            (folder / MARKER).write_text("new")
+            (folder / "report").mkdir()
+            (folder / "report" / "map.png").write_bytes(b"map")
+        first = events.index("rename")
+        assert {MARKER, "report", "map.png", folder.name} == set(events[:first])
+        assert events[first:] == ["rename", "rename", model.parent.name]
+
+    def test_killed_while_writing(self, model):
+        script = (
+            "import os, signal, sys\n"
+            "from likewise.media import replacing_folder\n"
+            f"with replacing_folder(sys.argv[1], marker={MARKER!r}) as folder:\n"
+            f"    (folder / {MARKER!r}).write_text('half')\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", script, str(model)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
+        save(model, {MARKER: b"new"})  # what it left behind is in nobody's way
+        assert contents(model) == {MARKER: b"new"}
+
+    def test_a_folder_of_another_kind(self, tmp_path):
+        (tmp_path / "holiday.jpg").write_bytes(b"dear")
+        with pytest.raises(UsageError, match=MARKER), replacing_folder(tmp_path, marker=MARKER):
+            pytest.fail("entered")
+        assert contents(tmp_path) == {"holiday.jpg": b"dear"}
+
+    def test_a_file_in_its_place(self, tmp_path):
+        (tmp_path / "m").write_text("dear")
+        with pytest.raises(UsageError, match=MARKER), replacing_folder(tmp_path / "m", marker=MARKER):
+            pytest.fail("entered")
+        assert (tmp_path / "m").read_text() == "dear"
+
+    def test_a_file_in_place_of_a_parent(self, tmp_path):
+        (tmp_path / "m").write_text("dear")
+        with pytest.raises(DataError), replacing_folder(tmp_path / "m" / "n", marker=MARKER):
+            pytest.fail("entered")
+
+    def test_a_name_too_long(self, tmp_path):
+        with (
+            pytest.raises(DataError, match="too long"),
+            replacing_folder(tmp_path / ("n" * 300), marker=MARKER),
+        ):
+            pytest.fail("entered")
+
+
+class TestCheckReplaceable:
+    def test_what_may_be_replaced(self, model, tmp_path):
+        check_replaceable(model, marker=MARKER)
+        check_replaceable(tmp_path / "nothing there", marker=MARKER)
+        assert_untouched(model)
+
+    def test_what_may_not(self, model):
+        with pytest.raises(UsageError, match="report"):
+            check_replaceable(model / "report", marker=MARKER)
+
+
+class TestReplacingFile:
+    def test_a_new_one_with_its_parents(self, tmp_path):
+        with replacing_file(tmp_path / "maps" / "digits.png") as path:
+            assert path.suffix == ".png"
+            path.write_bytes(b"map")
+        assert contents(tmp_path) == {"maps/digits.png": b"map"}
+
+    def test_the_old_one_is_replaced_and_its_permissions_kept(self, tmp_path):
+        target = tmp_path / "tokens.json"
+        target.write_text("old")
+        target.chmod(0o600)
+        with replacing_file(target) as path:
+            path.write_text("new")
+            assert target.read_text() == "old"
+        assert contents(tmp_path) == {"tokens.json": b"new"}
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+    def test_a_new_one_has_the_usual_permissions(self, tmp_path):
+        (tmp_path / "usual").touch()
+        with replacing_file(tmp_path / "new") as path:
+            path.write_text("new")
+        assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+    @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+    def test_failing_leaves_the_old_one(self, tmp_path, error):
+        (tmp_path / "map.png").write_text("old")
+        expected = DataError if isinstance(error, OSError) else type(error)
+        with pytest.raises(expected):
+            save_file(tmp_path / "map.png", b"half", error)
+        assert contents(tmp_path) == {"map.png": b"old"}
+
+    def test_a_link_keeps_pointing_at_it(self, tmp_path):
+        (tmp_path / "real").write_text("old")
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        with replacing_file(tmp_path / "link") as path:
+            path.write_text("new")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "real").read_text() == "new"
+
+    @pytest.mark.parametrize("target", ["/dev/null", "/tmp"])
+    def test_devices_and_folders_are_refused(self, target):
+        before = Path(target).stat().st_mode
+        with pytest.raises(UsageError, match=target), replacing_file(target):
+            pytest.fail("entered")
+        assert Path(target).stat().st_mode == before
