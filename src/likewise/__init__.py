@@ -9,7 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from likewise.apps.map import draw_map as draw_map
+    from likewise.calibration import Calibration as Calibration
+    from likewise.calibration import Threshold as Threshold
     from likewise.data import Dataset as Dataset
+    from likewise.data import Health as Health
     from likewise.data import PairSet as PairSet
     from likewise.data import arrays as arrays
     from likewise.data import check as check
@@ -27,30 +31,117 @@ if TYPE_CHECKING:
     from likewise.errors import ModelError as ModelError
     from likewise.errors import SupportError as SupportError
     from likewise.errors import UsageError as UsageError
+    from likewise.evaluation import PairReport as PairReport
+    from likewise.evaluation import Report as Report
+    from likewise.evaluation import evaluate as evaluate
+    from likewise.evaluation import evaluate_pairs as evaluate_pairs
+    from likewise.matching import Model as Model
+    from likewise.matching import Verdict as Verdict
+    from likewise.matching import calibrate as calibrate
+    from likewise.matching import load as load
+    from likewise.objective import L1 as L1
+    from likewise.objective import AllValid as AllValid
+    from likewise.objective import ArcFace as ArcFace
+    from likewise.objective import BinaryCrossEntropy as BinaryCrossEntropy
+    from likewise.objective import ConcatenatedTwins as ConcatenatedTwins
+    from likewise.objective import Contrastive as Contrastive
+    from likewise.objective import CosFace as CosFace
+    from likewise.objective import Cosine as Cosine
+    from likewise.objective import Euclidean as Euclidean
+    from likewise.objective import HardestInBatch as HardestInBatch
+    from likewise.objective import RandomTriplets as RandomTriplets
+    from likewise.objective import SemiHard as SemiHard
+    from likewise.objective import SoftMarginTripletLoss as SoftMarginTripletLoss
+    from likewise.objective import Softmax as Softmax
+    from likewise.objective import SoftmaxTripletLoss as SoftmaxTripletLoss
+    from likewise.objective import SupCon as SupCon
+    from likewise.objective import TripletLoss as TripletLoss
+    from likewise.objective import WeightedL1 as WeightedL1
+    from likewise.objective import make_objective as make_objective
     from likewise.training import FitOptions as FitOptions
     from likewise.training import History as History
     from likewise.training import fit as fit
 
-_HOME = {
+_NAMES_OF_MODULE = {
+    "likewise.apps.map": ("draw_map",),
+    "likewise.calibration": (
+        "Calibration",
+        "Threshold",
+    ),
     "likewise.data": (
-        "Dataset", "PairSet", "arrays", "check", "folder", "idx", "manifest", "open_data", "pairs_file", "zip_folder",
+        "Dataset",
+        "Health",
+        "PairSet",
+        "arrays",
+        "check",
+        "folder",
+        "idx",
+        "manifest",
+        "open_data",
+        "pairs_file",
+        "zip_folder",
     ),
-    "likewise.encoder": ("Encoder", "Preprocessing"),
+    "likewise.encoder": (
+        "Encoder",
+        "Preprocessing",
+    ),
     "likewise.errors": (
-        "CollapseWarning", "DataError", "LikewiseError", "ModelError", "SupportError", "UsageError",
+        "CollapseWarning",
+        "DataError",
+        "LikewiseError",
+        "ModelError",
+        "SupportError",
+        "UsageError",
     ),
-    "likewise.training": ("FitOptions", "History", "fit"),
-}  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOME.items() for name in names}
+    "likewise.evaluation": (
+        "PairReport",
+        "Report",
+        "evaluate",
+        "evaluate_pairs",
+    ),
+    "likewise.matching": (
+        "Model",
+        "Verdict",
+        "calibrate",
+        "load",
+    ),
+    "likewise.objective": (
+        "AllValid",
+        "ArcFace",
+        "BinaryCrossEntropy",
+        "ConcatenatedTwins",
+        "Contrastive",
+        "CosFace",
+        "Cosine",
+        "Euclidean",
+        "HardestInBatch",
+        "L1",
+        "RandomTriplets",
+        "SemiHard",
+        "SoftMarginTripletLoss",
+        "Softmax",
+        "SoftmaxTripletLoss",
+        "SupCon",
+        "TripletLoss",
+        "WeightedL1",
+        "make_objective",
+    ),
+    "likewise.training": (
+        "FitOptions",
+        "History",
+        "fit",
+    ),
+}
+_MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll] - the names above, in one place
+__all__ = [*_MODULE_OF_NAME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll] - one list is enough
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module 'likewise' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_MODULE_OF_NAME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_MODULE_OF_NAME)

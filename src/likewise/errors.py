@@ -24,7 +24,8 @@ class LikewiseError(Exception):
         self.received = received
         self.remedy = remedy
         text = rule if received is None else f"{rule}; got {received}"
-        text = " ".join(text.split()).rstrip(".")
+        # File names that are no UTF-8 hold surrogates, which could not be printed.
+        text = " ".join(text.encode("utf-8", "backslashreplace").decode().split()).rstrip(".")
         super().__init__(f"{text}. {remedy}".strip() if remedy else f"{text}.")
 
 

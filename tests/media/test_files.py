@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
+from safetensors import SafetensorError
 
 from likewise.errors import DataError, LikewiseError, UsageError
 from likewise.media import check_replaceable, replacing_file, replacing_folder
@@ -49,6 +52,11 @@ def save_file(target: Path, content: bytes, error: BaseException | None = None) 
         path.write_bytes(content)
         if error is not None:
             raise error
+
+
+def write_tensors(target: Path) -> None:
+    with replacing_folder(target, marker=MARKER) as folder:
+        safetensors.numpy.save_file({"weights": np.zeros(100_000)}, folder / "model.safetensors")
 
 
 class TestReplacingFolder:
@@ -137,6 +145,8 @@ class TestReplacingFolder:
             assert contents(disk / "m") == {MARKER: b"old"}
             assert [path.name for path in disk.iterdir()] == ["m"]
             with pytest.raises(DataError, match="No space left"):
+                write_tensors(disk / "m")
+            with pytest.raises(DataError, match="No space left"):
                 save_file(disk / "m" / MARKER, bytes(100_000))
             assert contents(disk / "m") == {MARKER: b"old"}
         finally:
@@ -149,6 +159,11 @@ class TestReplacingFolder:
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(DataError, match="Input/output"):
             save(model, {MARKER: b"new"})
+        assert_untouched(model)
+
+    def test_safetensors_fails_in_its_own_words(self, model):
+        with pytest.raises(DataError, match="os error 28"):
+            save(model, {MARKER: b"half"}, SafetensorError("Error while serializing: I/O error: (os error 28)"))
         assert_untouched(model)
 
     @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])

@@ -55,23 +55,29 @@ def test_a_replicate_counts_every_pair_as_its_units_were_drawn(cloud, resample: 
 
 
 def test_wilson_where_trials_are_independent() -> None:
-    for errors, trials in ((3, 200), (0, 50), (50, 50), (700, 1000)):
+    for errors, trials in ((3, 200), (700, 1000)):
         rate = errors / trials
-        found = rate_estimate(rate, rate * (1 - rate) / trials, confidence=0.9, units=10**9, trials=trials)
-        if errors in (0, trials):  # nothing varied: the units are the trials
-            found = rate_estimate(rate, 0.0, confidence=0.9, units=trials, trials=trials)
-            assert found.high - found.low > 2.7 / (trials + 2.7)  # z^2 = 2.706; Student's quantile is larger
-            continue
+        variance = rate * (1 - rate) / trials
+        found = rate_estimate(rate, rate, variance, confidence=0.9, units=10**9, trials=10**9)
         expected = binomtest(errors, trials).proportion_ci(0.9, method="wilson")
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
+def test_units_are_the_trials_where_none_or_all_went_wrong() -> None:
+    student = 2.7764451  # of 4 degrees of freedom, two-sided 95%
+    none, every = (rate_estimate(x, x, 0.0, confidence=0.95, units=5, trials=900) for x in (0.0, 1.0))
+    assert none.high == pytest.approx(student**2 / (5 + student**2))
+    assert (none.low, every.high) == (0, 1)
+    assert every.low == pytest.approx(1 - none.high)
+
+
 def test_an_interval_holds_its_value_and_stays_a_rate() -> None:
     for value in (0.0, 1e-6, 0.3, 1 - 1e-6, 1.0):
-        for variance in (0.0, 1e-12, 0.2, 10.0):
-            found = rate_estimate(value, variance, confidence=0.95, units=4, trials=100)
-            assert 0 <= found.low <= found.value == value <= found.high <= 1
-            assert found.high - found.low > 0.01
+        for mean in (value, 0.5):
+            for variance in (0.0, 1e-12, 0.2, 10.0):
+                found = rate_estimate(value, mean, variance, confidence=0.95, units=4, trials=100)
+                assert 0 <= found.low <= found.value == value <= found.high <= 1
+                assert found.high - found.low > 0.01
 
 
 def test_identities_that_differ_much_widen_the_interval_over_identities(cloud) -> None:

@@ -145,7 +145,7 @@ def test_fewer_neighbours_vote_where_there_are_fewer(cloud) -> None:
 
 def test_nothing_to_be_found_is_an_error(cloud) -> None:
     points, labels = cloud(7, [1, 1, 1])
-    with pytest.raises(DataError, match="something to be found.*3 items, none with another of its identity"):
+    with pytest.raises(DataError, match=r"something to be found.*3 items, none with another of its identity"):
         retrieval(points, labels, Euclidean())
     with pytest.raises(DataError, match="in the gallery"):
         retrieval(points, labels, Euclidean(), gallery=(points, labels + 3))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def by_definition(apart: np.ndarray, same: np.ndarray, levels: Sequence[float]) 
     couples = [(g < impostor).sum() + (g == impostor).sum() / 2 for g in genuine]
     points = [(0.0, 1.0)] + [((impostor <= t).mean(), (genuine > t).mean()) for t in np.unique(apart)]
     figures = {"roc_auc": sum(couples) / (len(genuine) * len(impostor))}
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x1 >= y1:  # the first step on which FMR overtakes FNMR
             along = (y0 - x0) / ((y0 - x0) - (y1 - x1))
             figures["eer"] = x0 + along * (x1 - x0)
@@ -49,15 +49,25 @@ def figures(found: Verification) -> dict[str, float]:
 def test_on_a_line() -> None:
     # a at 0 and 1, b at 3 and 10. Same pairs: 1, 7. Different pairs: 2, 3, 9, 10.
     points, labels = torch.tensor([[0.0], [1.0], [3.0], [10.0]]), torch.tensor([4, 4, 2, 2])
-    found = verification(points, labels, Euclidean(), fmr=(0.25, 0.3, 0.5, 0.2))
+    found = verification(points, labels, Euclidean())
     assert (found.pairs_same, found.pairs_different, found.identities) == (2, 4, 2)
     assert found.roc_auc.value == pytest.approx((4 + 2) / 8)  # 1 is below all four, 7 below two
     assert found.eer.value == pytest.approx(0.5)  # at a threshold of 3
-    assert [p.fnmr and p.fnmr.value for p in found.fnmr_at_fmr] == [0.5, 0.5, 0.0, None]
-    assert found.fnmr_at_fmr[3].reason == "one accepted pair of 4 different pairs is already more than 0.2"
     np.testing.assert_allclose(found.curve.thresholds, [-np.inf, 1, 2, 3, 7, 9, 10], rtol=RESOLUTION)
     assert found.curve.fmr.tolist() == [0, 0, 0.25, 0.5, 0.5, 0.75, 1]
     assert found.curve.fnmr.tolist() == [1, 0.5, 0.5, 0.5, 0, 0, 0]
+    assert [found.curve.fnmr_at(fmr) for fmr in (0.2, 0.25, 0.3, 0.5, 0.6)] == [0.5, 0.5, 0.5, 0, 0]
+
+
+def test_a_rate_that_too_few_pairs_make_up_is_not_answered() -> None:
+    points, labels = torch.arange(20.0)[:, None], torch.arange(20) % 2  # 100 different pairs
+    answered, refused = verification(points, labels, Euclidean(), fmr=(0.1, 0.09)).fnmr_at_fmr
+    assert answered.fnmr is not None
+    assert answered.reason is None
+    assert refused.as_dict() == {
+        "value": None,
+        "reason": "0.09 of 100 different pairs is less than the 10 it takes to set a threshold",
+    }
 
 
 def test_equal_error_rate_between_two_points() -> None:
@@ -74,16 +84,14 @@ def test_equal_error_rate_between_two_points() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_as_defined_where_distances_tie(lattice, seed: int) -> None:
-    points, labels = lattice(seed, [1, 12, 7, 20, 3], dim=3)
-    expected = by_definition(*all_pairs(points, labels, L1()), LEVELS[:3])
-    assert figures(verification(points, labels, L1(), fmr=LEVELS[:2])) == pytest.approx(
-        {name: expected[name] for name in ("roc_auc", "eer", "fnmr at 0.1", "fnmr at 0.01")}, abs=1e-12
-    )
+    points, labels = lattice(seed, [1, 15, 12, 20, 16], dim=3)
+    expected = by_definition(*all_pairs(points, labels, L1()), LEVELS[:2])
+    assert figures(verification(points, labels, L1())) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("distance", [Euclidean(), Cosine(), L1()])
 def test_as_scikit_learn_has_it_within_the_stated_resolution(cloud, distance) -> None:
-    points, labels = cloud(1, [40, 25, 60, 2, 30])
+    points, labels = cloud(1, [60, 45, 80, 2, 50])
     found = verification(points, labels, distance, block=3000)
     apart, same = all_pairs(points, labels, distance)
     rounding = 2 * RESOLUTION
@@ -96,8 +104,7 @@ def test_as_scikit_learn_has_it_within_the_stated_resolution(cloud, distance) ->
     for point in found.fnmr_at_fmr[:3]:
         assert point.fnmr is not None
         at_worst, at_best = (
-            1 - y[np.searchsorted(x, point.fmr, side="right") - 1]
-            for x, y in ((worst_x, worst_y), (best_x, best_y))
+            1 - y[np.searchsorted(x, point.fmr, side="right") - 1] for x, y in ((worst_x, worst_y), (best_x, best_y))
         )
         assert at_best <= point.fnmr.value <= at_worst
     expected = by_definition(apart, same, ())["eer"]
@@ -118,7 +125,7 @@ def test_every_point_of_the_curve_is_exact(cloud) -> None:
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_order_rotation_and_names_of_identities_do_not_matter(lattice, seed: int) -> None:
-    points, labels = lattice(seed, [4, 9, 6], dim=3)
+    points, labels = lattice(seed, [4, 9, 8], dim=3)
     expected = by_definition(*all_pairs(points, labels, Euclidean()), LEVELS[:1])
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
     turned = points[:, [1, 2, 0]] * torch.tensor([1.0, -1.0, -1.0])
@@ -153,7 +160,7 @@ def test_identities_that_float32_cannot_tell_apart(cloud) -> None:
 
 
 def test_everything_in_one_place_is_chance() -> None:
-    found = verification(torch.ones(30, 4), torch.arange(30) % 3, Euclidean())
+    found = verification(torch.ones(60, 4), torch.arange(60) % 3, Euclidean())
     assert found.roc_auc.value == 0.5
     assert found.eer.value == 0.5
     assert [point.fnmr and point.fnmr.value for point in found.fnmr_at_fmr[:2]] == [1.0, 1.0]
@@ -175,7 +182,7 @@ def test_no_error_seen_is_not_called_no_error(resample) -> None:
 
 def test_no_error_at_a_looser_rate_is_bounded_by_the_stricter_one(cloud) -> None:
     points, labels = cloud(5, [40] * 12, dim=6, spread=0.2)
-    stricter, looser = verification(points, labels, Euclidean(), fmr=(1e-3, 0.5)).fnmr_at_fmr
+    stricter, looser = verification(points, labels, Euclidean(), fmr=(1e-2, 0.5)).fnmr_at_fmr
     assert stricter.fnmr is not None
     assert looser.fnmr is not None
     assert 0 < stricter.fnmr.value < 0.05
@@ -184,19 +191,18 @@ def test_no_error_at_a_looser_rate_is_bounded_by_the_stricter_one(cloud) -> None
 
 
 def test_the_answer_is_plain_json(cloud) -> None:
-    points, labels = cloud(6, [3, 4])
+    points, labels = cloud(6, [20, 10])
     answer = json.loads(json.dumps(verification(points, labels, Euclidean()).as_dict()))
     assert set(answer["fnmr_at_fmr"]) == {"0.1", "0.01", "0.001", "0.0001"}
     assert set(answer["fnmr_at_fmr"]["0.1"]) == {"value", "low", "high"}
-    assert answer["fnmr_at_fmr"]["0.001"]["value"] is None
+    assert set(answer["fnmr_at_fmr"]["0.01"]) == {"value", "reason"}
+    assert (answer["pairs_same"], answer["pairs_different"]) == (190 + 45, 200)
     assert answer["resample"] == "identity"
 
 
 def test_a_seed_repeats_the_intervals(cloud) -> None:
     points, labels = cloud(7, [30] * 10)
-    one, again, other = (
-        verification(points, labels, Euclidean(), seed=s, resamples=50).eer for s in (1, 1, 2)
-    )
+    one, again, other = (verification(points, labels, Euclidean(), seed=s, resamples=50).eer for s in (1, 1, 2))
     assert one == again
     assert one.high != other.high
 
@@ -207,9 +213,7 @@ def test_both_kinds_of_pairs_are_needed(labels: list[int]) -> None:
         verification(torch.zeros(len(labels), 2), torch.tensor(labels, dtype=torch.int64), Euclidean())
 
 
-@pytest.mark.parametrize(
-    "options", [{"fmr": [0.0]}, {"fmr": [0.1, 1.0]}, {"confidence": 95.0}, {"resamples": 1}]
-)
+@pytest.mark.parametrize("options", [{"fmr": [0.0]}, {"fmr": [0.1, 1.0]}, {"confidence": 95.0}, {"resamples": 1}])
 def test_impossible_options_are_refused(cloud, options) -> None:
     points, labels = cloud(8, [3, 3])
     with pytest.raises(UsageError):

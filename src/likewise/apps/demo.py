@@ -73,9 +73,7 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
         watcher.say(f"MNIST cannot be had here, so scikit-learn's digits are used instead. {error}")
         labelled = open_data("digits")
     if isinstance(labelled, PairSet):
-        raise UsageError(
-            "The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs."
-        )
+        raise UsageError("The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs.")
     learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher, map_method="umap")
     assert isinstance(learned.report, Report) and isinstance(learned.parts.test, Dataset)
     watcher.say("drawing the map as a page")
@@ -87,6 +85,4 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
 def recipe(data: Dataset, seed: int) -> LearnOptions:
     """Options for small pictures: enough epochs for small sets, few for large ones."""
     epochs = 6 if len(data) > SMALL else 30
-    return LearnOptions(
-        loss="supcon", dim=64, fit=FitOptions(epochs=epochs, lr=3e-3, augment="jitter", seed=seed)
-    )
+    return LearnOptions(loss="supcon", dim=64, fit=FitOptions(epochs=epochs, lr=3e-3, augment="jitter", seed=seed))

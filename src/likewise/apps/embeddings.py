@@ -46,9 +46,7 @@ class Written:
         }
 
 
-def encode_files(
-    model: str | Path, files: Sequence[Path], out: Path, progress: Progress | None = None
-) -> Written:
+def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: Progress | None = None) -> Written:
     """Encodes pictures (folders are searched for them) and writes embeddings, file names and fingerprint.
 
     An .npz holds ``embeddings`` (n, D) float32, ``files`` (n,) text and ``fingerprint``; a .parquet has the columns file and
@@ -81,9 +79,7 @@ def encode_files(
             import pyarrow as pa
             import pyarrow.parquet as pq
 
-            rows = pa.FixedSizeListArray.from_arrays(
-                pa.array(encoded.embeddings.numpy().reshape(-1)), loaded.dim
-            )
+            rows = pa.FixedSizeListArray.from_arrays(pa.array(encoded.embeddings.numpy().reshape(-1)), loaded.dim)
             table = pa.table({"file": pa.array(names), "embedding": rows})
             pq.write_table(table.replace_schema_metadata({"likewise.fingerprint": fingerprint}), fresh)
     return Written(out, len(names), loaded.dim, skipped, fingerprint)

@@ -14,7 +14,7 @@ from likewise.apps import map as maps
 from likewise.data import By, Dataset, PairSet, default_split
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, UsageError
-from likewise.evaluation import PairReport, Report, evaluate
+from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
 from likewise.evaluation.pictures import draw_history
 from likewise.matching import Model, calibrate, load, save
 from likewise.matching.folder import CONFIG, REPORT
@@ -194,9 +194,7 @@ def learn(
     """
     check_replaceable(out, marker=CONFIG)
     if isinstance(data, Dataset) and data.identities < 2:
-        raise DataError(
-            "Training needs at least 2 identities", data.identities, "Bring items of another one."
-        )
+        raise DataError("Training needs at least 2 identities", data.identities, "Bring items of another one.")
     parts = divide(data, options.split, options.fit.seed)
     watcher.say(parts.said())
     encoder, objective = prepare(parts.train, options)
@@ -209,9 +207,7 @@ def learn(
         watcher.say(f"skipped {file}: {reason}")
     notes = [*history.warnings]
     if history.stopped == "interrupted":
-        notes.append(
-            f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept."
-        )
+        notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept.")
     model = Model(encoder)
     try:
         model = calibrate(encoder, parts.tune, unit=_unit(parts))
@@ -224,7 +220,10 @@ def learn(
         notes.append(f"Calibrated for a false match rate of {line.promised:g}, {held}.")
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
-    report = evaluate(model, parts.test, resample=_unit(parts))
+    if isinstance(parts.test, PairSet):
+        report = evaluate_pairs(model, parts.test)
+    else:
+        report = evaluate(model, parts.test, resample=_unit(parts), seed=options.fit.seed)
 
     def write_report(folder: Path) -> dict[str, Any]:
         report.write(folder)
@@ -261,9 +260,7 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
                 f"Leave them out: the model has {encoder.backbone}, {encoder.dim}-d.",
             )
     else:
-        encoder = Encoder(
-            options.backbone or "convnet-small", 128 if options.dim is None else options.dim, seed=seed
-        )
+        encoder = Encoder(options.backbone or "convnet-small", 128 if options.dim is None else options.dim, seed=seed)
     classes = 0 if isinstance(train, PairSet) else train.identities
     objective = make_objective(
         options.loss, dim=encoder.dim, classes=max(2, classes), margin=options.margin, miner=options.miner,

@@ -34,7 +34,9 @@ def identities_needed(fmr: float) -> int:
     """
     doubled = 2 * trials_needed(fmr)
     n = isqrt(doubled)
-    return n if n * (n - 1) >= doubled else n + 1
+    while n * (n - 1) < doubled:
+        n += 1
+    return n
 
 
 def smallest_supported_fmr(trials: int) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -44,6 +45,8 @@ for module in (demo, data, models, train, evaluate, calibrate, verify, encode, m
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and leaves with its exit status: 0 yes or done, 1 no, 2 wrong use, 3 bad data or model."""
+    # Pillow's remarks on odd but readable files are not for the user, who cannot act on them.
+    warnings.filterwarnings("ignore", module="PIL")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *(a for a in given if a != "--debug")] if debug else given  # wherever it was written

@@ -19,21 +19,13 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     model: ModelArgument,
     data: DataArgument,
-    fmr: Annotated[
-        float, typer.Option(help="Promised share of different pairs that may be accepted.")
-    ] = 1e-3,
+    fmr: Annotated[float, typer.Option(help="Promised share of different pairs that may be accepted.")] = 1e-3,
     unit: Annotated[
         Literal["identity", "item"] | None,
-        typer.Option(
-            help="What DATA are a sample of: identity (people met later) or item (a fixed list of classes)."
-        ),
+        typer.Option(help="What DATA are a sample of: identity (people met later) or item (a fixed list of classes)."),
     ] = None,
-    part: Annotated[
-        str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")
-    ] = None,
+    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
     as_json: Json = False,

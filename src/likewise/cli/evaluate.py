@@ -19,18 +19,14 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
-    part: Annotated[
-        str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")
-    ] = None,
+    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
     resample: Annotated[
         Literal["identity", "item"] | None,
         typer.Option(help="What intervals take for a sample: identity or item; by the number of identities."),
     ] = None,
     ways: Annotated[int, typer.Option(help="N of the N-way K-shot figure.")] = 20,
     shots: Annotated[int, typer.Option(help="K of it.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.json, roc.png and hardest.png.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, roc.png and hardest.png.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -49,9 +45,7 @@ def evaluate(
             skipped = report.skipped
         else:
             chosen = opened if part is None else opened.part(part)
-            report = measure(
-                loaded, chosen, resample=resample, ways=ways, shots=shots, seed=seed, progress=bar
-            )
+            report = measure(loaded, chosen, resample=resample, ways=ways, shots=shots, seed=seed, progress=bar)
             skipped = report.labelled.skipped
     report_skipped(skipped)
     values = report.as_dict()

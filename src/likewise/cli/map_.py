@@ -19,17 +19,13 @@ def register(app: typer.Typer) -> None:
 def map_(
     model: ModelArgument,
     data: DataArgument,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="What to write: .png, or .html to hover and search.")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .png, or .html to hover and search.")],
     method: Annotated[str, typer.Option(help="umap or pca.")] = "umap",
     dimensions: Annotated[int, typer.Option(help="2 or 3.")] = 2,
     neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 15,
     min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.3,
     metric: Annotated[str, typer.Option(help="correlation, cosine or euclidean.")] = "correlation",
-    part: Annotated[
-        str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")
-    ] = None,
+    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
     as_json: Json = False,

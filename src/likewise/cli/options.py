@@ -7,23 +7,15 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else there.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else there.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder.")]
 DataArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="DATA", help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name."
-    ),
+    typer.Argument(metavar="DATA", help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name."),
 ]
 GroupFrom = Annotated[
     str | None,
-    typer.Option(
-        help="Regular expression with one (group): what it finds in a file's name is the item's group."
-    ),
+    typer.Option(help="Regular expression with one (group): what it finds in a file's name is the item's group."),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same result.")]
-Out = Annotated[
-    Path, typer.Option(help="Model folder to write; an older model there is replaced at the end.")
-]
+Out = Annotated[Path, typer.Option(help="Model folder to write; an older model there is replaced at the end.")]

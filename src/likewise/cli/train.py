@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from likewise.training import Step
 
 
+LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet, softmax, arcface, cosface, supcon"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command()(train)
@@ -24,25 +27,17 @@ def train(
     out: Out,
     loss: Annotated[
         str,
-        typer.Option(
-            help="Objective: contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet, softmax, arcface, cosface, supcon, or pml:Name."
-        ),
+        typer.Option(help=f"Objective: {LOSSES} or pml:Name."),
     ] = "supcon",
     miner: Annotated[str | None, typer.Option(help="Triplets: random, all, hardest or semi-hard.")] = None,
     margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.")] = None,
-    distance: Annotated[
-        str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")
-    ] = None,
+    distance: Annotated[str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")] = None,
     dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")
-    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"], typer.Option(help="How: squash, pad or crop.")] = "squash",
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
-    batch: Annotated[
-        str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")
-    ] = None,
+    batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
     optimizer: Annotated[str, typer.Option(help="adam, adamw, rmsprop or sgd.")] = "adamw",
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -54,13 +49,13 @@ def train(
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
     ] = 0.0,
     select: Annotated[
-        Literal["precision_at_1", "eer"], typer.Option(help="Best epoch by precision_at_1 or eer on the validation part.")
+        Literal["precision_at_1", "eer"],
+        typer.Option(help="Best epoch by precision_at_1 or eer on the validation part."),
     ] = "precision_at_1",
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without a better figure.")
-    ] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better figure.")] = None,
     split: Annotated[
-        Literal["identity", "item", "group"] | None, typer.Option(help="identity, item or group; by identity from 20 identities on.")
+        Literal["identity", "item", "group"] | None,
+        typer.Option(help="identity, item or group; by identity from 20 identities on."),
     ] = None,
     group_from: GroupFrom = None,
     start: Annotated[
@@ -97,7 +92,7 @@ def train(
 
 
 def parse_batch(text: str | None) -> tuple[int, int] | int | None:
-    """ "8x16" -> (8, 16), "256" -> 256.
+    """(8, 16) of "8x16", 256 of "256".
 
     Raises:
         UsageError: neither.

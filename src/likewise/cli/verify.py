@@ -19,9 +19,7 @@ def verify(
     model: ModelArgument,
     a: Annotated[str, typer.Argument(metavar="A", help="A picture.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    fmr: Annotated[
-        float | None, typer.Option(help="Which promised rate to hold, if not the model's own.")
-    ] = None,
+    fmr: Annotated[float | None, typer.Option(help="Which promised rate to hold, if not the model's own.")] = None,
     as_json: Json = False,
 ) -> int:
     """Are A and B the same? Exit status 0 if they are, 1 if not."""

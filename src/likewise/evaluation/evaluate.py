@@ -96,6 +96,4 @@ def _few_shot(labelled: Labelled, distance: Distance, ways: int, shots: int, see
     eligible = int((labelled.data.counts() > shots).sum())
     if eligible < 2:
         return None
-    return few_shot(
-        labelled.embeddings, labelled.labels, distance, ways=min(ways, eligible), shots=shots, seed=seed
-    )
+    return few_shot(labelled.embeddings, labelled.labels, distance, ways=min(ways, eligible), shots=shots, seed=seed)

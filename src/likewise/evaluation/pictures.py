@@ -33,9 +33,7 @@ def draw_curves(verification: Verification, file: Path) -> None:
         if point.fnmr is not None:
             low, high = max(point.fnmr.low, floor), max(point.fnmr.high, floor)
             left.plot([point.fmr, point.fmr], [low, high], color="#999999", linewidth=3, zorder=0)
-    left.set(
-        xlabel="FMR: different pairs accepted", ylabel="FNMR: same pairs refused", title="The two errors"
-    )
+    left.set(xlabel="FMR: different pairs accepted", ylabel="FNMR: same pairs refused", title="The two errors")
     left.grid(alpha=0.3)
     left.legend()
     right.plot(curve.thresholds, curve.fmr, color="#d55e00", label="FMR")

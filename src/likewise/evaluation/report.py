@@ -102,9 +102,7 @@ class Report:
         return rows
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in self.rows()
-        )
+        cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in self.rows())
         return f"<table>{cells}</table>"
 
     def __str__(self) -> str:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from safetensors import SafetensorError
+
 from likewise.errors import DataError, UsageError
 
 
@@ -97,7 +99,7 @@ def check_replaceable(target: str | Path, *, marker: str) -> None:
 def _whole_or_not_at_all(target: Path) -> Generator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk by an exception of its own
         raise DataError(
             "What is saved is written whole or not at all",
             f"{target} ({error})",

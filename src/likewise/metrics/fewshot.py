@@ -108,8 +108,10 @@ def few_shot(
     items += starts[chosen][:, :, None]
     at_once = max(_COMPARED // (ways * queries * ways * shots * max(vectors.shape[1], 1)), 1)
     shares = torch.cat([_right(vectors[part], shots, rule, distance) for part in items.split(at_once)])
+    mean = float(shares.mean())
     accuracy = rate_estimate(
-        float(shares.mean()),
+        mean,
+        mean,
         float(shares.var()) / episodes,
         confidence=confidence,
         units=episodes,

@@ -123,20 +123,27 @@ def replicates(
         yield rates[:, 0], 1 - rates[:, 1]
 
 
-def rate_estimate(value: float, variance: float, *, confidence: float, units: int, trials: int) -> Estimate:
-    """A rate with Wilson's interval for the number of independent trials that would have this variance.
+def rate_estimate(
+    value: float, mean: float, variance: float, *, confidence: float, units: int, trials: int
+) -> Estimate:
+    """A rate with Wilson's interval for as many independent trials as resampling has shown it to be worth.
+
+    Trials of a rate m have a variance of m (1 - m) / n, so n is taken from mean and variance of the
+    replicates. The rate itself, in place of their mean, would give too few where it is near 0 and some
+    replicates are not.
 
     Args:
         value: the rate, in [0, 1].
-        variance: what resampling found; 0 where no error, or nothing but errors, was seen.
+        mean: of the replicates.
+        variance: of the replicates.
         confidence: of the interval, two-sided.
-        units: how many units (at least 2) were resampled: as many degrees of freedom and one, and as many
-            trials where resampling can show no variance.
+        units: how many units (at least 2) were resampled: one more than the degrees of freedom, and the
+            number of trials where no error, or nothing but errors, was seen.
         trials: how many pairs the rate was counted on: there are never more independent ones.
     """
     z = float(stdtrit(units - 1, (1 + confidence) / 2))
     spread = value * (1 - value)
-    n = units if spread == 0 else min(spread / variance, trials) if variance > 0 else trials
+    n = units if spread == 0 else min(mean * (1 - mean) / variance, trials) if variance > 0 else trials
     middle = (value + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(spread / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Estimate(value, min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value))

@@ -64,7 +64,7 @@ def full_precision(x: Tensor) -> Tensor:
 
 @final
 class Euclidean(Distance):
-    """|a - b|. Differentiable everywhere: where two rows are the same, the gradient is 0."""
+    """|a - b|. Where two rows are the same, the gradient is 0."""
 
     name = "euclidean"
 
@@ -115,8 +115,7 @@ class L1(Distance):
 class WeightedL1(Distance):
     """Sum of absolute differences, each with a learned weight (Koch et al. 2015, section 3.1).
 
-    Weights stay positive, so that a difference never makes two items more alike. They begin at 1 / `dim`: the
-    mean absolute difference.
+    Weights stay positive, so that a difference never makes two items more alike. They begin at 1 / sqrt(D).
 
     Args:
         dim: D, length of the embeddings.
@@ -127,9 +126,7 @@ class WeightedL1(Distance):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self._dim = at_least_one("An embedding", "dimension", dim)
-        self.raw = nn.Parameter(
-            torch.full((dim,), math.log(math.expm1(1 / dim)))
-        )  # softplus of it is 1 / dim
+        self.raw = nn.Parameter(torch.full((dim,), math.log(math.expm1(dim**-0.5))))  # softplus undoes it
 
     @property
     def weights(self) -> Tensor:
@@ -187,10 +184,15 @@ class Concatenated(Distance):
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, D), (M, D) -> (N, M)."""
         # W [a; b] is a share of `a` plus a share of `b`: only their sums are made pair by pair, in blocks.
-        shares_a, shares_b = self._shares(a), self._shares(b)
+        shares_a, shares_b = self._shares(a).unsqueeze(dim=1), self._shares(b)
+        if torch.is_grad_enabled():  # the backward pass needs all the hidden units in any case
+            return F.softplus(-self._answer(shares_a, shares_b))
+        distances = shares_a.new_empty(len(a), len(b))
         rows = max(1, BLOCK // max(1, shares_b.numel()))
-        logits = [self._answer(some.unsqueeze(dim=1), shares_b) for some in shares_a.split(rows)]
-        return F.softplus(-torch.cat(logits))
+        for start in range(0, len(a), rows):
+            block = slice(start, start + rows)
+            distances[block] = F.softplus(-self._answer(shares_a[block], shares_b))
+        return distances
 
     def options(self) -> dict[str, Any]:
         """Sizes; the weights are parameters."""
@@ -207,9 +209,7 @@ class Concatenated(Distance):
         return F.relu(a + b.flip(-2), inplace=True).flatten(-2) @ self.second.repeat(2) / 2 + self.second_bias
 
 
-DISTANCES: dict[str, type[Distance]] = {
-    kind.name: kind for kind in (Euclidean, Cosine, L1, WeightedL1, Concatenated)
-}
+DISTANCES: dict[str, type[Distance]] = {kind.name: kind for kind in (Euclidean, Cosine, L1, WeightedL1, Concatenated)}
 
 
 def make_distance(name: str, dim: int) -> Distance:

@@ -119,9 +119,7 @@ class ArcFace(MarginHead):
 
     name = "arcface"
 
-    def __init__(
-        self, dim: int, classes: int, margin: float = 0.5, scale: float = 64.0, seed: int = 0
-    ) -> None:
+    def __init__(self, dim: int, classes: int, margin: float = 0.5, scale: float = 64.0, seed: int = 0) -> None:
         super().__init__(dim, classes, margin, scale, seed)
         if margin >= math.pi:
             raise UsageError("ArcFace's margin is an angle below pi", margin, "Pass for example margin=0.5.")
@@ -148,9 +146,7 @@ class CosFace(MarginHead):
 
     name = "cosface"
 
-    def __init__(
-        self, dim: int, classes: int, margin: float = 0.35, scale: float = 64.0, seed: int = 0
-    ) -> None:
+    def __init__(self, dim: int, classes: int, margin: float = 0.35, scale: float = 64.0, seed: int = 0) -> None:
         super().__init__(dim, classes, margin, scale, seed)
 
     def harder(self, cosines: Tensor) -> Tensor:

@@ -86,9 +86,7 @@ class RandomTriplets(Miner):
     ) -> Iterator[Triplets]:
         partners = Partners(labels)
         anchor = partners.anchors.repeat_interleave(self.per_anchor)
-        yield Triplets(
-            anchor, partners.draw_same(anchor, generator), partners.draw_different(anchor, generator)
-        )
+        yield Triplets(anchor, partners.draw_same(anchor, generator), partners.draw_different(anchor, generator))
 
     def options(self) -> dict[str, Any]:
         """Name and what it was made with."""
@@ -174,9 +172,7 @@ class SemiHard(Miner):
             yield Triplets(anchors[row], others[row, column], who[row, place[row, column]])
 
 
-MINERS: dict[str, type[Miner]] = {
-    kind.name: kind for kind in (RandomTriplets, AllValid, HardestInBatch, SemiHard)
-}
+MINERS: dict[str, type[Miner]] = {kind.name: kind for kind in (RandomTriplets, AllValid, HardestInBatch, SemiHard)}
 
 
 def make_miner(name: str) -> Miner:

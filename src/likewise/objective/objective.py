@@ -65,9 +65,7 @@ class Objective(nn.Module, ABC):
                 f"{tuple(embeddings.shape)} and {tuple(labels.shape)}",
             )
         if labels.is_floating_point():
-            raise DataError(
-                "Labels are integers", labels.dtype, "In float32 numbers above 16,777,216 run together."
-            )
+            raise DataError("Labels are integers", labels.dtype, "In float32 numbers above 16,777,216 run together.")
         with torch.autocast(embeddings.device.type, enabled=False):
             return self._outcome(full_precision(embeddings), labels.long(), generator)
 

@@ -60,9 +60,7 @@ class PairObjective(Objective):
             shapes = " and ".join(str(tuple(x.shape)) for x in (a, b, same))
             raise DataError("Pairs are two tensors (M, D) with answers (M,)", shapes)
         if same.dtype != torch.bool and not ((same == 0) | (same == 1)).all():
-            raise DataError(
-                "Pairs are labelled 1 for same and 0 for different", f"values {same.unique().tolist()[:5]}"
-            )
+            raise DataError("Pairs are labelled 1 for same and 0 for different", f"values {same.unique().tolist()[:5]}")
         with torch.autocast(a.device.type, enabled=False):
             return Outcome.mean(self._losses(full_precision(a), full_precision(b), same.bool()))
 

@@ -41,9 +41,7 @@ class SupCon(Objective):
         anchors = partners.anchors
         directions = F.normalize(embeddings)
         itself = anchors.unsqueeze(dim=1) == torch.arange(len(labels), device=labels.device)
-        logits = (directions[anchors] @ directions.T / self.temperature).masked_fill(
-            itself, -torch.inf
-        )  # (A, B)
+        logits = (directions[anchors] @ directions.T / self.temperature).masked_fill(itself, -torch.inf)  # (A, B)
         others, real = partners.all_same(anchors)
         to_positives = logits.gather(1, others).masked_fill(~real, 0).sum(dim=1) / partners.same[anchors]
         return Outcome.mean(logits.logsumexp(dim=1) - to_positives)

@@ -20,9 +20,7 @@ from likewise.objective.miners import AllValid, HardestInBatch, Miner, RandomTri
 from likewise.objective.objective import Objective, Outcome, positive
 from likewise.objective.partners import Partners
 
-DENSE = (
-    32  # one distance in so many costs as much, picked by itself, as a row of the product that gives them all
-)
+DENSE = 32  # one distance in so many costs as much, picked by itself, as a row of the product that gives them all
 
 
 class TripletObjective(Objective):
@@ -73,9 +71,7 @@ class TripletObjective(Objective):
             loss, active = loss + part, active + int(count)
         return Outcome(loss / max(1, partners.triplets), partners.triplets, active)
 
-    def _all_of(
-        self, embeddings: Tensor, labels: Tensor, partners: Partners, anchors: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _all_of(self, embeddings: Tensor, labels: Tensor, partners: Partners, anchors: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of the losses of all triplets of R anchors, and how many are above zero."""
         apart = self._between(embeddings[anchors], embeddings)  # (R, B)
         others, real = partners.all_same(anchors)  # (R, K)

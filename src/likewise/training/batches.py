@@ -113,9 +113,7 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
 def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tuple[Sampler, Tensor]:
     counts = train.counts()
     if train.identities < 2:
-        raise DataError(
-            "Training needs at least 2 identities", train.identities, "Bring items of another one."
-        )
+        raise DataError("Training needs at least 2 identities", train.identities, "Bring items of another one.")
     if counts.max() < 2:
         raise DataError(
             "Training needs identities with at least 2 items",
@@ -152,14 +150,8 @@ def _of_pairs(
     readable, pairs = train.positions(kept)
     same = train.same[readable]
     if same.all() or not same.any():
-        raise DataError(
-            "Training needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs"
-        )
+        raise DataError("Training needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs")
     if isinstance(options.batch, tuple):
-        raise UsageError(
-            "Batches of pairs are a number of pairs", f"{options.batch}", "Pass for example batch=128."
-        )
-    sampler = PlainBatches(
-        same.astype(np.int64), options.batch or BATCH_ITEMS // 2, balanced=True, seed=options.seed
-    )
+        raise UsageError("Batches of pairs are a number of pairs", f"{options.batch}", "Pass for example batch=128.")
+    sampler = PlainBatches(same.astype(np.int64), options.batch or BATCH_ITEMS // 2, balanced=True, seed=options.seed)
     return sampler, torch.from_numpy(same), torch.from_numpy(pairs)

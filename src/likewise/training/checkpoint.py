@@ -34,17 +34,11 @@ def save_checkpoint(
         kept: tensors beside them (the best weights so far, the running mean).
         state: JSON-ready.
     """
-    tensors = {
-        f"{name}/{key}": value
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
+    tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     tensors |= {f"kept/{key}": value for key, value in kept.items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {
-            f"optimizer/{number}/{key}": torch.as_tensor(value)
-            for key, value in moments.items()
-            if value is not None
+            f"optimizer/{number}/{key}": torch.as_tensor(value) for key, value in moments.items() if value is not None
         }
     with replacing_folder(folder, marker=STATE) as fresh:
         save_file(

@@ -69,9 +69,7 @@ def fit(
     encoder.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue] - torch takes both
     objective.to(device).train()
     encoder.distance = objective.distance
-    parameters = list(
-        dict.fromkeys([*encoder.parameters(), *objective.parameters()])
-    )  # the distance is in both
+    parameters = list(dict.fromkeys([*encoder.parameters(), *objective.parameters()]))  # the distance is in both
     optimizer = _optimizer(options, parameters)
     modules: dict[str, nn.Module] = {"encoder": encoder, "objective": objective}
     average = _snapshot(encoder) if options.average else None
@@ -254,9 +252,7 @@ def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch
         return torch.optim.AdamW(groups, lr=lr, fused=True)
     if options.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=lr, momentum=options.momentum)
-    return torch.optim.SGD(
-        groups, lr=lr, momentum=options.momentum, nesterov=options.momentum > 0, fused=True
-    )
+    return torch.optim.SGD(groups, lr=lr, momentum=options.momentum, nesterov=options.momentum > 0, fused=True)
 
 
 def _snapshot(module: nn.Module) -> dict[str, Tensor]:
@@ -282,12 +278,7 @@ def _alarms(history: History, epoch: Epoch, objective: Objective) -> tuple[str, 
             " (semi-hard instead of hardest)."
         )
     stuck = objective.collapsed_loss
-    if (
-        stuck is not None
-        and epoch.active > 0.9
-        and abs(epoch.loss - stuck) < 0.02 * stuck
-        and epoch.epoch > 1
-    ):
+    if stuck is not None and epoch.active > 0.9 and abs(epoch.loss - stuck) < 0.02 * stuck and epoch.epoch > 1:
         if not any("stuck" in text for text in found):
             found.append(
                 f"The loss is stuck at {epoch.loss:.4g}, which is what identical embeddings give ({stuck:.4g}): nothing is"

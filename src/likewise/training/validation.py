@@ -40,9 +40,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
     pixels = decoded.pixels[order]
     counts = torch.bincount(labels)
     if not len(labels) or int((counts > 0).sum()) < 2 or int(counts.max()) < 2:
-        raise DataError(
-            "Validation needs 2 identities, one of them with 2 items", f"{len(labels)} readable items"
-        )
+        raise DataError("Validation needs 2 identities, one of them with 2 items", f"{len(labels)} readable items")
 
     def figure() -> float:
         embeddings = encoder.encode(pixels).embeddings

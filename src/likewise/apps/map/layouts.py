@@ -158,9 +158,7 @@ def _pca(rows: Tensor, dimensions: int, seed: int) -> Float32:
     points = np.zeros((len(rows), dimensions), np.float32)
     kept = min(dimensions, *rows.shape)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # no variance at all: its share is 0 / 0, which nobody reads
+        warnings.simplefilter("ignore", RuntimeWarning)  # no variance at all: its share is 0 / 0, which nobody reads
         points[:, :kept] = PCA(kept, random_state=seed).fit_transform(rows.numpy())
     return points
 

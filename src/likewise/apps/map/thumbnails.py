@@ -49,12 +49,7 @@ def sheet_of(thumbnails: Any) -> Sheet:
         UsageError: another shape or type.
     """
     pictures = np.asarray(thumbnails)
-    if (
-        pictures.ndim != 4
-        or pictures.dtype != np.uint8
-        or pictures.shape[3] not in (1, 3)
-        or 0 in pictures.shape
-    ):
+    if pictures.ndim != 4 or pictures.dtype != np.uint8 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape:
         raise UsageError(
             "Thumbnails are uint8 of shape (N, height, width, 1 or 3)",
             f"{pictures.dtype} {pictures.shape}",
@@ -105,7 +100,5 @@ def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
 
     file = io.BytesIO()
     # Full colour resolution: with half of it a block is 16 pixels wide and would reach into the next cell.
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
-        file, "JPEG", quality=85, subsampling=0
-    )
+    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file, "JPEG", quality=85, subsampling=0)
     return file.getvalue()

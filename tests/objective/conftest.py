@@ -1,0 +1,49 @@
+"""Batches to train on, and a way to measure memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+MEASURED = """
+import resource, torch
+torch.set_num_threads(1)
+{before}
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+base = peak()
+{code}
+print((peak() - base) / 1024)
+"""
+
+
+def draw(labels: Sequence[int], dim: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """(B, dim) float64 unit vectors around the centre of their identity, and (B,) labels."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.tensor(labels, dtype=torch.int64)
+    centres = torch.randn(int(drawn.max()) + 1 if len(drawn) else 1, dim, generator=generator, dtype=torch.float64)
+    noise = torch.randn(len(drawn), dim, generator=generator, dtype=torch.float64)
+    return torch.nn.functional.normalize(centres[drawn] + 0.8 * noise, dim=1), drawn
+
+
+@pytest.fixture(scope="session")
+def batch() -> Callable[..., tuple[Tensor, Tensor]]:
+    return draw
+
+
+@pytest.fixture(scope="session")
+def extra_megabytes() -> Callable[[str, str], float]:
+    """Runs code in a process of its own: by how many MB its peak of memory rises above that after `before`."""
+
+    def measure(before: str, code: str) -> float:
+        program = MEASURED.format(before=textwrap.dedent(before), code=textwrap.dedent(code))
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    return measure
