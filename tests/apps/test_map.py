@@ -257,10 +257,10 @@ def test_blocks_do_not_change_trustworthiness(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_sample_of_many_items_estimates_the_trustworthiness_of_all(monkeypatch: pytest.MonkeyPatch):
-    rows, _ = clusters(10, 150, spread=0.8)
+    rows, _ = clusters(10, 50, spread=0.8)
     points = layout(rows, method="pca").points
     exact = trustworthiness(rows, points, 15)
-    monkeypatch.setattr(trust, "QUERIES", 300)
+    monkeypatch.setattr(trust, "QUERIES", 100)
     estimates = [trustworthiness(rows, points, 15, seed=seed) for seed in range(20)]
     assert trustworthiness(rows, points, 15, seed=0) == estimates[0]
     assert len(set(estimates)) > 1

@@ -1,0 +1,1 @@
+"""What a person asks for: learn, map, and the demo that does both."""

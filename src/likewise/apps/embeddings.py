@@ -49,8 +49,8 @@ class Written:
 def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: Progress | None = None) -> Written:
     """Encodes pictures (folders are searched for them) and writes embeddings, file names and fingerprint.
 
-    An .npz holds ``embeddings`` (n, D) float32, ``files`` (n,) text and ``fingerprint``; a .parquet has the columns file and
-    embedding and the fingerprint in its metadata.
+    An .npz holds ``embeddings`` (n, D) float32, ``files`` (n,) text and ``fingerprint``; a .parquet has the columns
+    file and embedding, and the fingerprint in its metadata.
 
     Raises:
         UsageError: another kind of `out`. DataError: a folder without pictures, or a single file that is missing.

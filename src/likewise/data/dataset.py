@@ -82,18 +82,14 @@ class Dataset:
         if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
             raise DataError("Labels are one row of whole numbers", f"{labels.dtype} of shape {labels.shape}")
         if len(labels) != len(self.sources) or len(self.files) != len(labels):
-            raise DataError(
-                "There is one label for each item", f"{len(labels)} labels for {len(self.sources)} items"
-            )
+            raise DataError("There is one label for each item", f"{len(labels)} labels for {len(self.sources)} items")
         if len(labels) and (labels.min() < 0 or labels.max() >= len(self.names)):
             raise DataError(
                 "Every label has a name", f"labels {labels.min()} to {labels.max()}, {len(self.names)} names"
             )
         for what, column in (("group", self.groups), ("part", self.parts)):
             if column is not None and len(column) != len(labels):
-                raise DataError(
-                    f"There is one {what} for each item", f"{len(column)} for {len(labels)} items"
-                )
+                raise DataError(f"There is one {what} for each item", f"{len(column)} for {len(labels)} items")
         object.__setattr__(self, "labels", labels.astype(np.int64))
 
     def __len__(self) -> int:
@@ -161,9 +157,7 @@ class Dataset:
     def _repr_html_(self) -> str:
         counts = self.counts()
         order = np.argsort(-counts, kind="stable")[:10]
-        rows = "".join(
-            f"<tr><td>{escape(self.names[i])}</td><td>{counts[i]}</td></tr>" for i in order if counts[i]
-        )
+        rows = "".join(f"<tr><td>{escape(self.names[i])}</td><td>{counts[i]}</td></tr>" for i in order if counts[i])
         return (
             f"<b>{len(self)} items of {self.identities} identities</b> ({escape(self.origin)})"
             f"<table><tr><th>identity</th><th>items</th></tr>{rows}</table>"

@@ -63,7 +63,8 @@ class Health:
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{escape(p.kind)}</td><td>{escape(p.text)}</td></tr>" for p in self.problems)
-        return f"<b>{self.items} items of {self.identities} identities</b><table>{rows or '<tr><td>no problems</td></tr>'}</table>"
+        rows = rows or "<tr><td>no problems</td></tr>"
+        return f"<b>{self.items} items of {self.identities} identities</b><table>{rows}</table>"
 
 
 def check(data: Dataset, progress: Callable[[int, int, str], None] | None = None) -> Health:
@@ -125,9 +126,7 @@ def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
             names = f"{data.names[data.labels[j]]!r} and {data.names[data.labels[i]]!r}"
             found["two labels"].append(Problem("two labels", f"{same} under two labels, {names}", files))
         elif data.parts is not None and data.parts[i] != data.parts[j]:
-            found["two parts"].append(
-                Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files)
-            )
+            found["two parts"].append(Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files))
         else:
             found["twice"].append(Problem("twice", same, files))
     return [*found["two labels"], *found["two parts"], *found["twice"]]

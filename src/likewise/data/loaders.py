@@ -104,16 +104,10 @@ def _is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in PICTURE_SUFFIXES and not Path(name).name.startswith(".")
 
 
-def _from_tree(
-    found: Sequence[PurePosixPath], source: Callable[[PurePosixPath], Source], origin: str
-) -> Dataset:
+def _from_tree(found: Sequence[PurePosixPath], source: Callable[[PurePosixPath], Source], origin: str) -> Dataset:
     tops = {inside.parts[0] for inside in found}
-    has_parts = (
-        bool(tops) and tops <= set(PARTS) and len(tops) > 1 and all(len(inside.parts) > 2 for inside in found)
-    )
-    identity = [
-        inside.parent.relative_to(inside.parts[0]) if has_parts else inside.parent for inside in found
-    ]
+    has_parts = bool(tops) and tops <= set(PARTS) and len(tops) > 1 and all(len(inside.parts) > 2 for inside in found)
+    identity = [inside.parent.relative_to(inside.parts[0]) if has_parts else inside.parent for inside in found]
     loose = [inside for inside, who in zip(found, identity, strict=True) if who == PurePosixPath()]
     if len(loose) == len(found):
         raise DataError(
@@ -164,9 +158,7 @@ def _labelled(
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [
-        (0, int(run), "") if run.isdigit() else (1, 0, run) for run in re.findall(r"[0-9]+|[^0-9]+", name)
-    ]
+    return [(0, int(run), "") if run.isdigit() else (1, 0, run) for run in re.findall(r"[0-9]+|[^0-9]+", name)]
 
 
 def manifest(path: str | os.PathLike[str]) -> Dataset:
@@ -219,9 +211,7 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
             "Pairs are of both kinds, same and different",
             f"{same.sum()} same of {len(same)} in {str(path)!r}",
         )
-    files, positions = np.unique(
-        np.r_[table["a"].to_numpy(str), table["b"].to_numpy(str)], return_inverse=True
-    )
+    files, positions = np.unique(np.r_[table["a"].to_numpy(str), table["b"].to_numpy(str)], return_inverse=True)
     base = Path(path).parent
     items = _labelled([base / f for f in files], [str(f) for f in files], list(files), origin=str(path))
     first, second = positions[: len(same)].astype(np.int64), positions[len(same) :].astype(np.int64)
@@ -251,14 +241,10 @@ def arrays(
         raise DataError("Pictures in an array have the shape (N, H, W) or (N, H, W, C)", x.shape)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
-        raise DataError(
-            "Pictures hold finite numbers", f"NaN or infinity in item {bad}", "Remove or repair it."
-        )
+        raise DataError("Pictures hold finite numbers", f"NaN or infinity in item {bad}", "Remove or repair it.")
     values = np.asarray(labels)
     if values.ndim != 1 or len(values) != len(x):
-        raise DataError(
-            "There is one label for each item", f"labels of shape {values.shape} for {len(x)} items"
-        )
+        raise DataError("There is one label for each item", f"labels of shape {values.shape} for {len(x)} items")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError("Labels are whole numbers or names", "NaN or infinity among the labels")
     return _labelled(
@@ -301,9 +287,7 @@ def idx_folder(path: str | os.PathLike[str]) -> Dataset:
     """A folder with {train,t10k,test}-images-idx3-ubyte[.gz] and their labels; t10k is the part called test."""
     base = Path(path)
     images = sorted(base.glob("*-images-idx3-ubyte*"))
-    return _idx_parts(
-        [(i, i.with_name(i.name.replace("images-idx3", "labels-idx1"))) for i in images], str(base)
-    )
+    return _idx_parts([(i, i.with_name(i.name.replace("images-idx3", "labels-idx1"))) for i in images], str(base))
 
 
 def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
@@ -314,9 +298,7 @@ def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
             raise DataError(
                 "There is one label for each item", f"{len(y)} labels for {len(x)} items in {images.name!r}"
             )
-    parts = [
-        {"t10k": "test"}.get(images.name.split("-")[0], images.name.split("-")[0]) for images, _ in files
-    ]
+    parts = [{"t10k": "test"}.get(images.name.split("-")[0], images.name.split("-")[0]) for images, _ in files]
     return arrays(
         np.concatenate(pictures),
         np.concatenate(labels),
@@ -383,9 +365,7 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
     except re.error as error:
         raise UsageError("--group-from is a regular expression", f"{pattern!r}: {error}") from error
     if expression.groups != 1:
-        raise UsageError(
-            "--group-from has one group in parentheses", f"{pattern!r}, which has {expression.groups}"
-        )
+        raise UsageError("--group-from has one group in parentheses", f"{pattern!r}, which has {expression.groups}")
     found = [expression.search(Path(f).name) for f in data.files]
     if None in found:
         raise DataError(
@@ -394,9 +374,7 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
     groups = [str(match.group(1)) for match in found if match]
     names = sorted(set(groups), key=_natural)
     number = {name: i for i, name in enumerate(names)}
-    return replace(
-        data, groups=np.array([number[g] for g in groups], dtype=np.int64), group_names=tuple(names)
-    )
+    return replace(data, groups=np.array([number[g] for g in groups], dtype=np.int64), group_names=tuple(names))
 
 
 def _table(path: str | os.PathLike[str]) -> Any:
@@ -411,9 +389,7 @@ def _table(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError as error:
         raise DataError("A table exists", f"{str(path)!r}, which does not", "Check the path.") from error
     except Exception as error:  # pandas and pyarrow raise many kinds; to the user they are one
-        raise DataError(
-            "A table can be read", f"{str(path)!r}: {error}", "Write it as CSV or Parquet."
-        ) from error
+        raise DataError("A table can be read", f"{str(path)!r}: {error}", "Write it as CSV or Parquet.") from error
 
 
 def _columns(path: Path) -> set[str]:

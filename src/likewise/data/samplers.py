@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -43,6 +44,7 @@ class PlainBatches(Sampler):
         return self._batches
 
     def epoch(self, number: int) -> Iterator[IntArray]:
+        """See `Sampler`."""
         rng = np.random.default_rng((self._seed, number))
         if self._balanced:
             weights = (1 / np.bincount(self._labels))[self._labels]
@@ -73,15 +75,11 @@ class IdentityBatches(Sampler):
         UsageError: P or K below 2, or K larger than the largest identity.
     """
 
-    def __init__(
-        self, labels: IntArray, identities: int, items: int, *, balanced: bool = False, seed: int = 0
-    ) -> None:
+    def __init__(self, labels: IntArray, identities: int, items: int, *, balanced: bool = False, seed: int = 0) -> None:
         counts = np.bincount(labels)
         counts = counts[counts > 0]
         if identities < 2 or items < 2:
-            raise UsageError(
-                "P x K batches have P >= 2 identities and K >= 2 items", f"{identities} x {items}"
-            )
+            raise UsageError("P x K batches have P >= 2 identities and K >= 2 items", f"{identities} x {items}")
         if items > counts.max(initial=0):
             raise UsageError(
                 "K is at most the number of items of the largest identity",
@@ -91,9 +89,7 @@ class IdentityBatches(Sampler):
         self._labels, self._p, self._k, self._seed = labels, min(identities, len(counts)), items, seed
         per_identity = np.bincount(labels)
         # Two items at least to a handful, unless the identity has no more than one.
-        self._handfuls = np.clip(np.round(per_identity / items), 1, np.maximum(1, per_identity // 2)).astype(
-            np.int64
-        )
+        self._handfuls = np.clip(np.round(per_identity / items), 1, np.maximum(1, per_identity // 2)).astype(np.int64)
         self._dealt = int(np.median(self._handfuls[np.bincount(labels) > 0])) if balanced else 0
         total = self._dealt * len(counts) if balanced else int(self._handfuls[np.bincount(labels) > 0].sum())
         self._batches = max(1, round(total / self._p))
@@ -102,11 +98,10 @@ class IdentityBatches(Sampler):
         return self._batches
 
     def epoch(self, number: int) -> Iterator[IntArray]:
+        """See `Sampler`."""
         rng = np.random.default_rng((self._seed, number))
         rounds = 1
-        if (
-            self._dealt
-        ):  # small identities are dealt as often as it takes to reach the common number of handfuls
+        if self._dealt:  # small identities are dealt as often as it takes to reach the common number of handfuls
             present = self._handfuls[np.bincount(self._labels) > 0]
             rounds = int(np.ceil(self._dealt / present.min()))
         items, handful, identity = self._deal(rng, rounds)
@@ -121,7 +116,7 @@ class IdentityBatches(Sampler):
         items, identity, handful = items[order], identity[order], handful[order]
         starts = np.flatnonzero(np.r_[True, (identity[1:] != identity[:-1]) | (handful[1:] != handful[:-1])])
         edges = [group[0] for group in np.array_split(starts, self._batches)] + [len(items)]
-        yield from (items[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True))
+        yield from (items[a:b] for a, b in pairwise(edges))
 
     def _deal(self, rng: np.random.Generator, rounds: int) -> tuple[IntArray, IntArray, IntArray]:
         """Item, number of its handful, identity; `rounds` times over, handfuls counting on."""

@@ -64,9 +64,7 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
                 "Bring more data or ask for fewer parts.",
             )
         parts.append(
-            data.subset(
-                chosen, f"{data.origin}, part {i + 1} of {len(shares)} ({share:.0%}) by {by}, seed {seed}"
-            )
+            data.subset(chosen, f"{data.origin}, part {i + 1} of {len(shares)} ({share:.0%}) by {by}, seed {seed}")
         )
     return tuple(parts)
 
@@ -81,9 +79,7 @@ def split_pairs(pairs: PairSet, shares: Sequence[float], *, seed: int) -> tuple[
     component = connected_components(links, directed=False)[1].astype(np.int64)
     assigned = _whole(component[pairs.first], shares, np.random.default_rng(seed), by_items=True)
     parts = tuple(
-        pairs.subset(
-            np.flatnonzero(assigned == i), f"{pairs.origin}, part {i + 1} of {len(shares)}, seed {seed}"
-        )
+        pairs.subset(np.flatnonzero(assigned == i), f"{pairs.origin}, part {i + 1} of {len(shares)}, seed {seed}")
         for i in range(len(shares))
     )
     if any(not len(part) for part in parts):

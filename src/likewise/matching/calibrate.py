@@ -57,5 +57,5 @@ def calibrate(
 
 
 def default_unit(data: Dataset) -> Unit:
-    """ "identity" where the identities are taken for a sample, "item" where they are taken for a fixed list."""
+    """What to take for a sample: "identity" from 20 identities on, "item" where fewer make a fixed list of classes."""
     return "identity" if default_split(data) == "identity" else "item"

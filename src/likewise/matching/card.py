@@ -35,9 +35,9 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
     lines = [
         f"# {name}",
         "",
-        f"An encoder made by Likewise: {'colour' if shape['channels'] == 3 else 'grey'} pictures of {shape['height']} x"
-        f" {shape['width']} pixels become {made['dim']} numbers{' of unit length' if made['unit'] else ''}; two items are"
-        f" compared by their {made['distance']['name']} distance, and small means same.",
+        f"An encoder made by Likewise: {'colour' if shape['channels'] == 3 else 'grey'} pictures of {shape['height']}"
+        f" x {shape['width']} pixels become {made['dim']} numbers{' of unit length' if made['unit'] else ''}; two"
+        f" items are compared by their {made['distance']['name']} distance, and small means same.",
         "",
         "    likewise verify MODEL A.png B.png",
         "",
@@ -46,14 +46,14 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
         f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
     ]
     if trained:
-        options = trained.get("options", {}).get("fit", trained.get("fit", {}))
+        options = trained["fit"]
         of = f" of {trained['identities']:,} identities" if trained["identities"] else ", in pairs"
         lines += [
             f"- Data: {trained['data']} ({trained['items']:,} items{of}, fingerprint"
             f" `{trained['data_fingerprint'][:16]}`).",
             f"- Objective: {', '.join(f'{k} {v}' for k, v in trained['objective'].items())}.",
-            f"- {options.get('epochs')} epochs at most, best {trained['best_epoch']}, optimizer {options.get('optimizer')},"
-            f" seed {options.get('seed')}, {trained['precision']}, {trained['seconds']:.1f} s.",
+            f"- {options['epochs']} epochs at most, best {trained['best_epoch']}, optimizer {options['optimizer']},"
+            f" seed {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
         ]
     versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
     return [*lines, f"- Made with {versions}.", f"- Fingerprint `{config['fingerprint']}`.", ""]
@@ -70,15 +70,11 @@ def _figures(figures: dict[str, Any]) -> list[str]:
     ):  # fmt: skip
         if key in figures:
             value = figures[key]
-            lines.append(
-                f"| {label} | {value:,}" + " |" if isinstance(value, int) else f"| {label} | {value:.4f} |"
-            )
+            lines.append(f"| {label} | {value:,}" + " |" if isinstance(value, int) else f"| {label} | {value:.4f} |")
     for fmr, known in figures.get("fnmr_at_fmr", {}).items():
         text = known.get("reason") or f"{known['value']:.4f} ({known['low']:.4f} to {known['high']:.4f})"
         lines.append(f"| FNMR at FMR {fmr} (95%) | {text} |")
-    pictures = [
-        f"![{alt}](report/{file})" for alt, file in (("errors", "roc.png"), ("hardest pairs", "hardest.png"))
-    ]
+    pictures = [f"![{alt}](report/{file})" for alt, file in (("errors", "roc.png"), ("hardest pairs", "hardest.png"))]
     return [*lines, "", *pictures, ""]
 
 
@@ -95,15 +91,14 @@ def _promises(calibration: Calibration | None) -> list[str]:
         rates = [f"{r.value:.4g} ({r.low:.4g} to {r.high:.4g})" for r in (line.fmr, line.fnmr)]
         kept = "" if line.supported else " (too few data to support it)"
         lines.append(f"| {line.promised:g}{kept} | {line.threshold:.5g} | {rates[0]} | {rates[1]} |")
-    sample = (
-        "the identities are a sample" if calibration.unit == "identity" else "the list of identities is fixed"
-    )
+    sample = "the identities are a sample" if calibration.unit == "identity" else "the list of identities is fixed"
     ece = "not measured" if calibration.ece is None else f"{calibration.ece:.4f}"
     return [
         *lines,
         "",
-        f"Set on {calibration.data}: {calibration.pairs_different:,} different and {calibration.pairs_same:,} same pairs;"
-        f" for the intervals {sample}. Default: FMR {calibration.default:g}. Calibration error of the probability: {ece}.",
+        f"Set on {calibration.data}: {calibration.pairs_different:,} different and {calibration.pairs_same:,} same"
+        f" pairs; for the intervals {sample}. Default: FMR {calibration.default:g}. Calibration error of the"
+        f" probability: {ece}.",
         "",
     ]
 
@@ -112,14 +107,12 @@ def _limits(calibration: Calibration | None, figures: dict[str, Any]) -> list[st
     lines = [
         "## Limits",
         "",
-        "- Figures and promises hold for data like those measured on: other cameras, lights or people may differ. Measure"
-        " on your own with `likewise evaluate`, and calibrate on your own with `likewise calibrate`.",
+        "- Figures and promises hold for data like those measured on: other cameras, lights or people may differ."
+        " Measure on your own with `likewise evaluate`, and calibrate on your own with `likewise calibrate`.",
         "- An FMR is per comparison. Against a gallery of n items a stranger is compared n times.",
     ]
     if calibration is not None and calibration.unit == "item":
-        lines.append(
-            "- The identities were taken for a fixed list: nothing is promised for identities outside it."
-        )
+        lines.append("- The identities were taken for a fixed list: nothing is promised for identities outside it.")
     if figures.get("skipped"):
         lines.append(f"- {len(figures['skipped'])} items of the report could not be read and were skipped.")
     return lines

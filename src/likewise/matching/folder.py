@@ -26,9 +26,7 @@ FORMAT = 1
 CONFIG, PARAMETERS, CALIBRATION = "config.json", "model.safetensors", "calibration.json"
 GOLDEN, CARD, REPORT = "golden.safetensors", "README.md", "report"
 GOLDEN_ITEMS = 4
-GOLDEN_TOLERANCE = (
-    1e-3  # of the length of an embedding; other library versions and processors round differently
-)
+GOLDEN_TOLERANCE = 1e-3  # of the length of an embedding; other library versions and processors round differently
 
 WriteReport = Callable[[Path], dict[str, Any]]  # fills a folder, returns the figures for the card
 
@@ -133,9 +131,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     missing = {"task", "architecture", "trained", "fingerprint"} - set(config)
     if missing:
-        raise ModelError(
-            f"{CONFIG} of a model is complete", f"no {', '.join(sorted(missing))} in {str(folder)!r}"
-        )
+        raise ModelError(f"{CONFIG} of a model is complete", f"no {', '.join(sorted(missing))} in {str(folder)!r}")
     return config
 
 

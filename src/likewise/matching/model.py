@@ -116,9 +116,7 @@ class Model:
         line = calibration.threshold_for(fmr)
         distance = self.distance(a, b)
         if not math.isfinite(distance):
-            raise ModelError(
-                "Distances are finite", distance, "The model's parameters are damaged; train it again."
-            )
+            raise ModelError("Distances are finite", distance, "The model's parameters are damaged; train it again.")
         probability = float(calibration.probability([distance])[0])
         return Verdict(bool(line.accepts(distance)), distance, line.threshold, probability, line.promised)
 

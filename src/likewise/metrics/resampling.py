@@ -21,16 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from torch import Tensor
 
 from likewise.metrics.curve import BINS, ErrorCurve, Rates, bins
 from likewise.metrics.estimate import Estimate
+from likewise.metrics.intervals import wilson
 from likewise.metrics.pairs import BLOCK, upper_blocks
 from likewise.objective.distances import Distance
 
@@ -141,9 +140,6 @@ def rate_estimate(
             number of trials where no error, or nothing but errors, was seen.
         trials: how many pairs the rate was counted on: there are never more independent ones.
     """
-    z = float(stdtrit(units - 1, (1 + confidence) / 2))
     spread = value * (1 - value)
     n = units if spread == 0 else min(mean * (1 - mean) / variance, trials) if variance > 0 else trials
-    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * sqrt(spread / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(value, min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value))
+    return wilson(value, n, freedom=units - 1, confidence=confidence)

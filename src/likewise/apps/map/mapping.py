@@ -79,9 +79,7 @@ def draw_map(
         raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
     labelled = model.encode_labelled(data, progress)
     if options.method == "umap":
-        first = _layout(
-            labelled, MapOptions("pca", options.dimensions, metric=options.metric, seed=options.seed), None
-        )
+        first = _layout(labelled, MapOptions("pca", options.dimensions, metric=options.metric, seed=options.seed), None)
         _write(first, labelled, model.encoder, file)
         if say:
             say(f"{file} shows the principal components; UMAP follows")

@@ -1,0 +1,153 @@
+"""What a training run carries from one epoch to the next, and how it survives a kill: on disk, without pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from likewise.encoder import Encoder
+from likewise.errors import DataError, UsageError
+from likewise.media.files import replacing_folder
+from likewise.objective import Objective
+from likewise.training.history import Epoch, History
+from likewise.training.options import FitOptions
+
+STATE = "state.json"
+TENSORS = "checkpoint.safetensors"
+AVERAGE_WARM_UP = 10  # steps; before them a running mean of the weights would be mostly the random start
+
+Weights = dict[str, Tensor]
+
+
+@final
+class TrainingState:
+    """Encoder, objective, optimizer, the running mean of the weights, the best weights so far, and the history."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        options: FitOptions,
+        history: History,
+    ) -> None:
+        self.encoder, self.objective, self.optimizer, self.options = encoder, objective, optimizer, options
+        self.history = history
+        self.average = snapshot(encoder) if options.average else None
+        self.best = snapshot(encoder)
+        self.best_figure = -math.inf
+
+    def move_average(self, step: int) -> None:
+        """Takes the weights after `step`, counted from 1 over the whole run, into their running mean."""
+        if self.average is None:
+            return
+        keep = min(self.options.average, step / (step + AVERAGE_WARM_UP))
+        with torch.no_grad():
+            for name, value in self.encoder.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - keep)
+                else:
+                    self.average[name].copy_(value)
+
+    def candidate(self) -> Weights:
+        """The weights that this epoch offers: the running mean if there is one, else the ones just trained."""
+        return snapshot(self.encoder) if self.average is None else {k: v.clone() for k, v in self.average.items()}
+
+    def close_epoch(self, epoch: Epoch, offered: Weights, figure: float | None, warnings: tuple[str, ...]) -> None:
+        """Enters an epoch into the history, and keeps `offered` if its figure (larger is better) is the best so far.
+
+        Of equally good epochs the later one is kept: it has the lower loss. Without a figure the last one is.
+        """
+        improved = figure is None or figure >= self.best_figure
+        if improved:
+            self.best, self.best_figure = offered, -math.inf if figure is None else figure
+        self.history = replace(
+            self.history,
+            epochs=(*self.history.epochs, epoch),
+            best=epoch.epoch if improved else self.history.best,
+            warnings=warnings,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes everything the next epoch needs; an earlier checkpoint survives a failure."""
+        tensors: Weights = {}
+        for prefix, weights in (
+            ("encoder", self.encoder.state_dict()),
+            ("objective", self.objective.state_dict()),
+            ("best", self.best),
+            ("average", self.average or {}),
+        ):
+            tensors |= {f"{prefix}/{key}": value for key, value in weights.items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            for key, value in moments.items():
+                if value is not None:
+                    tensors[f"optimizer/{number}/{key}"] = torch.as_tensor(value)
+        state = {
+            "options": self.options.as_dict(),
+            "epochs": [asdict(epoch) for epoch in self.history.epochs],
+            "best": self.history.best,
+            "best_figure": None if math.isinf(self.best_figure) else self.best_figure,
+            "warnings": self.history.warnings,
+        }
+        with replacing_folder(folder, marker=STATE) as fresh:
+            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, fresh / TENSORS)
+            (fresh / STATE).write_text(json.dumps(state))
+
+    def restore(self, folder: Path) -> None:
+        """Goes back to where `save` was called.
+
+        Raises:
+            DataError: the checkpoint is damaged, or of another network or objective.
+            UsageError: it was made with other options.
+        """
+        try:
+            tensors = load_file(folder / TENSORS)
+            state: dict[str, Any] = json.loads((folder / STATE).read_text())
+            if state["options"] != self.options.as_dict():
+                changed = [k for k, v in self.options.as_dict().items() if state["options"].get(k) != v]
+                raise UsageError(
+                    "A run is resumed with the options it was started with",
+                    f"another {', '.join(changed)}",
+                    "Use the same options, or start again without resuming.",
+                )
+            self.encoder.load_state_dict(_below("encoder/", tensors))
+            self.objective.load_state_dict(_below("objective/", tensors))
+            moments: dict[int, Weights] = {}
+            for key, value in _below("optimizer/", tensors).items():
+                number, moment = key.split("/", 1)
+                moments.setdefault(int(number), {})[moment] = value
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            device = next(self.encoder.parameters()).device
+            self.best = {k: v.to(device) for k, v in _below("best/", tensors).items()}
+            self.average = {k: v.to(device) for k, v in _below("average/", tensors).items()} or None
+            self.best_figure = -math.inf if state["best_figure"] is None else state["best_figure"]
+            self.history = replace(
+                self.history,
+                epochs=tuple(Epoch(**epoch) for epoch in state["epochs"]),
+                best=state["best"],
+                warnings=tuple(state["warnings"]),
+            )
+        except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise DataError(
+                "A checkpoint fits the run that resumes from it",
+                f"{str(folder)!r}: {str(error).splitlines()[0]}",
+                "Resume with the data and options it was started with, or start again without resuming.",
+            ) from error
+
+
+def snapshot(module: nn.Module) -> Weights:
+    """A copy of a module's parameters and running figures."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _below(prefix: str, tensors: Weights) -> Weights:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
