@@ -108,16 +108,7 @@ def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
             for train, test in folds:
                 objective = make_objective(name, dim=64, classes=train.identities, miner=miner, seed=seed)
                 encoder = lw.Encoder("convnet-small", dim=64, seed=seed)
-                lw.fit(
-                    encoder,
-                    train,
-                    objective,
-                    epochs=EPOCHS_OMNIGLOT,
-                    batch=(32, 8),
-                    lr=3e-3,
-                    augment="jitter",
-                    seed=seed,
-                )
+                lw.fit(encoder, train, objective, options=ON_OMNIGLOT, seed=seed)
                 embeddings = encoder.encode(test.sources).embeddings
                 figures.append(measured(embeddings, test, encoder.distance, seed))
         rows.append(row(title(name, miner), figures, (time.perf_counter() - started) / len(figures)))

@@ -1,4 +1,4 @@
-"""What several tests draw on: small pictures, drawn here or taken from scikit-learn's digits."""
+"""What several tests draw on: small pictures, drawn here or taken from scikit-learn's digits, and a model of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likewise.apps.learn import Learned, LearnOptions, learn
+from likewise.data import Dataset, arrays
+from likewise.training import FitOptions, Step
+
+
+class Quiet:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.said: list[str] = []
+
+    def step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def watcher() -> Quiet:
+    return Quiet()
+
 
 @pytest.fixture(scope="session")
 def digit_arrays() -> tuple[np.ndarray, np.ndarray]:
@@ -16,6 +39,11 @@ def digit_arrays() -> tuple[np.ndarray, np.ndarray]:
 
     bunch = load_digits()
     return (bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target
+
+
+@pytest.fixture(scope="session")
+def digits(digit_arrays: tuple[np.ndarray, np.ndarray]) -> Dataset:
+    return arrays(*digit_arrays, origin="digits")
 
 
 @pytest.fixture
@@ -31,3 +59,27 @@ def tree(tmp_path: Path) -> Path:
             noisy = np.clip(base + rng.integers(0, 40, base.shape), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(folder / f"{number}.png")
     return tmp_path / "tree"
+
+
+@pytest.fixture(scope="session")
+def digit_folder(tmp_path_factory: pytest.TempPathFactory, digit_arrays: tuple[np.ndarray, np.ndarray]) -> Path:
+    """A folder of folders with 30 PNG of each digit; to be read, not changed."""
+    pictures, labels = digit_arrays
+    root = tmp_path_factory.mktemp("pictures") / "digits"
+    for digit in range(10):
+        (root / str(digit)).mkdir(parents=True)
+        for number, i in enumerate(np.flatnonzero(labels == digit)[:30]):
+            Image.fromarray(pictures[i]).save(root / str(digit) / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Learned:
+    """A small model of the digits, trained, calibrated, measured and saved; to be read, not changed."""
+    options = LearnOptions(backbone="mlp", dim=16, fit=FitOptions(epochs=6, precision="float32", seed=0))
+    return learn(digits, tmp_path_factory.mktemp("learned") / "digits.model", options, watcher=Quiet())
+
+
+@pytest.fixture(scope="session")
+def model_folder(learned: Learned) -> Path:
+    return learned.folder

@@ -139,7 +139,7 @@ def test_a_tied_vote_goes_to_the_nearest() -> None:
 def test_fewer_neighbours_vote_where_there_are_fewer(cloud) -> None:
     points, labels = cloud(6, [2, 2])
     assert retrieval(points, labels, Euclidean(), k=50).k == 3
-    with pytest.raises(UsageError, match="k is between 1"):
+    with pytest.raises(UsageError, match="at least 1"):
         retrieval(points, labels, Euclidean(), k=0)
 
 

@@ -200,7 +200,7 @@ def test_all_valid_triplets_are_never_held_at_once(extra_megabytes, name: str) -
         """,
         "step(768)",
     )
-    assert used < 150
+    assert used < 60
 
 
 def test_a_margin_is_above_zero() -> None:

@@ -266,10 +266,10 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
         options.loss, dim=encoder.dim, classes=max(2, classes), margin=options.margin, miner=options.miner,
         distance=options.distance, seed=seed,
     )  # fmt: skip
+    encoder.unit = objective.unit
     if options.start is None and (options.size is not None or options.resize != "squash"):
         items = train.items if isinstance(train, PairSet) else train
         shaped = Preprocessing.of(items.sources, options.size, options.resize)
-        encoder.unit = objective.unit
         encoder.build(shaped.standardised(shaped.decode(items.sources).pixels))
     return encoder, objective
 

@@ -96,7 +96,7 @@ class Encoder(nn.Module):
             )
         self.preprocessing = preprocessing
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would seed the GPUs too
             network = BACKBONES[self.backbone](preprocessing.shape)
             self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1), persistent=False)
@@ -143,25 +143,23 @@ class Encoder(nn.Module):
         expected = self.ready().shape
         if x.ndim != 4 or x.shape[1:] != expected:
             raise UsageError(f"This encoder takes items of shape {expected}", tuple(x.shape[1:]))
-        unknown = set(taps or ()) - set(self.stages)
+        wanted = {EMBEDDING} if taps is None else set(taps)
+        unknown = wanted - set(self.stages)
         if unknown:
             raise UsageError(f"Taps of this encoder are {', '.join(self.stages)}", ", ".join(sorted(unknown)))
-        wanted = set(taps) if taps is not None else {EMBEDDING}
         found: dict[str, Tensor] = {}
         scaled = x.float() / 255 if x.dtype == torch.uint8 else x
         h = ((scaled - self.get_buffer("mean")) / self.get_buffer("std")).contiguous(
             memory_format=torch.channels_last
         )
         for name, stage in self.stages.items():
+            if len(found) == len(wanted):
+                break
             h = stage(h)
             if name == EMBEDDING and self.unit:
-                h = F.normalize(
-                    h.float(), dim=1
-                )  # (N, D); float32, or bfloat16 would leave lengths of 1 +- 0.004
+                h = F.normalize(h.float(), dim=1)  # in bfloat16 lengths would be 1 +- 0.004
             if name in wanted:
                 found[name] = h
-                if len(found) == len(wanted):
-                    break
         return found[EMBEDDING] if taps is None else found
 
     def encode(
@@ -180,7 +178,12 @@ class Encoder(nn.Module):
 
         Returns:
             One row per readable item; what could not be read is listed in `problems`.
+
+        Raises:
+            UsageError: a lone path or bytes, or a tensor of another shape.
         """
+        if isinstance(items, (str, bytes)):  # to Python they are sequences too, of items that cannot be read
+            raise UsageError("Items are encoded in a list", f"a lone {type(items).__name__}", "Pass [item].")
         preprocessing = self.ready()
         blocks: list[Tensor] = []
         kept: list[NDArray[np.int64]] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, final, runtime_checkable
+from typing import Any, Literal, Protocol, final, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.media.pictures import read_picture, resize_picture
 
 Progress = Callable[[int, int, str], None]
+Resize = Literal["squash", "pad", "crop"]
 
 DECODED_AT_ONCE = 256  # items handed to the decoding threads between two progress reports
 SAMPLED_FOR_SHAPE = 256  # items looked at to choose size and channels
@@ -67,7 +68,7 @@ class Preprocessing:
     channels: int
     height: int
     width: int
-    resize: Literal["squash", "pad", "crop"] = "squash"
+    resize: Resize = "squash"
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
 
@@ -78,15 +79,18 @@ class Preprocessing:
             raise UsageError(
                 "Pictures are encoded at 1 to 4096 pixels a side", f"{self.height} x {self.width}"
             )
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+        finite = np.isfinite([*self.mean, *self.std]).all()
+        if not finite or not len(self.mean) == len(self.std) == self.channels or min(self.std) <= 0:
             raise UsageError("There is one mean and one positive std per channel", f"{self.mean}, {self.std}")
+        if self.resize not in get_args(Resize):
+            raise UsageError("Pictures are resized by squash, pad or crop", repr(self.resize))
 
     @classmethod
     def of(
         cls,
         items: Sequence[Item] | NDArray[Any],
         size: int | tuple[int, int] | None = None,
-        resize: str = "squash",
+        resize: Resize = "squash",
     ) -> Preprocessing:
         """Channels and size that suit `items`; mean and std are set from the pixels by `standardised`.
 
@@ -120,8 +124,6 @@ class Preprocessing:
             height, width = max(1, round(height * scale)), max(1, round(width * scale))
         else:
             height, width = (size, size) if isinstance(size, int) else size
-        if resize not in ("squash", "pad", "crop"):
-            raise UsageError("Pictures are resized by squash, pad or crop", repr(resize))
         half = (0.5,) * channels
         return cls(channels, height, width, resize, half, half)
 
@@ -207,6 +209,8 @@ class Preprocessing:
                 raise ValueError(f"kind {values['kind']!r}")
             mean, std = (tuple(float(v) for v in values[name]) for name in ("mean", "std"))
             size = (values["channels"], values["height"], values["width"])
+            if not all(type(number) is int for number in size):
+                raise ValueError(f"size {size}")
             return cls(*size, values["resize"], mean, std)
         except (TypeError, KeyError, ValueError, UsageError) as error:
             raise ModelError(

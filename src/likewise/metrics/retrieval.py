@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from likewise.errors import DataError
+from likewise.errors import DataError, UsageError
 from likewise.metrics.inputs import Array, checked
-from likewise.metrics.neighbours import neighbours
 from likewise.metrics.pairs import BLOCK, cross_blocks
 from likewise.objective.distances import Distance
 
@@ -80,14 +79,14 @@ def retrieval(
         DataError: see `checked`; or no query has anything to be found.
         UsageError: k below 1.
     """
+    if k < 1:
+        raise UsageError("k, the neighbours that vote, is at least 1", k, "Pass for example k=5.")
     probes, ids = checked(embeddings, labels)
     items, item_ids = (probes, ids) if gallery is None else checked(*gallery)
     own = int(gallery is None)
     names, sizes = item_ids.unique(return_counts=True)
     place = torch.searchsorted(names, ids).clamp(max=len(names) - 1)
-    relevant = (
-        torch.where(names[place] == ids, sizes[place] - own, 0) if len(names) else torch.zeros_like(ids)
-    )
+    relevant = torch.where(names[place] == ids, sizes[place] - own, 0) if len(names) else torch.zeros_like(ids)
     asked = relevant > 0
     if not asked.any():
         raise DataError(
@@ -96,21 +95,21 @@ def retrieval(
             "Give at least one identity two items.",
         )
 
+    voters = min(k, len(items) - own)
     figures: list[NDArray[np.float64]] = []
+    voted: list[Tensor] = []
     for rows, _, distances, _ in cross_blocks(probes, items, distance, block):
-        alike = (ids[rows, None] == item_ids).numpy()
-        ranked = _ranked(distances.numpy(), alike, own_from=rows.start if own else None)
+        if own:
+            distances.diagonal(rows.start).fill_(torch.inf)  # further than anything: itself is never found
+        voted.append(vote(item_ids[distances.topk(voters, dim=1, largest=False).indices], block))
+        ranked = _ranked(distances.numpy(), (ids[rows, None] == item_ids).numpy())
         figures.append(_at_r(ranked[asked[rows].numpy()], relevant[rows][asked[rows]].numpy()))
     precision_at_1, r_precision, map_at_r = np.concatenate(figures).mean(axis=0).tolist()
-
-    voters = min(k, len(items) - own)
-    nearest = neighbours(probes, distance, voters, gallery=None if own else items, block=block)
-    voted = vote(item_ids[nearest.indices], block)
     return Retrieval(
         precision_at_1=precision_at_1,
         r_precision=r_precision,
         map_at_r=map_at_r,
-        knn_accuracy=float((voted == ids)[asked].double().mean()),
+        knn_accuracy=float((torch.cat(voted) == ids)[asked].double().mean()),
         k=voters,
         queries=int(asked.sum()),
         left_out=int((~asked).sum()),
@@ -120,27 +119,20 @@ def retrieval(
 def vote(labels: Tensor, block: int = BLOCK) -> Tensor:
     """The most frequent label of each row; of several the one that comes first. (Q, k) -> (Q,)."""
     height = max(block // labels.shape[1] ** 2, 1)
-    winners = [
-        (rows[:, :, None] == rows[:, None, :]).sum(dim=2).max(dim=1).indices for rows in labels.split(height)
-    ]
+    winners = [(rows[:, :, None] == rows[:, None, :]).sum(dim=2).max(dim=1).indices for rows in labels.split(height)]
     return labels.gather(1, torch.cat(winners)[:, None])[:, 0]
 
 
-def _ranked(
-    distances: NDArray[np.float32], alike: NDArray[np.bool_], own_from: int | None
-) -> NDArray[np.bool_]:
-    """(r, G) distances -> (r, G) bool: whether the nearest, second nearest, ... item has the identity of the
-    row.
+def _ranked(distances: NDArray[np.float32], alike: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(r, G) distances -> (r, G) bool: whether the nearest, second nearest, ... item has the row's identity.
 
     A distance of at least 0 orders like its 31 bits; shifted up by one there is room for the identity below
     them, and sorting whole numbers is many times faster than sorting distances together with where they came
-    from.
+    from. Overwrites `distances`.
     """
     keys = np.abs(distances, out=distances).view(np.uint32)  # abs: -0.0 has the sign bit set
     keys <<= 1
     keys |= alike
-    if own_from is not None:
-        keys[np.arange(len(keys)), own_from + np.arange(len(keys))] = np.iinfo(np.uint32).max
     keys.sort(axis=1)
     return (keys & 1).astype(bool)
 
@@ -150,6 +142,4 @@ def _at_r(ranked: NDArray[np.bool_], relevant: NDArray[np.int64]) -> NDArray[np.
     ranks = np.arange(1, relevant.max(initial=1) + 1)
     hits = ranked[:, : len(ranks)] & (ranks <= relevant[:, None])
     precision = hits.cumsum(axis=1) / ranks
-    return np.column_stack(
-        [hits[:, 0], hits.sum(axis=1) / relevant, (precision * hits).sum(axis=1) / relevant]
-    )
+    return np.column_stack([hits[:, 0], hits.sum(axis=1) / relevant, (precision * hits).sum(axis=1) / relevant])

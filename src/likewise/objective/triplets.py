@@ -16,7 +16,16 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from likewise.objective.distances import L1, Distance, Euclidean, squared_between, squared_rowwise
-from likewise.objective.miners import AllValid, HardestInBatch, Miner, RandomTriplets, SemiHard, in_blocks
+from likewise.objective.miners import (
+    AllValid,
+    HardestInBatch,
+    Miner,
+    RandomTriplets,
+    SemiHard,
+    in_blocks,
+    negatives_only,
+    sort_rows,
+)
 from likewise.objective.objective import Objective, Outcome, positive
 from likewise.objective.partners import Partners
 
@@ -128,20 +137,19 @@ class TripletLoss(TripletObjective):
         loss, active = embeddings.sum() * 0, 0
         for anchors in in_blocks(partners.anchors, len(labels)):
             apart = self._between(embeddings[anchors], embeddings)  # (R, B)
-            often = self._how_often(apart.detach(), labels, anchors)
+            often = self._how_often(apart.detach(), labels, anchors, partners)
             triplets = int(often.clamp(min=0).sum())
             loss, active = loss + (apart * often).sum() + self.margin * triplets, active + triplets
         return Outcome(loss / max(1, active), partners.triplets, active)
 
-    def _how_often(self, apart: Tensor, labels: Tensor, anchors: Tensor) -> Tensor:
+    def _how_often(self, apart: Tensor, labels: Tensor, anchors: Tensor, partners: Partners) -> Tensor:
         """(R, B) distances -> (R, B) counts: active triplets as the positive, less those as the negative."""
-        same = labels[anchors].unsqueeze(dim=1) == labels
-        itself = anchors.unsqueeze(dim=1) == torch.arange(len(labels), device=labels.device)
-        reach = (apart + self.margin).masked_fill(~same | itself, -torch.inf)
-        near = apart.masked_fill(same, torch.inf)
-        as_positive = torch.searchsorted(near.sort(dim=1).values, reach)
-        as_negative = len(labels) - torch.searchsorted(reach.sort(dim=1).values, near, right=True)
-        return (as_positive - as_negative).to(apart.dtype)
+        others, real = partners.all_same(anchors)  # (R, K)
+        reach = (apart.gather(1, others) + self.margin).masked_fill(~real, -torch.inf)
+        near = negatives_only(apart, labels, anchors)  # a negative is active if it is nearer than the reach
+        as_positive = torch.searchsorted(sort_rows(near)[0], reach)
+        as_negative = reach.shape[1] - torch.searchsorted(sort_rows(reach)[0], near, right=True)
+        return (-as_negative).scatter_add(1, others, as_positive).to(apart.dtype)
 
     def options(self) -> dict[str, Any]:
         """Name and what it was made with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -72,6 +73,7 @@ class Batches:
         """How many there are; None for pairs, which do not say."""
         return None if self.pairs is not None else int(self.labels.max()) + 1
 
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over decoded pixels and labels: the same data have the same, whatever their files are called."""
         digest = hashlib.sha256(repr(tuple(self.pixels.shape)).encode())
@@ -104,8 +106,9 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     else:
         sampler, labels = _of_labels(train.subset(decoded.kept), objective, options)
         pairs = None
+    if encoder.unit is None:
+        encoder.unit = objective.unit
     if encoder.preprocessing is None:
-        encoder.unit = objective.unit if encoder.unit is None else encoder.unit
         encoder.build(preprocessing.standardised(decoded.pixels))
     return Batches(decoded.pixels, labels, pairs, sampler, skipped)
 
@@ -121,7 +124,7 @@ def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tup
             "Bring a second item of some.",
         )
     labels = labels_of(train)
-    batch = options.batch or _default_batch(counts[counts > 0], objective)
+    batch = _default_batch(counts[counts > 0], objective) if options.batch is None else options.batch
     sampler: Sampler
     if isinstance(batch, tuple):
         sampler = IdentityBatches(labels, *batch, balanced=options.balanced, seed=options.seed)
@@ -153,5 +156,6 @@ def _of_pairs(
         raise DataError("Training needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs")
     if isinstance(options.batch, tuple):
         raise UsageError("Batches of pairs are a number of pairs", f"{options.batch}", "Pass for example batch=128.")
-    sampler = PlainBatches(same.astype(np.int64), options.batch or BATCH_ITEMS // 2, balanced=True, seed=options.seed)
+    batch = BATCH_ITEMS // 2 if options.batch is None else options.batch
+    sampler = PlainBatches(same.astype(np.int64), batch, balanced=True, seed=options.seed)
     return sampler, torch.from_numpy(same), torch.from_numpy(pairs)

@@ -72,7 +72,7 @@ def fit(
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
     history = History((), 0, validated_by(validation, options), "finished", precision, batches.skipped)
-    state = TrainingState(encoder, objective, optimizer, options, history)
+    state = TrainingState(encoder, objective, optimizer, options, history, batches.fingerprint)
     if resume and checkpoint is not None and (checkpoint / STATE).exists():
         state.restore(checkpoint)
 
@@ -80,6 +80,9 @@ def fit(
     stopped: Stopped = "finished"
     try:
         for epoch in range(len(state.history.epochs) + 1, options.epochs + 1):
+            if options.patience is not None and state.history.stalled_for >= options.patience:
+                stopped = "early"
+                break
             steps, seen, started = len(batches), 0, time.perf_counter()
             totals = np.zeros(4)  # loss, share active, spread, batches without terms
             lr = 0.0
@@ -125,9 +128,6 @@ def fit(
             state.close_epoch(entry, offered, figure, alarms(entry, objective, state.history.warnings))
             if checkpoint is not None:
                 state.save(checkpoint)
-            if options.patience is not None and epoch - state.history.best >= options.patience:
-                stopped = "early"
-                break
     except KeyboardInterrupt:
         stopped = "interrupted"
         if not state.history.epochs:  # no epoch was finished: what there is, is the best there is
@@ -205,7 +205,7 @@ def _record(
     """How the encoder was trained, for the model folder."""
     return {
         "data": train.origin,
-        "data_fingerprint": batches.fingerprint(),
+        "data_fingerprint": batches.fingerprint,
         "items": len(batches.pixels),
         "identities": batches.identities,
         "objective": objective.options(),

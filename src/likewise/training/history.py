@@ -91,6 +91,14 @@ class History:
         shown = sum(e.images_per_second * s for e, s in self._durations())
         return shown / self.seconds if self.seconds else 0.0
 
+    @property
+    def stalled_for(self) -> int:
+        """Epochs since the validation figure became as good as it ever was; 0 without a validation set."""
+        if self.select is None or not self.epochs:
+            return 0
+        best = self.epochs[self.best - 1].validation
+        return len(self.epochs) - next(epoch.epoch for epoch in self.epochs if epoch.validation == best)
+
     def _durations(self) -> list[tuple[Epoch, float]]:
         before = 0.0
         pairs: list[tuple[Epoch, float]] = []

@@ -37,7 +37,7 @@ class FitOptions:
         augment: a name from `likewise.data.augmentation.AUGMENTATIONS`.
         average: share of the old value in the running mean of the weights that is validated and kept; 0 for none.
         select: figure on the validation set by which the best epoch is kept.
-        patience: stop after so many epochs without a better figure; None never stops early.
+        patience: stop after so many epochs without a better figure; None, or no validation set, never stops early.
         seed: of everything random.
         device: "auto", "cpu", "cuda", ...
     """

@@ -38,8 +38,10 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         options: FitOptions,
         history: History,
+        data: str,
     ) -> None:
         self.encoder, self.objective, self.optimizer, self.options = encoder, objective, optimizer, options
+        self.data = data  # fingerprint of what is trained on
         self.history = history
         self.average = snapshot(encoder) if options.average else None
         self.best = snapshot(encoder)
@@ -91,7 +93,7 @@ class TrainingState:
                 if value is not None:
                     tensors[f"optimizer/{number}/{key}"] = torch.as_tensor(value)
         state = {
-            "options": self.options.as_dict(),
+            "run": self._run(),
             "epochs": [asdict(epoch) for epoch in self.history.epochs],
             "best": self.history.best,
             "best_figure": None if math.isinf(self.best_figure) else self.best_figure,
@@ -105,18 +107,18 @@ class TrainingState:
         """Goes back to where `save` was called.
 
         Raises:
-            DataError: the checkpoint is damaged, or of another network or objective.
-            UsageError: it was made with other options.
+            DataError: the checkpoint is damaged.
+            UsageError: it is of a run with another encoder or objective, other options or other data.
         """
         try:
             tensors = load_file(folder / TENSORS)
             state: dict[str, Any] = json.loads((folder / STATE).read_text())
-            if state["options"] != self.options.as_dict():
-                changed = [k for k, v in self.options.as_dict().items() if state["options"].get(k) != v]
+            changed = [what for what, value in self._run().items() if state["run"].get(what) != value]
+            if changed:
                 raise UsageError(
-                    "A run is resumed with the options it was started with",
+                    "A run is resumed with the data and options it was started with",
                     f"another {', '.join(changed)}",
-                    "Use the same options, or start again without resuming.",
+                    "Use the same, or start again without resuming.",
                 )
             self.encoder.load_state_dict(_below("encoder/", tensors))
             self.objective.load_state_dict(_below("objective/", tensors))
@@ -142,6 +144,15 @@ class TrainingState:
                 f"{str(folder)!r}: {str(error).splitlines()[0]}",
                 "Resume with the data and options it was started with, or start again without resuming.",
             ) from error
+
+    def _run(self) -> dict[str, Any]:
+        """All that decides the result, JSON-ready; a run that is resumed has it in common with its beginning."""
+        return {
+            **self.options.as_dict(),
+            "objective": self.objective.options(),
+            "encoder": self.encoder.architecture(),
+            "data": self.data,
+        }
 
 
 def snapshot(module: nn.Module) -> Weights:
