@@ -7,11 +7,10 @@ the same triplets (see `SemiHard`): theirs are all negatives within the margin, 
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -76,8 +75,9 @@ MINERS = {"likewise": ours, "likewise, with loss and backward": ours_with_loss, 
 
 
 def peak_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    """Of this process; Linux only. (getrusage would count what the parent process held.)"""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def apart(miner: str, items: int, repeats: int) -> Measured:

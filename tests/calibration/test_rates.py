@@ -152,3 +152,13 @@ def test_another_distance_is_used_as_given():
         if of[i] != of[j]
     ]
     assert rates.fmr.value == pytest.approx(np.mean(matched))
+
+
+def test_a_distance_of_just_the_threshold_is_accepted():
+    """Points 0, 2 | 1, 5 on a line: different at 1, 5, 1, 3, same at 2 and 4."""
+    embeddings = torch.tensor([[0.0], [2.0], [1.0], [5.0]])
+    found = rates_at([1.0, 2.0, 3.0, 4.0], embeddings, torch.tensor([0, 0, 1, 1]), Euclidean(), "identity", 2)
+    assert [rates.fmr.value for rates in found] == [0.5, 0.5, 0.75, 0.75]
+    assert [rates.fnmr.value for rates in found] == [1.0, 0.5, 0.5, 0.0]
+    (alone,) = rates_at([2.0], embeddings, torch.tensor([0, 0, 1, 1]), Euclidean(), "identity")
+    assert (alone.fmr.value, alone.fnmr.value) == (0.5, 0.5)

@@ -84,6 +84,13 @@ def test_chance_is_0_when_adjusted(cloud) -> None:
     assert found.nmi > found.ami
 
 
+def test_everything_in_one_place_is_one_cluster(recwarn) -> None:
+    found = clustering(torch.ones(12, 2), torch.arange(12) % 3, seed=0)
+    assert (found.clusters, found.ami, found.bcubed_recall) == (1, 0, 1)
+    assert found.bcubed_precision == pytest.approx(1 / 3)
+    assert len(recwarn) == 0
+
+
 def test_a_seed_repeats_the_clustering(cloud) -> None:
     points, labels = cloud(2, [40] * 8, spread=1.5)
     assert clustering(points, labels, seed=3) == clustering(points, labels, seed=3)
@@ -96,5 +103,7 @@ def test_impossible_numbers_of_clusters_are_refused(cloud) -> None:
             clustering(points, labels, seed=0, clusters=clusters)
     with pytest.raises(DataError, match="needs items"):
         clustering(points[:0], labels[:0], seed=0)
+    with pytest.raises(DataError, match="needs items"):
+        agreement(labels[:0], labels[:0])
     with pytest.raises(DataError, match="one label for each"):
         agreement(np.array([1, 2, 3]), np.array([1, 2]))

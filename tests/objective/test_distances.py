@@ -157,6 +157,18 @@ def test_gradient_to_both_sides_of_itself(name: str) -> None:
     torch.testing.assert_close(left.grad, right.grad)
 
 
+def test_gradients_far_from_the_origin() -> None:
+    a, b = (rows(20, 0) + 1000).float().requires_grad_(), (rows(20, 1) + 1000).float()
+    exact = a.detach().double().requires_grad_()
+    for compare, definition in (
+        (Euclidean().between, lambda x: (x[:, None] - b.double()).norm(dim=2)),
+        (squared_between, lambda x: (x[:, None] - b.double()).square().sum(dim=2)),
+    ):
+        (found,) = torch.autograd.grad(compare(a, b).sum(), a)
+        (expected,) = torch.autograd.grad(definition(exact).sum(), exact)
+        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", DISTANCES)
 def test_bfloat16_is_compared_in_float32(name: str) -> None:
     distance = make_distance(name, DIM)

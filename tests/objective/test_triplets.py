@@ -106,6 +106,8 @@ def test_on_a_line() -> None:
     assert (outcome.loss.item(), outcome.terms, outcome.active) == (2.5, 2, 2)
     outcome = TripletLoss(margin=1.0, miner=AllValid()).outcome(embeddings, labels)
     assert (outcome.loss.item(), outcome.terms, outcome.active) == (1.0, 2, 1)  # mean over the one above zero
+    outcome = TripletLoss(margin=3.0, miner=AllValid()).outcome(embeddings, labels)
+    assert (outcome.loss.item(), outcome.terms, outcome.active) == (3.0, 2, 1)  # 1 - 4 + 3 is not above zero
     outcome = TripletLoss(margin=1.0, miner=RandomTriplets()).outcome(embeddings, labels)
     assert (outcome.loss.item(), outcome.terms, outcome.active) == (0.5, 2, 1)  # mean over both that were chosen
     gaps = torch.tensor([-1.0, 0.0, 1.0])

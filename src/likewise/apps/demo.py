@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 from likewise.apps.learn import Learned, LearnOptions, Watcher, learn
-from likewise.apps.map import MapOptions, draw_map
-from likewise.apps.map.mapping import Drawn
+from likewise.apps.map import Drawn, MapOptions, draw_labelled
 from likewise.data import Dataset, PairSet, open_data
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import Report
@@ -24,13 +23,11 @@ class Shown:
 
     Attributes:
         learned: model and figures.
-        drawn: the map, as a page.
-        notes: what the person should know.
+        drawn: the map, as a picture and as a page.
     """
 
     learned: Learned
     drawn: Drawn
-    notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise demo --json`."""
@@ -38,7 +35,7 @@ class Shown:
         return {
             **self.learned.report.as_dict(),
             **learned,
-            "files": [*learned["files"], str(self.drawn.file)],
+            "files": [*learned["files"], *map(str, self.drawn.files)],
             "trustworthiness": self.drawn.layout.trustworthiness,
         }
 
@@ -52,7 +49,7 @@ class Shown:
                 f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}",
             ),
             ("model", str(self.learned.folder)),
-            *(("look at", str(file)) for file in (*self.learned.files, self.drawn.file)),
+            *(("look at", str(file)) for file in (*self.drawn.files, *self.learned.files)),
         ]
 
 
@@ -64,7 +61,6 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
     Raises:
         UsageError, DataError: as `learn`.
     """
-    notes: list[str] = []
     try:
         labelled = open_data(data)
     except DataError as error:
@@ -74,12 +70,12 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
         labelled = open_data("digits")
     if isinstance(labelled, PairSet):
         raise UsageError("The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs.")
-    learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher, map_method="umap")
+    learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher)
     assert isinstance(learned.report, Report)  # labelled items were given
-    watcher.say("drawing the map as a page")
-    page = out / "map.html"
-    drawn = draw_map(learned.model, learned.report.labelled.data, page, MapOptions(seed=seed))
-    return Shown(learned, drawn, (*notes, *learned.notes))
+    watcher.say("drawing the map")
+    files = [out / "map.png", out / "map.html"]
+    drawn = draw_labelled(learned.model.encoder, learned.report.labelled, files, MapOptions(seed=seed))
+    return Shown(learned, drawn)
 
 
 def recipe(data: Dataset, seed: int) -> LearnOptions:

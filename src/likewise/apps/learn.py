@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, final
 
-import numpy as np
-
-from likewise.apps import map as maps
+from likewise.apps.map import MapOptions, draw_labelled
 from likewise.data import By, Dataset, PairSet, default_split
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
 from likewise.evaluation.pictures import draw_history
@@ -25,7 +23,6 @@ from likewise.training import FitOptions, History, Step, fit
 SHARES = (0.6, 0.1, 0.15, 0.15)  # to fit, to choose the epoch, to calibrate, to report
 HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
 HELD_OUT_ITEMS = 5000  # and no more than this many items each
-MAPPED_ITEMS = 5000  # points on the map of a report
 
 
 @final
@@ -175,7 +172,6 @@ def learn(
     *,
     resume: bool = False,
     watcher: Watcher,
-    map_method: str = "pca",
 ) -> Learned:
     """Splits, trains, calibrates, measures, draws and saves.
 
@@ -187,7 +183,6 @@ def learn(
         options: what to train.
         resume: go on with a run that was cut off.
         watcher: told what is going on.
-        map_method: "pca" or "umap", of the map in the report.
 
     Raises:
         UsageError, DataError, ModelError: before anything is written.
@@ -232,7 +227,7 @@ def learn(
         )
         draw_history(history, folder / "history.png")
         if isinstance(report, Report):
-            draw_map(report, folder / "map.png", map_method, options.fit.seed)
+            draw_labelled(model.encoder, report.labelled, [folder / "map.png"], MapOptions("pca"))
         return report.as_dict()
 
     encoder.trained["options"] = options.as_dict()
@@ -253,36 +248,29 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     seed = options.fit.seed
     if options.start is not None:
         encoder = load(options.start).encoder
-        if options.backbone not in (None, encoder.backbone) or options.dim not in (None, encoder.dim):
+        asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size}
+        given = [f"{name} {value}" for name, value in asked.items() if value is not None]
+        if given:
             raise UsageError(
-                "Training that starts from a model keeps its backbone and dimension",
-                f"{options.backbone or encoder.backbone}, {options.dim or encoder.dim}-d",
-                f"Leave them out: the model has {encoder.backbone}, {encoder.dim}-d.",
+                "Training that starts from a model keeps its backbone, dimension and size",
+                ", ".join(given),
+                "Leave it out.",
             )
     else:
-        encoder = Encoder(options.backbone or "convnet-small", 128 if options.dim is None else options.dim, seed=seed)
+        encoder = Encoder(
+            options.backbone or "convnet-small",
+            128 if options.dim is None else options.dim,
+            size=options.size,
+            resize=options.resize,
+            seed=seed,
+        )
     classes = 0 if isinstance(train, PairSet) else train.identities
     objective = make_objective(
         options.loss, dim=encoder.dim, classes=max(2, classes), margin=options.margin, miner=options.miner,
         distance=options.distance, seed=seed,
     )  # fmt: skip
     encoder.unit = objective.unit
-    if options.start is None and (options.size is not None or options.resize != "squash"):
-        items = train.items if isinstance(train, PairSet) else train
-        shaped = Preprocessing.of(items.sources, options.size, options.resize)
-        encoder.build(shaped.standardised(shaped.decode(items.sources).pixels))
     return encoder, objective
-
-
-def draw_map(report: Report, file: Path, method: str, seed: int) -> maps.Layout:
-    """The map of a report's items, of a sample of them where there are many."""
-    labelled = report.labelled
-    chosen = np.arange(len(labelled.labels))
-    if len(chosen) > MAPPED_ITEMS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), MAPPED_ITEMS, replace=False))
-    layout = maps.layout(labelled.embeddings[chosen], method=method, seed=seed)
-    maps.draw(layout, labelled.labels[chosen], labelled.data.names, file, title=f"{labelled.data.origin}")
-    return layout
 
 
 def _unit(parts: Parts) -> Literal["identity", "item"]:

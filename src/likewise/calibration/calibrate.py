@@ -10,7 +10,7 @@ The pairs must be new to the model: neither trained on nor used to choose anythi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,7 +37,7 @@ def calibrate(
     unit: Unit = "identity",
     seed: int = 0,
 ) -> Calibration:
-    """Calibrate on all pairs of a labelled set; they are streamed, three times at most.
+    """Calibrate on all pairs of a labelled set; they are streamed, two and a half times.
 
     Thresholds are made for every rate of the ladder 1e-1 to 1e-4 that the data support, and for `max_fmr`.
 
@@ -79,7 +79,10 @@ def calibrate(
         evidence,
         promised,
         error_curve(vectors, of, distance),
-        [error_curve(vectors[half == side], of[half == side], distance) for side in (0, 1)],
+        (
+            error_curve(vectors[half == 0], of[half == 0], distance),
+            error_curve(vectors[half == 1], of[half == 1], distance),
+        ),
         lambda thresholds: rates_at(thresholds, vectors, of, distance, unit),
         seed,
     )
@@ -137,7 +140,7 @@ def conclude(
     evidence: Evidence,
     promised: list[float],
     curve: ErrorCurve,
-    curves_of_halves: Sequence[ErrorCurve],
+    curves_of_halves: tuple[ErrorCurve, ErrorCurve],
     rates: Callable[[list[float]], list[Rates]],
     seed: int,
 ) -> Calibration:
@@ -164,19 +167,11 @@ def conclude(
         )
         for fmr, cut, place, found in zip(promised, cuts, places, rates(cuts), strict=True)
     ]
-    ece = None
-    if all(half.same[-1] and half.different[-1] for half in curves_of_halves):
-        a, b = curves_of_halves
-        trials = evidence.trials // 4
-        ece = calibration_error(fit_probability(a, trials), b) + calibration_error(
-            fit_probability(b, trials), a
-        )
-        ece /= 2
     return Calibration(
         thresholds=tuple(sorted(thresholds, key=lambda threshold: -threshold.promised)),
         default=promised[0],
         curve=fit_probability(curve, evidence.trials),
-        ece=ece,
+        ece=_cross_fitted_error(*curves_of_halves, evidence.trials // 4),
         unit=evidence.unit,
         items=evidence.items,
         identities=evidence.identities,
@@ -185,3 +180,12 @@ def conclude(
         pairs_same=evidence.pairs_same,
         seed=seed,
     )
+
+
+def _cross_fitted_error(a: ErrorCurve, b: ErrorCurve, trials: int) -> float | None:
+    """Mean calibration error of a curve fitted to one half and measured on the other, both ways round."""
+    if not (a.same[-1] and a.different[-1] and b.same[-1] and b.different[-1]):
+        return None
+    there = calibration_error(fit_probability(a, trials), b)
+    back = calibration_error(fit_probability(b, trials), a)
+    return (there + back) / 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from likewise.calibration.calibrate import Evidence, check_unit, conclude, halves, promises
 from likewise.calibration.rates import Integers, Unit, listed_rates_at
 from likewise.calibration.result import Calibration
 from likewise.errors import DataError, UsageError
-from likewise.metrics.curve import ErrorCurve, bins, upper_edges
+from likewise.metrics.curve import listed_curve
 
 
 def calibrate_pairs(
@@ -62,9 +62,7 @@ def calibrate_pairs(
     rule = "is the same just where its identities are" if by_identity else "joins two different items"
     wrong = (left == right) & ~alike | (left != right) & alike if by_identity else left == right
     if wrong.any():
-        raise DataError(
-            f"A pair {rule}", f"otherwise in pair {int(wrong.argmax())}", "Mend the list of pairs."
-        )
+        raise DataError(f"A pair {rule}", f"otherwise in pair {int(wrong.argmax())}", "Mend the list of pairs.")
 
     lower, upper = np.minimum(left, right), np.maximum(left, right)
     evidence = Evidence(
@@ -77,12 +75,12 @@ def calibrate_pairs(
     )
     promised = promises(max_fmr, evidence)
     half = halves(len(units), seed)
-    within = [(half[left] == side) & (half[right] == side) for side in (0, 1)]
+    a, b = ((half[left] == side) & (half[right] == side) for side in (0, 1))
     return conclude(
         evidence,
         promised,
-        _curve(far, alike),
-        [_curve(far[part], alike[part]) for part in within],
+        listed_curve(far, alike),
+        (listed_curve(far[a], alike[a]), listed_curve(far[b], alike[b])),
         lambda thresholds: listed_rates_at(thresholds, far, alike, left, right),
         seed,
     )
@@ -91,16 +89,5 @@ def calibrate_pairs(
 def _numbers(values: ArrayLike | None) -> Integers:
     numbers = np.asarray(values)
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
-        raise DataError(
-            "Items and identities are numbered by integers", numbers.dtype, "Number them 0, 1, 2, ..."
-        )
+        raise DataError("Items and identities are numbered by integers", numbers.dtype, "Number them 0, 1, 2, ...")
     return numbers.astype(np.int64)
-
-
-def _curve(distances: NDArray[np.float32], same: NDArray[np.bool_]) -> ErrorCurve:
-    keys, place = np.unique(bins(distances.copy()), return_inverse=True)
-    return ErrorCurve(
-        np.concatenate([[-np.inf], upper_edges(keys)], dtype=np.float32),
-        np.concatenate([[0], np.bincount(place, ~same).cumsum()]).astype(np.int64),
-        np.concatenate([[0], np.bincount(place, same).cumsum()]).astype(np.int64),
-    )

@@ -1,9 +1,9 @@
 """How probable "the same" is at a distance, when same and different are equally likely beforehand.
 
 The log-odds of "same" are a function of the distance that never rises: straight lines between a few knots,
-fitted by logistic regression with same and different pairs weighing half each. Two lines of Platt's
-("Probabilistic outputs for support vector machines", 1999) sigmoid are the special case of two knots; more
-let both ends have a slope of their own.
+fitted by logistic regression with same and different pairs weighing half each. Platt's sigmoid
+("Probabilistic outputs for support vector machines", 1999) is the case of one straight line; more of them
+follow distances whose two ends fall at different speeds.
 """
 
 from __future__ import annotations
@@ -79,17 +79,15 @@ def fit_probability(curve: ErrorCurve, trials: int) -> ProbabilityCurve:
 
     begin = np.concatenate([[1.0], np.full(len(knots) - 1, 2 / max(len(knots) - 1, 1))])
     bounds = [(None, None), *[(0, None)] * (len(knots) - 1)]
-    best = minimize(
-        loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-12}
-    ).x
+    options = {"maxiter": 500, "ftol": 1e-12}
+    best = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     logits = best[0] - np.concatenate([[0], best[1:].cumsum()])
     logits = logits.clip(-log(int(curve.same[-1]) + 1), log(trials + 1))
     return ProbabilityCurve(tuple(knots.tolist()), tuple(logits.tolist()))
 
 
 def calibration_error(fitted: ProbabilityCurve, curve: ErrorCurve) -> float:
-    """Expected calibration error at equal priors: mean |probability given - share that is the same|, in [0,
-    1].
+    """Expected calibration error at equal priors: mean |probability given - share the same|, in [0, 1].
 
     Over 15 bins of probability of equal width (Guo et al., "On calibration of modern neural networks", ICML
     2017, equation 3), same and different pairs weighing half each.

@@ -28,7 +28,8 @@ class Threshold:
 
     Attributes:
         promised: the false match rate asked for; `fmr.value` is at most this.
-        threshold: the largest distance that keeps the promise on the pairs seen; -1 if none does.
+        threshold: of the distances seen, told apart to 2**-15, the largest that keeps the promise; -1 if
+            none does, which accepts nothing.
         fmr: false match rate measured at the threshold, and the 95% interval of the true one.
         fnmr: false non-match rate at the threshold, likewise.
         supported: whether there were the 3 / `promised` independent trials such a promise needs.
@@ -191,9 +192,7 @@ def _threshold(read: _Reader) -> Threshold:
     supported = read.take("supported")
     if not isinstance(supported, bool):
         _refuse("supported is true or false", repr(supported))
-    found = Threshold(
-        read.share("promised"), read.number("threshold"), estimate("fmr"), estimate("fnmr"), supported
-    )
+    found = Threshold(read.share("promised"), read.number("threshold"), estimate("fmr"), estimate("fnmr"), supported)
     if found.fmr.value > found.promised:
         _refuse("the measured false match rate is at most the promised one", found.fmr.value)
     return found

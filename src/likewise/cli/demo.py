@@ -28,6 +28,6 @@ def demo(
 
     with TrainingBar() as watcher:
         shown = run(data, out, seed=seed, watcher=watcher)
-    for note in shown.notes:
+    for note in shown.learned.notes:
         say(note)
     answer(as_json, shown.as_dict(), table(shown.rows()))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
-from likewise.encoder.preprocessing import Item, Preprocessing, Progress
+from likewise.encoder.preprocessing import Item, Preprocessing, Progress, Resize
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.objective.distances import DISTANCES, Distance, Euclidean
 
@@ -50,6 +50,9 @@ class Encoder(nn.Module):
         backbone: a name from `BACKBONES`.
         dim: D, length of an embedding, at least 1.
         preprocessing: how items become tensors; None to take it from the training data.
+        size: side, or (height, width), in pixels that pictures are brought to when preprocessing comes from the data;
+            None for what suits them (see `Preprocessing.of`).
+        resize: how: "squash", "pad" or "crop".
         unit: whether embeddings have unit length; None to do what the objective asks for.
         distance: what embeddings are compared with; training puts the objective's in its place.
         seed: of the initial weights.
@@ -64,6 +67,8 @@ class Encoder(nn.Module):
         dim: int = 128,
         *,
         preprocessing: Preprocessing | None = None,
+        size: int | tuple[int, int] | None = None,
+        resize: Resize = "squash",
         unit: bool | None = None,
         distance: Distance | None = None,
         seed: int = 0,
@@ -74,6 +79,8 @@ class Encoder(nn.Module):
         if not 1 <= dim <= 65536:
             raise UsageError("An embedding has 1 to 65536 dimensions", dim, "64 and 128 are usual.")
         self.backbone, self.dim, self.unit, self.seed = backbone, dim, unit, seed
+        self.size = size
+        self.resize: Resize = resize
         self.preprocessing = preprocessing
         self.trained: dict[str, Any] = {}  # how it was trained, JSON-ready; filled by fit
         self.stages = nn.ModuleDict()

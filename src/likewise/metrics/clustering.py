@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,15 +64,19 @@ def clustering(embeddings: Array, labels: Array, *, seed: int, clusters: int | N
         UsageError: k below 1 or above the number of items.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     vectors, ids = checked(embeddings, labels)
     k = len(ids.unique()) if clusters is None else clusters
-    if not len(ids):
-        raise DataError("A clustering needs items", "none", "Give at least one.")
+    _refuse_nothing(ids)
     if not 1 <= k <= len(ids):
         raise UsageError(f"k is between 1 and the {len(ids)} items there are", k, "Ask for fewer clusters.")
     starts = min(max(_WORK // (len(ids) * k), 1), 10)
-    found = KMeans(k, n_init=starts, random_state=seed).fit_predict(vectors.numpy())
+    with warnings.catch_warnings():  # fewer distinct items than k: `clusters` will say how many there were
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # pyright takes the type of n_init from its default, "auto"; a number is what scikit-learn documents first.
+        means = KMeans(k, n_init=starts, random_state=seed)  # pyright: ignore[reportArgumentType]
+        found = means.fit_predict(vectors.numpy())
     return agreement(ids, torch.from_numpy(found))
 
 
@@ -89,12 +94,13 @@ def agreement(labels: Array, groups: Array) -> Clustering:
         groups: (N,) integers, the cluster of each item.
 
     Raises:
-        DataError: not integers, or of different lengths.
+        DataError: not integers, of different lengths, or no items.
     """
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
     _, ids = checked(torch.zeros(len(groups), 0), labels)
     _, found = checked(torch.zeros(len(ids), 0), groups)
+    _refuse_nothing(ids)
     ids, identity_sizes = _numbered(ids)
     found, group_sizes = _numbered(found)
     cells, in_cell = (ids * len(group_sizes) + found).unique(return_counts=True)
@@ -113,6 +119,11 @@ def agreement(labels: Array, groups: Array) -> Clustering:
         identities=len(identity_sizes),
         items=len(ids),
     )
+
+
+def _refuse_nothing(labels: Tensor) -> None:
+    if not len(labels):
+        raise DataError("A clustering needs items", "none", "Give at least one.")
 
 
 def _numbered(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,10 +38,9 @@ def dyadic_variance(residuals: NDArray[np.float64], squares: float, pairs: float
         variance = (sum over vertices of (sum of r at the vertex)^2 - sum of r^2) / (pairs^2 disjoint)
 
     where r^2 is subtracted because a pair stands at both of its vertices. Pairs between the same two vertices
-    count as one, with the sum of their residuals as r. Dividing by `disjoint` makes the variance unbiased
-    where all pairs of
-    vertices are there: residuals are taken from a share fitted to the same pairs. It is never smaller than if
-    pairs of vertices were independent.
+    count as one, with the sum of their residuals as r. Residuals are taken from a share fitted to the same
+    pairs, which makes them too small; dividing by `disjoint` mends that, exactly so where every two vertices
+    form a pair. The variance is never less than if pairs of vertices were independent.
 
     Args:
         residuals: (V,), the sum of r over the pairs at each vertex.
@@ -57,8 +56,7 @@ def effective_number(residuals: NDArray[np.float64]) -> float:
     """How many vertices carry the variance: (sum of r^2)^2 / sum of r^4, between 1 and V.
 
     As many as there are if all contribute alike, about 1 if a single person makes most of the errors. To be
-    used as
-    degrees of freedom: a variance that hangs on few vertices is itself uncertain (Carter, Schnepel and
+    used as degrees of freedom: a variance that hangs on few vertices is itself uncertain (Carter, Schnepel and
     Steigerwald, "Asymptotic behavior of a t-test robust to cluster heterogeneity", Review of Economics and
     Statistics 99 (2017)).
 
@@ -70,9 +68,7 @@ def effective_number(residuals: NDArray[np.float64]) -> float:
     return total * total / float(np.square(squares).sum()) if total > 0 else float(len(residuals))
 
 
-def wilson(
-    share: float, trials: float, *, freedom: float = math.inf, confidence: float = CONFIDENCE
-) -> Estimate:
+def wilson(share: float, trials: float, *, freedom: float = math.inf, confidence: float = CONFIDENCE) -> Estimate:
     """Wilson's score interval around a share: all true shares that would not be surprised by the one seen.
 
     Args:

@@ -128,6 +128,11 @@ class TrainingState:
                 moments.setdefault(int(number), {})[moment] = value
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            # Fused optimizers go through memory as it lies: moments have to lie there like their parameter.
+            for parameter, own in self.optimizer.state.items():
+                for moment, value in own.items():
+                    if value.shape == parameter.shape:
+                        own[moment] = torch.empty_like(parameter).copy_(value)
             device = next(self.encoder.parameters()).device
             self.best = {k: v.to(device) for k, v in _below("best/", tensors).items()}
             self.average = {k: v.to(device) for k, v in _below("average/", tensors).items()} or None

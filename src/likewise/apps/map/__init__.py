@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from likewise.apps.map.layouts import METHODS, Layout, layout
-from likewise.apps.map.mapping import Drawn, MapOptions, draw_map
+from likewise.apps.map.mapping import Drawn, MapOptions, draw_labelled, draw_map
 from likewise.apps.map.metric import METRICS
 from likewise.apps.map.picture import draw
 from likewise.apps.map.trust import trustworthiness
@@ -16,6 +16,7 @@ __all__ = [
     "Layout",
     "MapOptions",
     "draw",
+    "draw_labelled",
     "draw_map",
     "layout",
     "page",

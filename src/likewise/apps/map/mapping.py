@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -36,15 +36,15 @@ class MapOptions:
 @final
 @dataclass(frozen=True)
 class Drawn:
-    """A map in a file.
+    """A map, drawn.
 
     Attributes:
-        file: PNG or HTML.
+        files: PNG or HTML, all of the same layout.
         layout: the points.
         skipped: file and reason of each item that could not be read.
     """
 
-    file: Path
+    files: tuple[Path, ...]
     layout: Layout
     skipped: tuple[tuple[str, str], ...]
 
@@ -54,7 +54,7 @@ class Drawn:
             "points": len(self.layout.points),
             "method": self.layout.method,
             "trustworthiness": self.layout.trustworthiness,
-            "file": str(self.file),
+            "file": str(self.files[0]),
             "note": self.layout.note,
         }
 
@@ -62,30 +62,44 @@ class Drawn:
 def draw_map(
     model: Model,
     data: Dataset,
-    file: Path,
+    file: Path | str,
     options: MapOptions = MapOptions(),
     *,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Drawn:
-    """Encodes `data` and draws the map as `file`, .png or .html.
+    """Encodes `data` and draws the map as `file`, .png or .html; see `draw_labelled`."""
+    _check_kind(Path(file))
+    labelled = model.encode_labelled(data, progress)
+    return draw_labelled(model.encoder, labelled, [Path(file)], options, progress=progress, say=say)
 
-    UMAP takes a while, so the principal components are drawn first; the file is replaced when UMAP is done.
+
+def draw_labelled(
+    encoder: Encoder,
+    labelled: Labelled,
+    files: Sequence[Path],
+    options: MapOptions = MapOptions(),
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Drawn:
+    """Draws one map of a set that is encoded already, as every one of `files`, .png or .html.
+
+    UMAP takes a while, so the principal components are drawn first; the files are replaced when UMAP is done.
 
     Raises:
         UsageError: another kind of file, or options that cannot work.
     """
-    if file.suffix.lower() not in (".png", ".html"):
-        raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
-    labelled = model.encode_labelled(data, progress)
+    for file in files:
+        _check_kind(file)
     if options.method == "umap":
-        first = _layout(labelled, MapOptions("pca", options.dimensions, metric=options.metric, seed=options.seed), None)
-        _write(first, labelled, model.encoder, file)
-        if say:
-            say(f"{file} shows the principal components; UMAP follows")
+        pca = replace(options, method="pca")
+        _write(_layout(labelled, pca, None), labelled, encoder, files)
+        if say is not None:
+            say(f"{', '.join(map(str, files))}: the principal components; UMAP follows")
     found = _layout(labelled, options, progress)
-    _write(found, labelled, model.encoder, file)
-    return Drawn(file, found, labelled.skipped)
+    _write(found, labelled, encoder, files)
+    return Drawn(tuple(files), found, labelled.skipped)
 
 
 def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) -> Layout:
@@ -101,20 +115,19 @@ def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) 
     )
 
 
-def _write(found: Layout, labelled: Labelled, encoder: Encoder, file: Path) -> None:
+def _write(found: Layout, labelled: Labelled, encoder: Encoder, files: Sequence[Path]) -> None:
     data, title = labelled.data, f"Map of {labelled.data.origin}"
-    if file.suffix.lower() == ".png":
-        draw(found, data.labels, data.names, file, title=title)
-        return
-    page(
-        found,
-        data.labels,
-        data.names,
-        file,
-        items=data.files,
-        thumbnails=thumbnails(encoder, data),
-        title=title,
-    )
+    for file in files:
+        if file.suffix.lower() == ".png":
+            draw(found, data.labels, data.names, file, title=title)
+        else:
+            small = thumbnails(encoder, data)
+            page(found, data.labels, data.names, file, items=data.files, thumbnails=small, title=title)
+
+
+def _check_kind(file: Path) -> None:
+    if file.suffix.lower() not in (".png", ".html"):
+        raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
 
 
 def thumbnails(encoder: Encoder, data: Dataset) -> np.ndarray[Any, np.dtype[np.uint8]]:

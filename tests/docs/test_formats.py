@@ -1,0 +1,92 @@
+"""docs/formats.md lists the fields that are written, all of them and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from likewise.apps.embeddings import encode_files
+from likewise.evaluation import PairReport
+
+TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def documented(heading: str) -> set[str]:
+    """Names in the first column of the tables under a heading."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", TEXT, flags=re.MULTILINE)[1]
+    section = re.split(r"^#+ ", section, flags=re.MULTILINE)[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+
+
+def written(values: dict[str, Any], inner: set[str]) -> set[str]:
+    """Names of the fields of `values`, and of the fields inside those whose names are in `inner`."""
+    names: set[str] = set()
+    for name, value in values.items():
+        names.add(name)
+        if name in inner:
+            entry = value[0] if isinstance(value, list) else value
+            names |= {f"{name}.{below}" for below in written(entry, {i[len(name) + 1 :] for i in inner})}
+    return names
+
+
+def test_config(model_folder: Path) -> None:
+    config = json.loads((model_folder / "config.json").read_text())
+    assert documented("config.json") == written(config, {"architecture", "architecture.preprocessing", "trained"})
+
+
+def test_calibration(model_folder: Path) -> None:
+    calibration = json.loads((model_folder / "calibration.json").read_text())
+    assert documented("calibration.json") == written(calibration, {"thresholds", "probability"})
+    assert calibration["rule"] == "same if distance <= threshold"
+
+
+def test_metrics(model_folder: Path) -> None:
+    metrics = json.loads((model_folder / "report" / "metrics.json").read_text())
+    assert documented("report/metrics.json") == set(metrics)
+    of_pairs = re.search(r"^For pairs: ([^.]*)\.", TEXT, re.MULTILINE)
+    assert of_pairs is not None
+    assert set(re.findall(r"`(\w+)`", of_pairs[1])) == {field.name for field in fields(PairReport)}
+
+
+def test_history(model_folder: Path) -> None:
+    lines = (model_folder / "report" / "history.jsonl").read_text().splitlines()
+    assert len(lines) == 6  # epochs of the model that the tests share
+    assert all(documented("report/history.jsonl") == set(json.loads(line)) for line in lines)
+
+
+def test_files_of_a_model_folder(model_folder: Path) -> None:
+    found = {file.name + ("/" if file.is_dir() else "") for file in model_folder.iterdir()}
+    assert documented("The model folder") == found
+    report = {file.name for file in (model_folder / "report").iterdir()}
+    assert {name for name in re.findall(r"`([\w.]+\.(?:png))`", TEXT)} == {n for n in report if n.endswith(".png")}
+    assert {n for n in report if not n.endswith(".png")} == {"metrics.json", "history.jsonl"}
+
+
+def test_embeddings(model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
+    encode_files(model_folder, [digit_folder / "0"], tmp_path / "e.npz")
+    with np.load(tmp_path / "e.npz", allow_pickle=False) as file:
+        assert documented("Embeddings") == set(file.files)
+    import pyarrow.parquet as pq
+
+    encode_files(model_folder, [digit_folder / "0"], tmp_path / "e.parquet")
+    schema = pq.read_schema(tmp_path / "e.parquet")
+    assert schema.names == ["file", "embedding"]
+    assert b"likewise.fingerprint" in schema.metadata
+
+
+@pytest.mark.parametrize("answer", ["1", "true", "yes", "same", "0", "false", "no", "different"])
+def test_answers_in_a_pairs_file(answer: str, digit_folder: Path, tmp_path: Path) -> None:
+    from likewise.data import pairs_file
+
+    assert f"`{answer}`" in TEXT.split("### Pairs file")[1]
+    a, b, c, d = sorted((digit_folder / "0").glob("*.png"))[:4]
+    table = tmp_path / "pairs.csv"
+    other = "0" if answer in ("1", "true", "yes", "same") else "1"
+    table.write_text(f"a,b,same\n{a},{b},{answer}\n{c},{d},{other}\n")
+    assert pairs_file(table).same.tolist() == [other == "0", other == "1"]
