@@ -25,7 +25,7 @@ from likewise.objective import OBJECTIVES, Distance, Euclidean, make_objective
 
 PEERS = ("pml:ContrastiveLoss", "pml:TripletMarginLoss", "pml:ArcFaceLoss", "pml:CosFaceLoss", "pml:SupConLoss")
 WITH_MINERS = (
-    ("triplet", "random"), ("triplet", "all"), ("triplet", "hardest"), ("softmax-triplet", "semi-hard"),
+    ("triplet", "random"), ("triplet", "all-valid"), ("triplet", "hardest"), ("softmax-triplet", "semi-hard"),
 )  # fmt: skip
 ON_MNIST = lw.FitOptions(epochs=2, lr=3e-3)
 ON_OMNIGLOT = lw.FitOptions(epochs=20, batch=(32, 8), lr=3e-3, augment="jitter")

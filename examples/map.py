@@ -20,9 +20,7 @@ def main() -> None:
     train, valid, test = data.split(0.5, 0.1, 0.4, by="item", seed=0)
     out = Path(tempfile.mkdtemp())
 
-    untrained = lw.Encoder("convnet-small", dim=64)
-    shape = lw.Preprocessing.of(train.sources)
-    untrained.build(shape.standardised(shape.decode(train.sources).pixels))
+    untrained = lw.Encoder("convnet-small", dim=64, preprocessing=lw.Preprocessing.of(train.sources))
     draw(untrained, test, out / "before.png")
 
     trained = lw.Encoder("convnet-small", dim=64)
@@ -33,7 +31,7 @@ def main() -> None:
 
 def draw(encoder: lw.Encoder, data: lw.Dataset, file: Path) -> None:
     drawn = lw.draw_map(lw.Model(encoder), data, file)
-    print(f"{len(drawn.layout.points)} items, trustworthiness {drawn.layout.trustworthiness:.3f}: {drawn.file}")
+    print(f"{len(drawn.layout.points)} items, trustworthiness {drawn.layout.trustworthiness:.3f}: {file}")
 
 
 if __name__ == "__main__":

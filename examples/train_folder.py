@@ -29,7 +29,8 @@ def main() -> None:
     history = lw.fit(encoder, train, lw.SupCon(), validation=valid, epochs=20, seed=0)
     print(f"trained in {history.seconds:.1f} s; epoch {history.best} was the best")
 
-    # Without max_fmr, the smallest false match rate of 0.1 to 0.0001 that the data support.
+    # Of the different pairs at most 1 in 100 may pass. For people None: the smallest rate, of 0.1 to 0.0001, that so
+    # many people can support.
     model = lw.calibrate(encoder, tune, max_fmr=0.01 if by == "item" else None)
     print(lw.evaluate(model, test))
 

@@ -254,3 +254,11 @@ def test_identities_of_listed_pairs_come_from_both_sides():
         calibrate_pairs([0.1, 0.2], [True, False], unit="identity")
     with pytest.raises(UsageError, match="both sides"):
         calibrate_pairs([0.1, 0.2], [True, False], first=[0, 1])
+
+
+def test_two_people_met_both_ways_round_are_one_trial():
+    found = calibrate_pairs(
+        [0.5, 0.6, 0.7, 0.1, 0.2], [False, False, False, True, True],
+        first=[0, 1, 2, 0, 1], second=[1, 0, 1, 0, 1], unit="identity",
+    )  # fmt: skip
+    assert (found.pairs_different, found.trials, found.identities) == (3, 2, 3)

@@ -157,9 +157,9 @@ def test_arrays_keep_labels_whole_and_refuse_what_is_wrong():
     assert arrays(x, big).names == (str(2**24 + 1), str(2**24 + 2))
     with pytest.raises(DataError, match="one label for each item"):
         arrays(x, [0, 1])
+    bad = np.zeros((3, 4, 4))
+    bad[1, 2, 2] = np.nan
     with pytest.raises(DataError, match="NaN or infinity in item 1"):
-        bad = np.zeros((3, 4, 4))
-        bad[1, 2, 2] = np.nan
         arrays(bad, [0, 1, 0])
     with pytest.raises(DataError, match="NaN or infinity among the labels"):
         arrays(x, [0.0, np.nan, 1.0])

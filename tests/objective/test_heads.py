@@ -142,3 +142,20 @@ def test_impossible_heads_are_refused() -> None:
         ArcFace(4, 5, scale=-1)
     with pytest.raises(UsageError, match=r"an angle below pi; got 3\.5"):
         ArcFace(4, 5, margin=3.5)
+
+
+@pytest.mark.parametrize("kind", [Softmax, ArcFace, CosFace])
+def test_class_weights_weigh_each_item_by_its_class(kind):
+    rng = torch.Generator().manual_seed(0)
+    embeddings = torch.nn.functional.normalize(torch.randn(12, 4, generator=rng), dim=1)
+    labels = torch.arange(12) % 3
+    plain, weighed = kind(4, 3, seed=1), kind(4, 3, seed=1, class_weights=[0.0, 1.0, 3.0])
+    each = torch.stack([plain(embeddings[i : i + 1], labels[i : i + 1]) for i in range(12)])
+    expected = (each * torch.tensor([0.0, 1.0, 3.0])[labels]).sum() / 12
+    assert torch.allclose(weighed(embeddings, labels), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [1.0, -1.0, 1.0]])
+def test_class_weights_of_another_number_or_sign_are_refused(weights):
+    with pytest.raises(UsageError, match="one class weight of 0 or more per class"):
+        Softmax(4, 3, class_weights=weights)

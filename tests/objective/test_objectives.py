@@ -141,14 +141,14 @@ def test_margins_reach_the_loss() -> None:
         (
             "softmax",
             {"margin": 0.2},
-            "A margin goes with contrastive, triplet, arcface, cosface; got --margin with softmax",
+            "--margin goes with contrastive, triplet, arcface, cosface; got --margin with softmax",
         ),
         (
             "supcon",
             {"miner": "random"},
-            "A miner goes with triplet, soft-triplet, softmax-triplet; got --miner with supcon",
+            "--miner goes with triplet, soft-triplet, softmax-triplet; got --miner with supcon",
         ),
-        ("triplet", {"distance": "l1"}, "A distance goes with .*; got --distance with triplet"),
+        ("triplet", {"distance": "l1"}, "--distance goes with .*; got --distance with triplet"),
         ("arcface", {"classes": 1}, "at least 2 classes apart; got 1"),
         ("pml:NoSuchLoss", {}, "got 'NoSuchLoss'"),
         ("pml:NTXentLoss", {"miner": "random"}, "got --miner with pml:NTXentLoss"),

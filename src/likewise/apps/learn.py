@@ -33,6 +33,7 @@ class LearnOptions:
     Attributes:
         loss: name of an objective (`likewise.objective.OBJECTIVES`) or ``pml:Name``.
         miner, margin, distance: of the objective; None for its own.
+        class_weights: with a class head, items of rare identities count more, in inverse proportion.
         backbone: name of the network; None for "convnet-small", or the one of `start`.
         dim: length of an embedding; None for 128, or the one of `start`.
         size: side in pixels pictures are brought to; None for what suits the data.
@@ -46,6 +47,7 @@ class LearnOptions:
     miner: str | None = None
     margin: float | None = None
     distance: str | None = None
+    class_weights: bool = False
     backbone: str | None = None
     dim: int | None = None
     size: int | None = None
@@ -264,10 +266,13 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
             resize=options.resize,
             seed=seed,
         )
-    classes = 0 if isinstance(train, PairSet) else train.identities
+    classes, weights = 2, None  # pairs do not say, and no objective on pairs asks
+    if isinstance(train, Dataset):
+        classes = train.identities
+        weights = train.class_weights()[train.counts() > 0].tolist() if options.class_weights else None
     objective = make_objective(
-        options.loss, dim=encoder.dim, classes=max(2, classes), margin=options.margin, miner=options.miner,
-        distance=options.distance, seed=seed,
+        options.loss, dim=encoder.dim, classes=classes, margin=options.margin, miner=options.miner,
+        distance=options.distance, class_weights=weights, seed=seed,
     )  # fmt: skip
     encoder.unit = objective.unit
     return encoder, objective

@@ -142,7 +142,7 @@ def _count(levels: Floats, embeddings: Tensor, of: Integers, distance: Distance,
 
             end = int(np.searchsorted(right, left[-1], side="right"))  # beyond it nothing is the same
             after = np.arange(top, top + len(left))[:, None] < np.arange(end)
-            i, j = np.nonzero(after & (left[:, None] == right[:end]) & (far[:, :end] >= levels[0]))
+            i, j = np.nonzero(after & (left[:, None] == right[:end]) & (far[:, :end] > levels[0]))
             level = np.searchsorted(levels, far[i, j]) - 1  # the last that refuses the pair
             misses += _by_item(level, start + top + i, start + j, misses.shape)
         y = table.reshape(shape).cumsum(axis=0).astype(np.float64)

@@ -29,7 +29,7 @@ def train(
         str,
         typer.Option(help=f"Objective: {LOSSES} or pml:Name."),
     ] = "supcon",
-    miner: Annotated[str | None, typer.Option(help="Triplets: random, all, hardest or semi-hard.")] = None,
+    miner: Annotated[str | None, typer.Option(help="Triplets: random, all-valid, hardest or semi-hard.")] = None,
     margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.")] = None,
     distance: Annotated[str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")] = None,
     dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
@@ -39,6 +39,9 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="With a class head: items of rare identities count more.")
+    ] = False,
     optimizer: Annotated[str, typer.Option(help="adam, adamw, rmsprop or sgd.")] = "adamw",
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     weight_decay: Annotated[float, typer.Option(help="Of weights, not of biases.")] = 1e-2,
@@ -75,8 +78,8 @@ def train(
     from likewise.training import FitOptions
 
     options = LearnOptions(
-        loss=loss, miner=miner, margin=margin, distance=distance, backbone=backbone, dim=dim, size=size,
-        resize=resize, split=split, start=start,
+        loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
+        backbone=backbone, dim=dim, size=size, resize=resize, split=split, start=start,
         fit=FitOptions(
             epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
             weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,

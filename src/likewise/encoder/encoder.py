@@ -156,9 +156,7 @@ class Encoder(nn.Module):
             raise UsageError(f"Taps of this encoder are {', '.join(self.stages)}", ", ".join(sorted(unknown)))
         found: dict[str, Tensor] = {}
         scaled = x.float() / 255 if x.dtype == torch.uint8 else x
-        h = ((scaled - self.get_buffer("mean")) / self.get_buffer("std")).contiguous(
-            memory_format=torch.channels_last
-        )
+        h = ((scaled - self.get_buffer("mean")) / self.get_buffer("std")).contiguous(memory_format=torch.channels_last)
         for name, stage in self.stages.items():
             if len(found) == len(wanted):
                 break
@@ -211,9 +209,7 @@ class Encoder(nn.Module):
                 if progress:
                     progress(min(start + ENCODED_AT_ONCE, total), total, "encoding")
         embeddings = torch.cat(blocks) if blocks else torch.empty(0, self.dim)
-        return Encoded(
-            embeddings.clone(), np.concatenate(kept) if kept else np.empty(0, np.int64), tuple(problems)
-        )
+        return Encoded(embeddings.clone(), np.concatenate(kept) if kept else np.empty(0, np.int64), tuple(problems))
 
     def encode_all(self, items: Sequence[Item] | NDArray[Any]) -> Tensor:
         """(N, D) float32; every item must be readable.
@@ -266,10 +262,8 @@ class Encoder(nn.Module):
                 unit=values["unit"],
             )
             if list(encoder.taps) != values["taps"]:
-                raise ValueError(
-                    f"taps {', '.join(encoder.taps)}, the model says {', '.join(values['taps'])}"
-                )
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+                raise ValueError(f"taps {', '.join(encoder.taps)}, the model says {', '.join(values['taps'])}")
+        except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:  # RuntimeError: too large
             raise ModelError(
                 "A model's architecture is one this version knows",
                 str(error),

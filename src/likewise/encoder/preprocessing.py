@@ -76,9 +76,7 @@ class Preprocessing:
         if self.channels not in (1, 3):
             raise UsageError("Pictures have 1 or 3 channels", self.channels)
         if not (1 <= self.height <= 4096 and 1 <= self.width <= 4096):
-            raise UsageError(
-                "Pictures are encoded at 1 to 4096 pixels a side", f"{self.height} x {self.width}"
-            )
+            raise UsageError("Pictures are encoded at 1 to 4096 pixels a side", f"{self.height} x {self.width}")
         finite = np.isfinite([*self.mean, *self.std]).all()
         if not finite or not len(self.mean) == len(self.std) == self.channels or min(self.std) <= 0:
             raise UsageError("There is one mean and one positive std per channel", f"{self.mean}, {self.std}")
@@ -108,9 +106,7 @@ class Preprocessing:
         count = len(items)
         shapes: list[tuple[int, int, int]] = []
         reason = "no items"
-        for i in (
-            np.unique(np.linspace(0, count - 1, min(count, SAMPLED_FOR_SHAPE)).astype(int)) if count else []
-        ):
+        for i in np.unique(np.linspace(0, count - 1, min(count, SAMPLED_FOR_SHAPE)).astype(int)) if count else []:
             try:
                 shapes.append(_read(items[int(i)], None).shape)  # type: ignore[arg-type]  # always three long
             except LikewiseError as error:
@@ -129,9 +125,7 @@ class Preprocessing:
 
     def standardised(self, pixels: Tensor) -> Preprocessing:
         """The same with mean and std of `pixels` (N, C, H, W) uint8."""
-        histogram = torch.stack(
-            [torch.bincount(pixels[:, c].reshape(-1), minlength=256) for c in range(self.channels)]
-        )
+        histogram = torch.stack([torch.bincount(pixels[:, c].reshape(-1), minlength=256) for c in range(self.channels)])
         share = histogram.double() / histogram.sum(dim=1, keepdim=True)
         level = torch.arange(256, dtype=torch.float64) / 255
         mean = share @ level

@@ -129,9 +129,10 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"format {config.get('format')!r} in {str(folder)!r}",
             "Install a newer likewise.",
         )
-    missing = {"task", "architecture", "trained", "fingerprint"} - set(config)
+    wanted = {"task": str, "architecture": dict, "trained": dict, "fingerprint": str}
+    missing = [name for name, kind in wanted.items() if not isinstance(config.get(name), kind)]
     if missing:
-        raise ModelError(f"{CONFIG} of a model is complete", f"no {', '.join(sorted(missing))} in {str(folder)!r}")
+        raise ModelError(f"{CONFIG} of a model is complete", f"no {', '.join(missing)} in {str(folder)!r}")
     return config
 
 
@@ -152,11 +153,14 @@ def _golden(encoder: Encoder) -> dict[str, Tensor]:
 
 
 def _check_golden(encoder: Encoder, golden: dict[str, Tensor], folder: Path) -> None:
-    try:
-        pixels, expected = golden["pixels"], golden["embeddings"]
-    except KeyError as error:
-        raise ModelError(f"{GOLDEN} holds pixels and embeddings", f"no {error} in {str(folder)!r}") from error
-    found = encoder.encode(pixels).embeddings
+    kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in golden.items()}
+    if kinds != {
+        "pixels": ((GOLDEN_ITEMS, *encoder.ready().shape), torch.uint8),
+        "embeddings": ((GOLDEN_ITEMS, encoder.dim), torch.float32),
+    }:
+        raise ModelError(f"{GOLDEN} holds pixels and embeddings", f"others in {str(folder)!r}", "Copy the folder again.")
+    expected = golden["embeddings"]
+    found = encoder.encode(golden["pixels"]).embeddings
     off = float(((found - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-12)).max())
     if not off <= GOLDEN_TOLERANCE:  # also when it is NaN
         raise ModelError(
@@ -188,7 +192,7 @@ def _read_calibration(folder: Path, fingerprint: str) -> Calibration | None:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             "A model's JSON files can be read", f"{str(path)!r}: {error}", "Copy the folder again."
         ) from error

@@ -58,9 +58,7 @@ def confusions(
     _, number, sizes = ids.unique(return_inverse=True, return_counts=True)
     size = sizes[number]
     wrong = (nearest != ids) & (size > 1)
-    pairs, counts = torch.stack([ids[wrong], nearest[wrong], size[wrong]], dim=1).unique(
-        dim=0, return_counts=True
-    )
+    pairs, counts = torch.stack([ids[wrong], nearest[wrong], size[wrong]], dim=1).unique(dim=0, return_counts=True)
     order = counts.argsort(descending=True, stable=True)[:top]
     return tuple(
         Confusion(identity, other, count, count / among)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
@@ -25,19 +26,24 @@ class ClassHead(Objective):
         dim: D, length of the embeddings.
         classes: C, number of identities, numbered from 0.
         seed: of the initial weights.
+        class_weights: (C,) what an item of each class counts, 0 or more; None for 1 each.
 
     Raises:
-        UsageError: `dim` below 1 or `classes` below 2.
+        UsageError: `dim` below 1, `classes` below 2, or weights of another number or sign.
     """
 
     batches = "item"
 
-    def __init__(self, dim: int, classes: int, seed: int = 0) -> None:
+    def __init__(self, dim: int, classes: int, seed: int = 0, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         at_least_one("An embedding", "dimension", dim)
         if classes < 2:
             raise UsageError("A class head tells at least 2 classes apart", classes)
+        counted = torch.ones(classes) if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        if len(counted) != classes or not bool((counted >= 0).all()):
+            raise UsageError("There is one class weight of 0 or more per class", f"{len(counted)} for {classes}")
         self.distance = Cosine()
+        self.register_buffer("class_weights", counted, persistent=False)
         self.weight = nn.Parameter(uniform((classes, dim), dim, torch.Generator().manual_seed(seed)))
 
     @abstractmethod
@@ -51,7 +57,8 @@ class ClassHead(Objective):
                 f"labels {int(labels.min())} to {int(labels.max())}",
                 "Number the identities from 0.",
             )
-        return Outcome.mean(F.cross_entropy(self.logits(embeddings, labels), labels, reduction="none"))
+        losses = F.cross_entropy(self.logits(embeddings, labels), labels, reduction="none")
+        return Outcome.mean(losses * self.get_buffer("class_weights")[labels])
 
     def options(self) -> dict[str, Any]:
         """Name and what it was made with."""
@@ -70,8 +77,8 @@ class Softmax(ClassHead):
     name = "softmax"
     unit = False
 
-    def __init__(self, dim: int, classes: int, seed: int = 0) -> None:
-        super().__init__(dim, classes, seed)
+    def __init__(self, dim: int, classes: int, seed: int = 0, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__(dim, classes, seed, class_weights)
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def logits(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -82,8 +89,10 @@ class Softmax(ClassHead):
 class MarginHead(ClassHead):
     """Cosines between embedding and class weights, made harder for the true class, times `scale`."""
 
-    def __init__(self, dim: int, classes: int, margin: float, scale: float, seed: int) -> None:
-        super().__init__(dim, classes, seed)
+    def __init__(
+        self, dim: int, classes: int, margin: float, scale: float, seed: int, class_weights: Sequence[float] | None
+    ) -> None:
+        super().__init__(dim, classes, seed, class_weights)
         self.margin = positive("margin", margin)
         self.scale = positive("scale", scale)
 
@@ -115,12 +124,21 @@ class ArcFace(MarginHead):
         margin: in radians, > 0.
         scale: > 0; the length embeddings are given before softmax.
         seed: of the initial weights.
+        class_weights: (C,) what an item of each class counts; None for 1 each.
     """
 
     name = "arcface"
 
-    def __init__(self, dim: int, classes: int, margin: float = 0.5, scale: float = 64.0, seed: int = 0) -> None:
-        super().__init__(dim, classes, margin, scale, seed)
+    def __init__(
+        self,
+        dim: int,
+        classes: int,
+        margin: float = 0.5,
+        scale: float = 64.0,
+        seed: int = 0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(dim, classes, margin, scale, seed, class_weights)
         if margin >= math.pi:
             raise UsageError("ArcFace's margin is an angle below pi", margin, "Pass for example margin=0.5.")
 
@@ -142,12 +160,21 @@ class CosFace(MarginHead):
         margin: > 0; cosines are in [-1, 1].
         scale: > 0; the length embeddings are given before softmax.
         seed: of the initial weights.
+        class_weights: (C,) what an item of each class counts; None for 1 each.
     """
 
     name = "cosface"
 
-    def __init__(self, dim: int, classes: int, margin: float = 0.35, scale: float = 64.0, seed: int = 0) -> None:
-        super().__init__(dim, classes, margin, scale, seed)
+    def __init__(
+        self,
+        dim: int,
+        classes: int,
+        margin: float = 0.35,
+        scale: float = 64.0,
+        seed: int = 0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(dim, classes, margin, scale, seed, class_weights)
 
     def harder(self, cosines: Tensor) -> Tensor:
         """(N,) -> (N,): the cosine less the margin."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from likewise.errors import UsageError
@@ -41,6 +41,7 @@ def make_objective(
     margin: float | None = None,
     miner: str | None = None,
     distance: str | None = None,
+    class_weights: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Objective:
     """The objective called `name`, or pytorch-metric-learning's loss for ``pml:Name``.
@@ -52,6 +53,7 @@ def make_objective(
         margin: None for the objective's own.
         miner: a name from `MINERS`; None for the objective's own.
         distance: a name from `DISTANCES`; None for the objective's own.
+        class_weights: (C,) what an item of each class counts, for class heads; None for 1 each.
         seed: of initial weights.
 
     Raises:
@@ -69,12 +71,15 @@ def make_objective(
         "margin": margin,
         "miner": None if miner is None else make_miner(miner),
         "distance": None if distance is None else make_distance(distance, dim),
+        "class_weights": class_weights,
     }
     if constructor is BinaryCrossEntropy and distance is None:
         chosen["distance"] = WeightedL1(dim)
     for option, value in chosen.items():
         if value is not None and option not in taken:
             having = [n for n, kind in OBJECTIVES.items() if option in inspect.signature(kind).parameters]
-            raise UsageError(f"A {option} goes with {', '.join(having)}", f"--{option} with {name}", "Leave it out.")
+            raise UsageError(
+                f"The option {option} goes with {', '.join(having)}", f"{option} with {name}", "Leave it out."
+            )
     given: dict[str, Any] = {"dim": dim, "classes": classes, "seed": seed, **chosen}
     return constructor(**options, **{key: value for key, value in given.items() if key in taken and value is not None})

@@ -64,14 +64,15 @@ def fit(
     precision = choose_precision(options.precision, device)
     augment = augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
-    measure = None if validation is None else validator(encoder, validation, options)
+    measure, unreadable = (None, ()) if validation is None else validator(encoder, validation, options)
 
     encoder.distance = objective.distance
     encoder.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue] - torch takes both
     objective.to(device).train()
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
-    history = History((), 0, validated_by(validation, options), "finished", precision, batches.skipped)
+    skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))  # parts of a pairs file share their items
+    history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
     state = TrainingState(encoder, objective, optimizer, options, history, batches.fingerprint)
     if resume and checkpoint is not None and (checkpoint / STATE).exists():
         state.restore(checkpoint)

@@ -24,8 +24,12 @@ def validated_by(validation: Dataset | PairSet | None, options: FitOptions) -> s
     return "eer" if isinstance(validation, PairSet) else options.select
 
 
-def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptions) -> Callable[[], float]:
-    """A function that measures `encoder` as it is when called; larger is better. Items are decoded once, here.
+def validator(
+    encoder: Encoder, validation: Dataset | PairSet, options: FitOptions
+) -> tuple[Callable[[], float], tuple[tuple[str, str], ...]]:
+    """A function that measures `encoder` as it is when called, larger is better; and what could not be read.
+
+    Items are decoded once, here; of those that cannot be, file and reason are returned.
 
     Raises:
         DataError: nothing to compare.
@@ -36,6 +40,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
         chosen = np.random.default_rng(options.seed).choice(len(validation), VALIDATED_ITEMS, replace=False)
         validation = validation.subset(np.sort(chosen))
     decoded = encoder.ready().decode(validation.sources)
+    skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
     labels, order = torch.from_numpy(validation.labels[decoded.kept]).sort(stable=True)
     pixels = decoded.pixels[order]
     counts = torch.bincount(labels)
@@ -50,13 +55,15 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
         findable = counts[labels] > 1
         return float((labels[nearest] == labels)[findable].double().mean())
 
-    return figure
+    return figure, skipped
 
 
-def _on_pairs(encoder: Encoder, validation: PairSet) -> Callable[[], float]:
+def _on_pairs(encoder: Encoder, validation: PairSet) -> tuple[Callable[[], float], tuple[tuple[str, str], ...]]:
     decoded = encoder.ready().decode(validation.items.sources)
     readable, pairs = validation.positions(decoded.kept)
     same = validation.same[readable]
+    if same.all() or not same.any():
+        raise DataError("Validation needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs")
 
     def figure() -> float:
         embeddings = encoder.encode(decoded.pixels).embeddings
@@ -64,4 +71,4 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Callable[[], float]:
             distances = encoder.distance.rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
 
-    return figure
+    return figure, tuple((validation.items.files[i], reason) for i, reason in decoded.problems)

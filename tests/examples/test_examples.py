@@ -1,0 +1,137 @@
+"""Every example runs, on small data here and without arguments among the slow tests, and says what it is there to say."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+import runpy
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+from likewise.errors import CollapseWarning
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "sample_data")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs an example as a person would, with its temporary files below `tmp_path`; returns what it printed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+    def call(name: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CollapseWarning)
+            runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_examples_are_short_documented_and_in_the_readme() -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+        assert len(text.splitlines()) < 60, name
+        assert "One learns" in (ast.get_docstring(ast.parse(text)) or ""), name
+        assert f"examples/{name}.py" in readme, name
+
+
+def percentages(text: str) -> list[float]:
+    return [float(number) / 100 for number in re.findall(r"([\d.]+)%", text)]
+
+
+def saw_train_folder(printed: str, *, whole: bool) -> None:
+    verdicts = [line for line in printed.splitlines() if "(threshold " in line]
+    assert len(verdicts) == 2
+    assert ": the same, " in verdicts[0]
+    assert ": not the same, " in verdicts[1]
+    saved = re.search(r"saved as (.*)", printed)
+    assert saved is not None
+    assert (Path(saved[1]) / "config.json").is_file()
+
+
+def saw_pairs(printed: str, *, whole: bool) -> None:
+    eer = {name: percentages(rest)[0] for name, rest in re.findall(r"^(.*): EER (.*)$", printed, re.MULTILINE)}
+    assert list(eer) == ["contrastive loss", "weighted distance and a sigmoid", "concatenated twins"]
+    assert eer["contrastive loss"] < (0.15 if whole else 0.4)
+
+
+def saw_triplets(printed: str, *, whole: bool) -> None:
+    miners = re.split(r"^(random|semi-hard|hardest)$", printed, flags=re.MULTILINE)
+    said = dict(zip(miners[1::2], miners[2::2], strict=True))
+    first_epoch = {name: percentages(text)[0] for name, text in said.items()}
+    assert first_epoch["random"] < first_epoch["semi-hard"] <= first_epoch["hardest"]
+    assert "warning" not in said["semi-hard"]
+    if whole:
+        assert "warning: The embeddings collapsed" in said["hardest"]
+
+
+def saw_calibrate_own_data(printed: str, *, whole: bool) -> None:
+    before, after = (float(found) for found in re.findall(r"found ([\d.]+) on new pictures", printed))
+    assert 0.03 < after < 0.3
+    if whole:  # the worse camera is part of the example
+        assert before > 0.5
+    assert "one in ten million: A false match rate of 1e-07 needs" in printed
+
+
+def saw_evaluate_model(printed: str, *, whole: bool) -> None:
+    found = re.search(r"^P@1 +([\d.]+)$", printed, re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 0.9
+    files = [Path(file) for file in re.findall(r"look at (.*)", printed)]
+    assert [file.name for file in files] == ["metrics.json", "roc.png", "hardest.png"]
+    assert all(file.stat().st_size for file in files)
+
+
+def saw_map(printed: str, *, whole: bool) -> None:
+    drawn = re.findall(r"trustworthiness ([\d.]+): (.*)", printed)
+    assert [Path(file).name for _, file in drawn] == ["before.png", "after.png", "after.html"]
+    assert all(Path(file).stat().st_size for _, file in drawn)
+    assert all(0.8 < float(trust) <= 1 for trust, _ in drawn)
+
+
+def saw_unseen_classes(printed: str, *, whole: bool) -> None:
+    shares = {line[:20].strip(): percentages(line) for line in printed.splitlines()[2:]}
+    assert list(shares) == [
+        "pixels", "concatenated twins", "contrastive loss", "class head, cut off", "semi-hard triplets", "SupCon",
+    ]  # fmt: skip
+    assert all(low <= value <= high for value, low, high in shares.values())
+    assert all(value > 1 / 3 for value, _, _ in shares.values())  # three ways: better than guessing
+
+
+def test_every_example_is_looked_at() -> None:
+    assert {f"saw_{name}" for name in NAMES} == {name for name in globals() if name.startswith("saw_")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n == "map" else []) for n in NAMES if n != "pairs"]
+)
+def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:
+    given = [model_folder] if name in ("calibrate_own_data", "evaluate_model") else []
+    globals()[f"saw_{name}"](run(name, *given, digit_folder), whole=False)
+
+
+def test_on_a_small_pairs_file(run, digit_folder: Path, tmp_path: Path) -> None:
+    files = {who: sorted(who.glob("*.png")) for who in sorted(digit_folder.iterdir())}
+    with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["a", "b", "same"])
+        for turn in range(10):  # pictures 3 turn to 3 turn + 2 of every digit: two alike, one with the next digit's
+            for who, other in zip(files, [*list(files)[1:], *list(files)[:1]], strict=True):
+                table.writerow([files[who][3 * turn], files[who][3 * turn + 1], 1])
+                table.writerow([files[who][3 * turn + 2], files[other][(3 * turn + 1) % 30], 0])
+    saw_pairs(run("pairs", tmp_path / "pairs.csv"), whole=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_without_arguments(name: str, run) -> None:
+    globals()[f"saw_{name}"](run(name), whole=True)
