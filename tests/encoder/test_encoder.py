@@ -62,7 +62,7 @@ def test_an_encoder_without_preprocessing_has_no_layers_until_it_is_built() -> N
         (
             "convnet-small",
             ("conv1", "conv2", "conv3", "conv4", "pooled", "embedding"),
-            [(2, 32, 32, 32), (2, 64, 16, 16), (2, 128, 8, 8), (2, 128, 4, 4), (2, 128, 2, 2), (2, 256), (2, 8)],
+            [(2, 32, 16, 16), (2, 64, 8, 8), (2, 128, 4, 4), (2, 128, 4, 4), (2, 128, 2, 2), (2, 256), (2, 8)],
         ),
         (
             "convnet",

@@ -78,8 +78,7 @@ def make_objective(
     for option, value in chosen.items():
         if value is not None and option not in taken:
             having = [n for n, kind in OBJECTIVES.items() if option in inspect.signature(kind).parameters]
-            raise UsageError(
-                f"The option {option} goes with {', '.join(having)}", f"{option} with {name}", "Leave it out."
-            )
+            flag = f"--{option.replace('_', '-')}"
+            raise UsageError(f"{flag} goes with {', '.join(having)}", f"{flag} with {name}", "Leave it out.")
     given: dict[str, Any] = {"dim": dim, "classes": classes, "seed": seed, **chosen}
     return constructor(**options, **{key: value for key, value in given.items() if key in taken and value is not None})
