@@ -43,6 +43,7 @@ from likewise.metrics.estimate import Estimate
 from likewise.objective.distances import Euclidean
 
 DIM, ITEM_SPREAD = 8, 0.5
+WOLVES = {"wolves": (0.1, 0.3), "rare wolves": (1 / 30, 0.1)}  # their share, and how far from the middle they are
 METHODS = ("pairs", "bootstrap", "likewise")
 
 
@@ -50,8 +51,8 @@ class People:
     """A population of identities, normal in DIM dimensions, with items around each.
 
     Args:
-        kind: "alike": all drawn alike. "wolves": one in ten is drawn close to the middle and passes for many.
-            "lookalikes": everyone belongs to one of 30 families.
+        kind: "alike": all drawn alike. "wolves": one in ten is drawn close to the middle and passes for many. "rare
+            wolves": one in thirty, and closer. "lookalikes": everyone belongs to one of 30 families.
     """
 
     def __init__(self, kind: str) -> None:
@@ -62,8 +63,8 @@ class People:
         """(N, DIM) items and (N,) identities; between 2 and 2 `items` - 2 items each, `items` on average."""
         sizes = rng.integers(2, 2 * items - 1, identities) if items > 2 else np.full(identities, 2)
         centres = rng.normal(size=(identities, DIM))
-        if self.kind == "wolves":
-            centres *= np.where(rng.random(identities) < 0.1, 0.3, 1.0)[:, None]
+        share, scale = WOLVES.get(self.kind, (0.0, 1.0))
+        centres *= np.where(rng.random(identities) < share, scale, 1.0)[:, None]
         if self.kind == "lookalikes":
             centres = self.families[rng.integers(0, 30, identities)] + 0.5 * centres
         of = np.repeat(np.arange(identities), sizes)
@@ -73,10 +74,6 @@ class People:
     def fmr(self, threshold: float) -> float:
         """The share of all pairs of different people within the threshold: squared distances are chi-squared."""
         noise = 2 * ITEM_SPREAD**2
-        if self.kind == "wolves":
-            scales, weights = np.array([0.3, 1.0]), np.array([0.1, 0.9])
-            variances = scales[:, None] ** 2 + scales**2 + noise
-            return float((weights[:, None] * weights * stats.chi2.cdf(threshold**2 / variances, DIM)).sum())
         if self.kind == "lookalikes":
             variance = 2 * 0.5**2 + noise
             apart = ((self.families[:, None] - self.families) ** 2).sum(axis=2)
@@ -87,7 +84,10 @@ class People:
                 stats.ncx2.cdf(threshold**2 / variance, DIM, np.where(near, 1, apart) / variance),
             )
             return float(shares.mean())
-        return float(stats.chi2.cdf(threshold**2 / (2 + noise), DIM))
+        share, scale = WOLVES.get(self.kind, (0.0, 1.0))
+        weights, scales = np.array([share, 1 - share]), np.array([scale, 1.0])
+        variances = scales[:, None] ** 2 + scales**2 + noise
+        return float((weights[:, None] * weights * stats.chi2.cdf(threshold**2 / variances, DIM)).sum())
 
 
 def table(threshold: float, points: torch.Tensor, of: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("LIKEWISE_DATA"))
     options = parser.parse_args()
 
-    for kind in ("alike", "wolves", "lookalikes"):
+    for kind in ("alike", "wolves", "rare wolves", "lookalikes"):
         population = People(kind)
         for identities, items, rates in (
             (10, 10, (1e-1,)),

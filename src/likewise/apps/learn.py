@@ -18,7 +18,7 @@ from likewise.matching import Model, calibrate, load, save
 from likewise.matching.folder import CONFIG, REPORT
 from likewise.media.files import check_replaceable
 from likewise.objective import Objective, make_objective
-from likewise.training import FitOptions, History, Step, fit
+from likewise.training import FitOptions, History, Step, check_trainable, fit
 
 SHARES = (0.6, 0.1, 0.15, 0.15)  # to fit, to choose the epoch, to calibrate, to report
 HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
@@ -147,7 +147,7 @@ class Watcher(Protocol):
 
 
 def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Parts:
-    """Four parts of `data`, by its own test part where it has one.
+    """Four parts of `data`: its own where it has a train and a test part, and what it lacks taken from train.
 
     Raises:
         DataError: too little for four parts.
@@ -156,12 +156,15 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Part
         train, valid, tune, test = data.split(*SHARES, seed=seed)
         return Parts(train, valid, tune, test, "item")
     rule = by or default_split(data)
-    has_test = data.parts is not None and "test" in data.parts and "train" in data.parts
-    if has_test and by is None:
+    names = set[str]() if data.parts is None else set(data.parts.tolist())
+    if names >= {"train", "test"} and by is None:
         rest, test = data.part("train"), data.part("test")
         rule = default_split(rest)
+        own = {name: data.part(name) for name in ("valid", "tune") if name in names}
         share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
-        train, valid, tune = rest.split(1 - 2 * share, share, share, by=rule, seed=seed)
+        taken = [share] * (2 - len(own))
+        train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed)
+        valid, tune = (own[name] if name in own else held_out.pop(0) for name in ("valid", "tune"))
         return Parts(train, valid, tune, test, f"{rule} (the test part is the data's own)")
     train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
     return Parts(train, valid, tune, test, rule)
@@ -190,24 +193,31 @@ def learn(
         UsageError, DataError, ModelError: before anything is written.
     """
     check_replaceable(out, marker=CONFIG)
-    if isinstance(data, Dataset) and data.identities < 2:
-        raise DataError("Training needs at least 2 identities", data.identities, "Bring items of another one.")
+    if isinstance(data, Dataset):
+        check_trainable(data)
     parts = divide(data, options.split, options.fit.seed)
     watcher.say(parts.said())
+    if not parts.test.comparable:
+        raise DataError(
+            "The part kept for the report has pairs of the same and of different identities",
+            f"{parts.said()}",
+            "Bring more items.",
+        )
     encoder, objective = prepare(parts.train, options)
-    checkpoint = out.with_name(f"{out.name}.training")
+    checkpoint = out.resolve().with_name(f"{out.resolve().name}.training")
     history = fit(
-        encoder, parts.train, objective, validation=parts.valid, options=options.fit, checkpoint=checkpoint,
-        resume=resume, watch=watcher.step,
+        encoder, parts.train, objective, validation=parts.valid if parts.valid.comparable else None,
+        options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
     )  # fmt: skip
-    for file, reason in history.skipped:
-        watcher.say(f"skipped {file}: {reason}")
+    skipped = dict(history.skipped)
     notes = [*history.warnings]
+    if not parts.valid.comparable:
+        notes.append("Too few items to choose an epoch by were kept aside, so the last epoch is kept.")
     if history.stopped == "interrupted":
         notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept.")
     model = Model(encoder)
     try:
-        model = calibrate(encoder, parts.tune, unit=_unit(parts))
+        model = calibrate(encoder, parts.tune, unit=_unit(parts), seed=options.fit.seed, skipped=skipped.setdefault)
         line = model.calibrated().threshold_for()
         held = (
             "the smallest these data support"
@@ -219,8 +229,12 @@ def learn(
         notes.append(f"Not calibrated: {error}")
     if isinstance(parts.test, PairSet):
         report = evaluate_pairs(model, parts.test)
+        skipped |= dict(report.skipped)
     else:
         report = evaluate(model, parts.test, resample=_unit(parts), seed=options.fit.seed)
+        skipped |= dict(report.labelled.skipped)
+    for file, reason in skipped.items():
+        watcher.say(f"skipped {file}: {reason}")
 
     def write_report(folder: Path) -> dict[str, Any]:
         report.write(folder)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from likewise.cli.console import answer, progress, table
+from likewise.cli.console import answer, progress, say_skipped, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Seed
 
 
@@ -39,7 +39,9 @@ def calibrate(
     if part is not None and not isinstance(opened, PairSet):
         opened = opened.part(part)
     with progress("encoding") as bar:
-        calibrated = matching.calibrate(loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar)
+        calibrated = matching.calibrate(
+            loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar, skipped=say_skipped
+        )
     if out is None:
         matching.save_calibration(calibrated, Path(model))
     else:

@@ -102,4 +102,9 @@ def progress(text: str) -> Generator[Callable[[int, int, str], None]]:
 def report_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Every item that could not be used, by name."""
     for file, reason in skipped:
-        say(f"skipped {file}: {reason}")
+        say_skipped(file, reason)
+
+
+def say_skipped(file: str, reason: str) -> None:
+    """An item that could not be used."""
+    say(f"skipped {file}: {reason}")

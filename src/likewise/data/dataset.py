@@ -104,6 +104,11 @@ class Dataset:
         """How many identities have at least one item here."""
         return int(np.count_nonzero(self.counts()))
 
+    @property
+    def comparable(self) -> bool:
+        """Whether a pair of the same identity and a pair of different ones can be made of the items."""
+        return self.identities >= 2 and int(self.counts().max()) >= 2
+
     def subset(self, indices: NDArray[np.integer] | Sequence[int], origin: str | None = None) -> Dataset:
         """The items at `indices`, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
@@ -191,6 +196,11 @@ class PairSet:
 
     def __len__(self) -> int:
         return len(self.same)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are pairs of both kinds."""
+        return bool(self.same.any() and not self.same.all())
 
     def subset(self, indices: NDArray[np.integer], origin: str | None = None) -> PairSet:
         """The pairs at `indices`; items stay as they are, so that positions keep their meaning."""

@@ -64,7 +64,7 @@ def draw_hardest(hardest: HardestPairs, data: Dataset, file: Path) -> None:
             for side, item in enumerate((pair.first, pair.second)):
                 axis = axes[2 * k + side]
                 axis.imshow(_picture(data, item), cmap="gray", vmin=0, vmax=255)
-                axis.set_title(_short(data.names[data.labels[item]]), fontsize=7)
+                axis.set_title(_short(data.names[data.labels[item]]), fontsize=7, parse_math=False)
             axes[2 * k].text(
                 1.0, -0.12, f"{pair.distance:.3g}", transform=axes[2 * k].transAxes, ha="center", fontsize=7
             )
@@ -102,4 +102,5 @@ def _picture(data: Dataset, item: int) -> Any:
 
 
 def _short(name: str) -> str:
+    name = name.encode("utf-8", "backslashreplace").decode()  # folder names that are no UTF-8 cannot be drawn
     return name if len(name) <= 14 else f"…{name[-13:]}"

@@ -102,11 +102,10 @@ class Report:
         return rows
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in self.rows())
-        return f"<table>{cells}</table>"
+        return _html(self.rows())
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<16} {value}" for name, value in self.rows())
+        return _text(self.rows())
 
 
 @final
@@ -151,3 +150,18 @@ class PairReport:
         """metrics.json, into an existing folder."""
         (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
         return (folder / "metrics.json",)
+
+    def _repr_html_(self) -> str:
+        return _html(self.rows())
+
+    def __str__(self) -> str:
+        return _text(self.rows())
+
+
+def _html(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _text(rows: list[tuple[str, str]]) -> str:
+    return "\n".join(f"{name:<16} {value}" for name, value in rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from likewise import calibration
 from likewise.calibration.rates import Unit
 from likewise.data import Dataset, PairSet, default_split
 from likewise.encoder import Encoder, Progress
+from likewise.errors import UsageError
 from likewise.matching.labelled import encode_labelled, encode_pairs
 from likewise.matching.model import Model
 
@@ -20,6 +22,7 @@ def calibrate(
     unit: Unit | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    skipped: Callable[[str, str], object] | None = None,
 ) -> Model:
     """Sets the threshold for a promised false match rate from data of its own.
 
@@ -31,13 +34,18 @@ def calibrate(
             fixed list of classes). None decides by the number of identities, as splitting does.
         seed: of the halves the calibration error is measured with.
         progress: told of encoding.
+        skipped: told file and reason of each item that cannot be read.
 
     Raises:
         SupportError: the data cannot support `max_fmr`; says how many identities are missing.
         DataError: no pair of the same identity, or none of different ones.
+        UsageError: `unit` "identity" for pairs.
     """
     if isinstance(data, PairSet):
-        distances, pairs, _ = encode_pairs(encoder, data, progress)
+        if unit == "identity":
+            raise UsageError("Pairs do not say which identities they are of", "unit identity", "Leave it out.")
+        distances, pairs, unreadable = encode_pairs(encoder, data, progress)
+        _tell(unreadable, skipped)
         found = calibration.calibrate_pairs(
             distances.numpy(),
             pairs.same,
@@ -49,6 +57,7 @@ def calibrate(
         )
     else:
         labelled = encode_labelled(encoder, data, progress)
+        _tell(labelled.skipped, skipped)
         found = calibration.calibrate(
             labelled.embeddings, labelled.labels, encoder.distance, max_fmr=max_fmr,
             unit=unit or default_unit(data), seed=seed,
@@ -59,3 +68,9 @@ def calibrate(
 def default_unit(data: Dataset) -> Unit:
     """What to take for a sample: "identity" from 20 identities on, "item" where fewer make a fixed list of classes."""
     return "identity" if default_split(data) == "identity" else "item"
+
+
+def _tell(unreadable: Iterable[tuple[str, str]], skipped: Callable[[str, str], object] | None) -> None:
+    if skipped is not None:
+        for file, reason in unreadable:
+            skipped(file, reason)

@@ -74,8 +74,9 @@ def _figures(figures: dict[str, Any]) -> list[str]:
     for fmr, known in figures.get("fnmr_at_fmr", {}).items():
         text = known.get("reason") or f"{known['value']:.4f} ({known['low']:.4f} to {known['high']:.4f})"
         lines.append(f"| FNMR at FMR {fmr} (95%) | {text} |")
-    pictures = [f"![{alt}](report/{file})" for alt, file in (("errors", "roc.png"), ("hardest pairs", "hardest.png"))]
-    return [*lines, "", *pictures, ""]
+    if "fnmr_at_fmr" in figures:  # labelled items were measured, and drawn; of pairs there are figures only
+        lines += ["", "![errors](report/roc.png)", "![hardest pairs](report/hardest.png)"]
+    return [*lines, ""]
 
 
 def _promises(calibration: Calibration | None) -> list[str]:

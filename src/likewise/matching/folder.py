@@ -63,19 +63,25 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if model.calibration is not None:
             (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
-        (fresh / CARD).write_text(card(folder.name, config, model.calibration, figures), encoding="utf-8")
+        _write_card(fresh / CARD, card(folder.name, config, model.calibration, figures))
 
 
 def save_calibration(model: Model, folder: Path) -> None:
-    """Puts a new calibration into an existing model folder; nothing else of it changes but the card."""
+    """Puts a new calibration into an existing model folder; nothing else of it changes but the card.
+
+    Raises:
+        ModelError: `model` is not calibrated, or `folder` holds another one.
+        DataError: it cannot be written.
+    """
     config = read_config(folder)
     calibration = model.calibrated()
+    _check_owner(calibration, config["fingerprint"], folder)
     metrics = folder / REPORT / "metrics.json"
     figures = _read_json(metrics) if metrics.exists() else {}
     with replacing_file(folder / CALIBRATION) as fresh:
         fresh.write_text(calibration.to_json(), encoding="utf-8")
     with replacing_file(folder / CARD) as fresh:
-        fresh.write_text(card(folder.name, config, calibration, figures), encoding="utf-8")
+        _write_card(fresh, card(folder.name, config, calibration, figures))
 
 
 def load(folder: str | Path) -> Model:
@@ -136,6 +142,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _write_card(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")  # it may name files whose names are no UTF-8
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides the result of training, for the record."""
     names = ("likewise", "torch", "numpy", "pillow", "kornia")
@@ -158,7 +168,9 @@ def _check_golden(encoder: Encoder, golden: dict[str, Tensor], folder: Path) -> 
         "pixels": ((GOLDEN_ITEMS, *encoder.ready().shape), torch.uint8),
         "embeddings": ((GOLDEN_ITEMS, encoder.dim), torch.float32),
     }:
-        raise ModelError(f"{GOLDEN} holds pixels and embeddings", f"others in {str(folder)!r}", "Copy the folder again.")
+        raise ModelError(
+            f"{GOLDEN} holds pixels and embeddings", f"others in {str(folder)!r}", "Copy the folder again."
+        )
     expected = golden["embeddings"]
     found = encoder.encode(golden["pixels"]).embeddings
     off = float(((found - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-12)).max())
@@ -180,13 +192,15 @@ def _read_calibration(folder: Path, fingerprint: str) -> Calibration | None:
         raise ModelError(
             "A calibration can be read", f"{str(path)!r}: {error}", "Calibrate the model again."
         ) from error
-    if found.model != fingerprint:
-        raise ModelError(
-            "A calibration belongs to its model",
-            f"another model's in {str(folder)!r}",
-            "Calibrate this model.",
-        )
+    _check_owner(found, fingerprint, folder)
     return found
+
+
+def _check_owner(calibration: Calibration, fingerprint: str, folder: Path) -> None:
+    if calibration.model != fingerprint:
+        raise ModelError(
+            "A calibration belongs to its model", f"another model's for {str(folder)!r}", "Calibrate this model."
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

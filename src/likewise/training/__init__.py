@@ -1,8 +1,20 @@
 """fit(): one visible loop."""
 
+from likewise.training.batches import check_trainable
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.fit import fit, schedule, spread
 from likewise.training.history import Epoch, History, Step
 from likewise.training.options import FitOptions
 
-__all__ = ["Epoch", "FitOptions", "History", "Step", "choose_device", "choose_precision", "fit", "schedule", "spread"]
+__all__ = [
+    "Epoch",
+    "FitOptions",
+    "History",
+    "Step",
+    "check_trainable",
+    "choose_device",
+    "choose_precision",
+    "fit",
+    "schedule",
+    "spread",
+]

@@ -113,16 +113,25 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     return Batches(decoded.pixels, labels, pairs, sampler, skipped)
 
 
-def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tuple[Sampler, Tensor]:
-    counts = train.counts()
-    if train.identities < 2:
-        raise DataError("Training needs at least 2 identities", train.identities, "Bring items of another one.")
-    if counts.max() < 2:
+def check_trainable(data: Dataset) -> None:
+    """Refuses items from which no pair of the same and no pair of different identities can be made.
+
+    Raises:
+        DataError: fewer than two identities, or no identity with two items.
+    """
+    if data.identities < 2:
+        raise DataError("Training needs at least 2 identities", data.identities, "Bring items of another one.")
+    if data.counts().max() < 2:
         raise DataError(
             "Training needs identities with at least 2 items",
-            f"{train.identities} identities of 1 item each",
+            f"{data.identities} identities of 1 item each",
             "Bring a second item of some.",
         )
+
+
+def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tuple[Sampler, Tensor]:
+    check_trainable(train)
+    counts = train.counts()
     labels = labels_of(train)
     batch = _default_batch(counts[counts > 0], objective) if options.batch is None else options.batch
     sampler: Sampler
