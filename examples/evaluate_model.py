@@ -21,13 +21,13 @@ def main() -> None:
     print(report)
 
     eer = report.verification.eer
-    print(f"\nWith the best single threshold for both, {eer.value:.1%} of the same pairs are refused and as many of the")
-    print(f"different pairs accepted; on other data of this kind it would be {eer.low:.1%} to {eer.high:.1%}.")
+    print(f"\nAt one threshold {eer.value:.1%} of the same pairs are refused and as many of the different accepted;")
+    print(f"on other data of this kind it would be {eer.low:.1%} to {eer.high:.1%}.")
 
     names = report.labelled.data.names
     for confusion in report.confusions[:5]:
-        print(f"{names[confusion.identity]} is taken for {names[confusion.taken_for]}: {confusion.items} times", end=" ")
-        print(f"({confusion.share:.0%} of its items)")
+        print(f"{names[confusion.identity]} is taken for {names[confusion.taken_for]}:", end=" ")
+        print(f"{confusion.items} of its items ({confusion.share:.0%})")
 
     for file in report.write(Path(tempfile.mkdtemp())):
         print(f"look at {file}")

@@ -2,8 +2,8 @@
 
     python examples/pairs.py [PAIRS.csv]
 
-One learns the pairs file (columns a, b and same), and the three Siamese networks on it: contrastive loss, a distance layer
-with one sigmoid unit, and concatenated twins.
+One learns the pairs file (columns a, b and same), and the three Siamese networks on it: contrastive loss, a distance
+layer with one sigmoid unit, and concatenated twins.
 """
 
 from __future__ import annotations

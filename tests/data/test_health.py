@@ -17,9 +17,7 @@ def test_every_kind_of_problem_is_found(tree: Path):
     (tree / "loner").mkdir()
     shutil.move(tree / "person 0" / "5.png", tree / "loner" / "5.png")
     for n in range(40):
-        (tree / "person 2" / f"many{n}.png").write_bytes(
-            bytes((tree / "person 2" / "0.png").read_bytes()) + bytes([n])
-        )
+        (tree / "person 2" / f"many{n}.png").write_bytes(bytes((tree / "person 2" / "0.png").read_bytes()) + bytes([n]))
     kinds = {}
     for problem in check(folder(tree)).problems:
         kinds.setdefault(problem.kind, []).append(problem)

@@ -64,7 +64,7 @@ def test_files_of_a_model_folder(model_folder: Path) -> None:
     found = {file.name + ("/" if file.is_dir() else "") for file in model_folder.iterdir()}
     assert documented("The model folder") == found
     report = {file.name for file in (model_folder / "report").iterdir()}
-    assert {name for name in re.findall(r"`([\w.]+\.(?:png))`", TEXT)} == {n for n in report if n.endswith(".png")}
+    assert set(re.findall(r"`([\w.]+\.(?:png))`", TEXT)) == {n for n in report if n.endswith(".png")}
     assert {n for n in report if not n.endswith(".png")} == {"metrics.json", "history.jsonl"}
 
 

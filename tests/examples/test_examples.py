@@ -1,4 +1,4 @@
-"""Every example runs, on small data here and without arguments among the slow tests, and says what it is there to say."""
+"""Every example runs and says what it is there to say: on small data, and without arguments among the slow tests."""
 
 from __future__ import annotations
 

@@ -69,18 +69,20 @@ def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: 
     fingerprint = loaded.fingerprint
     with replacing_file(out) as fresh:
         if out.suffix.lower() == ".npz":
-            np.savez(
-                fresh,
-                embeddings=encoded.embeddings.numpy(),
-                files=np.array(names),
-                fingerprint=np.array(fingerprint),
-            )
+            with fresh.open("wb") as stream:  # given a name, savez adds .npz where it is spelt otherwise
+                np.savez(
+                    stream,
+                    embeddings=encoded.embeddings.numpy(),
+                    files=np.array(names),
+                    fingerprint=np.array(fingerprint),
+                )
         else:
             import pyarrow as pa
             import pyarrow.parquet as pq
 
             rows = pa.FixedSizeListArray.from_arrays(pa.array(encoded.embeddings.numpy().reshape(-1)), loaded.dim)
-            table = pa.table({"file": pa.array(names), "embedding": rows})
+            text = [name.encode("utf-8", "backslashreplace").decode() for name in names]  # Parquet holds UTF-8
+            table = pa.table({"file": pa.array(text), "embedding": rows})
             pq.write_table(table.replace_schema_metadata({"likewise.fingerprint": fingerprint}), fresh)
     return Written(out, len(names), loaded.dim, skipped, fingerprint)
 

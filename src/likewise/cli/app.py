@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from likewise.cli import calibrate, data, demo, encode, evaluate, map_, models, train, verify
 from likewise.cli.console import say
-from likewise.errors import LikewiseError
+from likewise.errors import CollapseWarning, LikewiseError
 
 INTERRUPTED = 130  # the shell's own status for Ctrl-C
 
@@ -27,16 +26,22 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("likewise"))  # noqa: T201
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("likewise"))  # noqa: T201
-        raise typer.Exit
+    """Options of every command; `main` looks at --debug, wherever it is written."""
 
 
 for module in (demo, data, models, train, evaluate, calibrate, verify, encode, map_):
@@ -45,27 +50,37 @@ for module in (demo, data, models, train, evaluate, calibrate, verify, encode, m
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and leaves with its exit status: 0 yes or done, 1 no, 2 wrong use, 3 bad data or model."""
-    # Pillow's remarks on odd but readable files are not for the user, who cannot act on them.
+    # Pillow's remarks on odd but readable files are not for the user, who cannot act on them; nor are matplotlib's on
+    # letters that its font lacks. A collapse is among the notes that training ends with.
     warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", message="Glyph .* missing")
+    warnings.filterwarnings("ignore", category=CollapseWarning)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *(a for a in given if a != "--debug")] if debug else given  # wherever it was written
     try:
-        status = app(args=given, standalone_mode=False)
+        status = app(args=given, prog_name="likewise", standalone_mode=False)
     except LikewiseError as error:
         _fail(str(error), error.status, debug)
-    except KeyboardInterrupt:
-        _fail("stopped", INTERRUPTED, debug=False)
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own: wrong use
-            error.show()  # type: ignore[attr-defined]
-            sys.exit(error.exit_code)  # type: ignore[attr-defined]
+        if hasattr(error, "format_message"):  # typer's own: wrong use
+            _refuse(error, debug)
         kind = type(error).__name__
         _fail(f"{kind}: {error}. This is a fault in likewise; run again with --debug to see where.", 3, debug)
+    if status == INTERRUPTED:  # which is what typer makes of Ctrl-C
+        _fail("stopped", INTERRUPTED, debug=False)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(error: Any, debug: bool) -> NoReturn:
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if text.startswith("Usage:"):  # a group of commands, and none of them: its help
+        say(text)
+        sys.exit(error.exit_code)
+    where = context.command_path if context else "likewise"
+    _fail(f"{text.rstrip('.')}. Try `{where} --help`.", error.exit_code, debug)
 
 
 def _fail(text: str, status: int, debug: bool) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -21,9 +22,15 @@ def say(text: str) -> None:
 def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) -> None:
     """The result: one JSON document, or `text` (a table of the values where none is given), on standard output."""
     if as_json:
-        print(json.dumps(finite(values), ensure_ascii=False), flush=True)  # noqa: T201
-    else:
-        print(text if text is not None else table(list(values.items())), flush=True)  # noqa: T201
+        text = json.dumps(finite(values))
+    elif text is None:
+        text = table(list(values.items()))
+    encoding = sys.stdout.encoding
+    try:
+        # What the encoding of the terminal or pipe lacks is written as a number.
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201
+    except BrokenPipeError:  # the reader went away, as `| head` does; the exit status still says the answer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def finite(value: Any) -> Any:

@@ -105,7 +105,7 @@ def parse_batch(text: str | None) -> tuple[int, int] | int | None:
     if text is None:
         return None
     numbers = text.lower().split("x")
-    if len(numbers) > 2 or not all(n.isdigit() for n in numbers):
+    if len(numbers) > 2 or not all(n.isdecimal() for n in numbers):
         raise UsageError("--batch is PxK or a number", repr(text), "Pass for example 8x16 or 256.")
     return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
 

@@ -24,6 +24,7 @@ from likewise.metrics import (
 from likewise.metrics.curve import listed_curve
 from likewise.objective.distances import Distance
 
+HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
 WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 
@@ -70,7 +71,7 @@ def evaluate(
         clustering=clustering(embeddings, labels, seed=seed),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
-        hardest=hardest_pairs(embeddings, labels, distance),
+        hardest=hardest_pairs(embeddings, labels, distance, count=HARDEST),
         labelled=labelled,
         distance=distance,
         seconds=(encoded - started, time.perf_counter() - encoded),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likewise.data import Dataset
+from likewise.data.dataset import ZipMember
 from likewise.errors import LikewiseError
-from likewise.media.pictures import read_picture
-from likewise.metrics import HardestPairs, Verification
+from likewise.media.pictures import read_picture, resize_picture
+from likewise.metrics import HardestPairs, Pair, Verification
 
 if TYPE_CHECKING:
     from likewise.training import History
 
 SHOWN_PAIRS = 8  # of each kind
+PICTURE_SIDE = 96  # pixels
 
 
 def draw_curves(verification: Verification, file: Path) -> None:
@@ -45,30 +49,36 @@ def draw_curves(verification: Verification, file: Path) -> None:
 
 
 def draw_hardest(hardest: HardestPairs, data: Dataset, file: Path) -> None:
-    """The farthest same pairs and the closest different pairs, side by side."""
+    """The farthest same pairs and the closest different pairs, two pictures a pair; each item is shown once."""
     from matplotlib.figure import Figure
 
-    same, different = hardest.same[:SHOWN_PAIRS], hardest.different[:SHOWN_PAIRS]
-    columns = max(len(same), len(different), 1)
-    figure = Figure(figsize=(1.9 * columns, 5.4), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, squeeze=False)[:, 0]
-    for part, pairs, title in (
-        (upper, same, "Same, yet far apart"),
-        (lower, different, "Different, yet close"),
+    figure = Figure(figsize=(2.4 * SHOWN_PAIRS, 4.6), layout="constrained")
+    rows = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    for row, pairs, title in (
+        (rows[0], hardest.same, "Same, yet far apart"),
+        (rows[1], hardest.different, "Different, yet close"),
     ):
-        part.suptitle(title, fontsize=11)
-        axes = part.subplots(1, 2 * columns, squeeze=False)[0]
+        row.suptitle(title)
+        axes = row.subplots(1, SHOWN_PAIRS)
         for axis in axes:
             axis.axis("off")
-        for k, pair in enumerate(pairs):
-            for side, item in enumerate((pair.first, pair.second)):
-                axis = axes[2 * k + side]
-                axis.imshow(_picture(data, item), cmap="gray", vmin=0, vmax=255)
-                axis.set_title(_short(data.names[data.labels[item]]), fontsize=7, parse_math=False)
-            axes[2 * k].text(
-                1.0, -0.12, f"{pair.distance:.3g}", transform=axes[2 * k].transAxes, ha="center", fontsize=7
-            )
-    figure.savefig(file, dpi=110)
+        for axis, pair in zip(axes, _without_repeats(pairs), strict=False):
+            gap = np.full((PICTURE_SIDE, 4, 3), 255, np.uint8)
+            axis.imshow(np.hstack([_picture(data, pair.first), gap, _picture(data, pair.second)]))
+            names = " | ".join(_short(data.names[data.labels[item]]) for item in (pair.first, pair.second))
+            axis.set_title(f"{names}\ndistance {pair.distance:.3g}", fontsize=8)
+    figure.savefig(file, dpi=100)
+
+
+def _without_repeats(pairs: Sequence[Pair]) -> list[Pair]:
+    """The hardest pairs, in order, of items that are in no harder one: a single odd item would fill the picture."""
+    shown: list[Pair] = []
+    seen: set[int] = set()
+    for pair in pairs:
+        if not seen & {pair.first, pair.second}:
+            shown.append(pair)
+            seen |= {pair.first, pair.second}
+    return shown[:SHOWN_PAIRS]
 
 
 def draw_history(history: History, file: Path) -> None:
@@ -92,13 +102,14 @@ def draw_history(history: History, file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def _picture(data: Dataset, item: int) -> Any:
+def _picture(data: Dataset, item: int) -> NDArray[np.uint8]:
+    """(PICTURE_SIDE, PICTURE_SIDE, 3)."""
+    source = data.sources[item]
     try:
-        source = data.sources[item]
-        picture = read_picture(source.read() if hasattr(source, "read") else source)  # type: ignore[union-attr]
-    except LikewiseError:
-        return np.full((1, 1), 128, np.uint8)  # it was there a moment ago; a grey square says that it is gone
-    return picture[:, :, 0] if picture.shape[2] == 1 else picture
+        picture = read_picture(source.read() if isinstance(source, ZipMember) else source, mode="RGB")
+    except LikewiseError:  # it was there a moment ago; a grey square says that it is gone
+        return np.full((PICTURE_SIDE, PICTURE_SIDE, 3), 128, np.uint8)
+    return resize_picture(picture, PICTURE_SIDE, PICTURE_SIDE, "pad")
 
 
 def _short(name: str) -> str:
