@@ -63,8 +63,9 @@ class People:
         """(N, DIM) items and (N,) identities; between 2 and 2 `items` - 2 items each, `items` on average."""
         sizes = rng.integers(2, 2 * items - 1, identities) if items > 2 else np.full(identities, 2)
         centres = rng.normal(size=(identities, DIM))
-        share, scale = WOLVES.get(self.kind, (0.0, 1.0))
-        centres *= np.where(rng.random(identities) < share, scale, 1.0)[:, None]
+        if self.kind in WOLVES:
+            share, scale = WOLVES[self.kind]
+            centres *= np.where(rng.random(identities) < share, scale, 1.0)[:, None]
         if self.kind == "lookalikes":
             centres = self.families[rng.integers(0, 30, identities)] + 0.5 * centres
         of = np.repeat(np.arange(identities), sizes)

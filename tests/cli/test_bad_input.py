@@ -90,7 +90,7 @@ class TestData:
     def test_no_readable_picture(
         self, run: Run, tmp_path: Path, quick: list[object], content: bytes, said: str
     ) -> None:
-        root = fill(tmp_path / "bad", a=[content] * 10, b=[content] * 10)
+        root = fill(tmp_path / "bad", a=[content] * 20, b=[content] * 20)
         assert said in run("train", root, *quick).refused(3)
         assert not (tmp_path / "m").exists()
         assert not (tmp_path / "m.training").exists()
@@ -111,12 +111,14 @@ class TestData:
     def test_a_picture_without_permission(
         self, run: Run, model_folder: Path, digit_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from likewise.media import pictures
+        real = Path.stat
 
-        def refuse(path: object) -> None:
-            raise PermissionError(13, "Permission denied", str(path))
+        def refuse(path: Path, **options: bool) -> object:
+            if path.suffix == ".png":
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, **options)
 
-        monkeypatch.setattr(pictures.Path, "stat", refuse)
+        monkeypatch.setattr(Path, "stat", refuse)
         line = run("verify", model_folder, digit_folder / "0/00.png", digit_folder / "0/01.png").refused(3)
         assert "Permission denied" in line
 
@@ -367,6 +369,21 @@ class TestModels:
         Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))).save(tmp_path / "new")
         assert run("models", "info", tmp_path / "new").status == 0
         assert "never calibrated" in run("verify", tmp_path / "new", *pictures).refused(3)
+
+    def test_a_model_folder_without_permission(
+        self, run: Run, copy: Path, pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = Path.stat
+
+        def refuse(path: Path, **options: bool) -> object:
+            if copy in path.parents:
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, **options)
+
+        monkeypatch.setattr(Path, "stat", refuse)
+        line = run("verify", copy, *pictures).refused(3)
+        assert "Permission denied" in line
+        assert "config.json" in line
 
 
 class TestFaults:

@@ -23,17 +23,19 @@ class Shown:
 
     Attributes:
         learned: model and figures.
+        report: its figures on the test part.
         drawn: the map, as a picture and as a page.
     """
 
     learned: Learned
+    report: Report
     drawn: Drawn
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise demo --json`."""
         learned = self.learned.as_dict()
         return {
-            **self.learned.report.as_dict(),
+            **self.report.as_dict(),
             **learned,
             "files": [*learned["files"], *map(str, self.drawn.files)],
             "trustworthiness": self.drawn.layout.trustworthiness,
@@ -43,7 +45,7 @@ class Shown:
         """The figures and where to look, as text."""
         history = self.learned.history
         return [
-            *self.learned.report.rows(),
+            *self.report.rows(),
             (
                 "trained in",
                 f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}",
@@ -71,11 +73,14 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
     if isinstance(labelled, PairSet):
         raise UsageError("The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs.")
     learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher)
-    assert isinstance(learned.report, Report)  # labelled items were given
+    if not isinstance(learned.report, Report):
+        raise DataError(
+            "The demo draws the test part", "too little of it could be read", "Look at likewise data check."
+        )
     watcher.say("drawing the map")
     files = [out / "map.png", out / "map.html"]
     drawn = draw_labelled(learned.model.encoder, learned.report.labelled, files, MapOptions(seed=seed))
-    return Shown(learned, drawn)
+    return Shown(learned, learned.report, drawn)
 
 
 def recipe(data: Dataset, seed: int) -> LearnOptions:

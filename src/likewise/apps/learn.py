@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, final
@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, final
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.data import By, Dataset, PairSet, default_split
 from likewise.encoder import Encoder
+from likewise.encoder.preprocessing import Resize
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
 from likewise.evaluation.pictures import draw_history
@@ -37,8 +38,8 @@ class LearnOptions:
         backbone: name of the network; None for "convnet-small", or the one of `start`.
         dim: length of an embedding; None for 128, or the one of `start`.
         size: side in pixels pictures are brought to; None for what suits the data.
-        resize: "squash", "pad" or "crop".
-        split: "identity", "item" or "group"; None for by identity from 20 identities on.
+        resize: "squash", "pad" or "crop"; None for "squash", or the one of `start`.
+        split: "identity", "item" or "group"; None for what suits the data (`divide`).
         start: model folder whose weights are trained on.
         fit: how to train.
     """
@@ -51,7 +52,7 @@ class LearnOptions:
     backbone: str | None = None
     dim: int | None = None
     size: int | None = None
-    resize: Literal["squash", "pad", "crop"] = "squash"
+    resize: Resize | None = None
     split: By | None = None
     start: str | None = None
     fit: FitOptions = field(default_factory=FitOptions)
@@ -71,14 +72,23 @@ class Parts:
         valid: to choose the epoch.
         tune: to calibrate.
         test: to report.
-        by: what was kept apart: "identity", "item", "group", or "own" for the data's own test part.
+        by: what was kept apart: "identity", "item" or "group".
+        own_test: whether the test part is the data's own.
     """
 
     train: Dataset | PairSet
     valid: Dataset | PairSet
     tune: Dataset | PairSet
     test: Dataset | PairSet
-    by: str
+    by: By
+    own_test: bool = False
+
+    @property
+    def unit(self) -> Literal["identity", "item"]:
+        """What tune and test are a sample of: of new identities, or of items of the identities trained on."""
+        if not (isinstance(self.train, Dataset) and isinstance(self.test, Dataset)):
+            return "identity"
+        return "item" if set(self.train.labels.tolist()) & set(self.test.labels.tolist()) else "identity"
 
     def said(self) -> str:
         """The split in one line."""
@@ -91,7 +101,8 @@ class Parts:
                 ("test", self.test),
             )
         )
-        return f"split by {self.by}: {sizes}"
+        own = " (the test part is the data's own)" if self.own_test else ""
+        return f"split by {self.by}{own}: {sizes}"
 
 
 @final
@@ -102,7 +113,7 @@ class Learned:
     Attributes:
         model: calibrated as far as the data support it.
         history: of training.
-        report: on the test part.
+        report: on the test part; None if too little of it could be read.
         folder: where it was saved.
         files: everything written that a person would look at.
         notes: what the person should know.
@@ -110,7 +121,7 @@ class Learned:
 
     model: Model
     history: History
-    report: Report | PairReport
+    report: Report | PairReport | None
     folder: Path
     files: tuple[Path, ...]
     parts: Parts
@@ -129,6 +140,7 @@ class Learned:
             "stopped": self.history.stopped,
             "precision": self.history.precision,
             "split": self.parts.by,
+            "unit": self.parts.unit,
             "files": [str(file) for file in self.files],
             "notes": list(self.notes),
         }
@@ -149,25 +161,56 @@ class Watcher(Protocol):
 def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Parts:
     """Four parts of `data`: its own where it has a train and a test part, and what it lacks taken from train.
 
+    Args:
+        data: what to divide.
+        by: how to take parts off; None for by group where there are groups, else as the data's own test part shows (new
+            identities, or the same), else by identity from 20 identities on.
+        seed: same seed, same parts.
+
     Raises:
         DataError: too little for four parts.
     """
     if isinstance(data, PairSet):
         train, valid, tune, test = data.split(*SHARES, seed=seed)
         return Parts(train, valid, tune, test, "item")
-    rule = by or default_split(data)
     names = set[str]() if data.parts is None else set(data.parts.tolist())
-    if names >= {"train", "test"} and by is None:
-        rest, test = data.part("train"), data.part("test")
-        rule = default_split(rest)
-        own = {name: data.part(name) for name in ("valid", "tune") if name in names}
-        share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
-        taken = [share] * (2 - len(own))
-        train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed)
-        valid, tune = (own[name] if name in own else held_out.pop(0) for name in ("valid", "tune"))
-        return Parts(train, valid, tune, test, f"{rule} (the test part is the data's own)")
-    train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
-    return Parts(train, valid, tune, test, rule)
+    if not names >= {"train", "test"}:
+        rule = by or ("group" if data.groups is not None else default_split(data))
+        train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
+        return Parts(train, valid, tune, test, rule)
+    rest, test = data.part("train"), data.part("test")
+    new = not set(rest.labels.tolist()) & set(test.labels.tolist())
+    rule = by or ("group" if data.groups is not None else "identity" if new else "item")
+    own = {name: data.part(name) for name in ("valid", "tune") if name in names}
+    share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
+    taken = [share] * (2 - len(own))
+    train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed) if taken else (rest,)
+    valid, tune = (own[name] if name in own else held_out.pop(0) for name in ("valid", "tune"))
+    return Parts(train, valid, tune, test, rule, own_test=True)
+
+
+def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]) -> Dataset | PairSet:
+    """The part of `data` that is called `name`: the data's own, or the one set aside when `model` was trained on them.
+
+    Without a name all of `data`; if the model was trained on them, that is said.
+
+    Raises:
+        UsageError: there is no such part.
+    """
+    split = model.encoder.trained.get("split", {})
+    trained_on = split.get("of") == data.origin
+    if name is None:
+        if trained_on:
+            say("The model was trained on part of these data, which flatters it; --part test is what it never saw.")
+        return data
+    if trained_on:
+        parts = divide(data, split["by"], split["seed"])
+        known: dict[str, Dataset | PairSet] = {
+            "train": parts.train, "valid": parts.valid, "tune": parts.tune, "test": parts.test,
+        }  # fmt: skip
+        if name in known:
+            return known[name]
+    return data.part(name)
 
 
 def learn(
@@ -215,39 +258,39 @@ def learn(
         notes.append("Too few items to choose an epoch by were kept aside, so the last epoch is kept.")
     if history.stopped == "interrupted":
         notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept.")
+    if resume and history.resumed_after == 0:
+        notes.append(f"There was nothing to resume in {checkpoint}, so training began anew.")
     model = Model(encoder)
     try:
-        model = calibrate(encoder, parts.tune, unit=_unit(parts), seed=options.fit.seed, skipped=skipped.setdefault)
-        line = model.calibrated().threshold_for()
-        held = (
-            "the smallest these data support"
-            if line.supported
-            else "though these data are too few to support even that"
-        )
-        notes.append(f"Calibrated for a false match rate of {line.promised:g}, {held}.")
+        model = calibrate(encoder, parts.tune, seed=options.fit.seed, skipped=skipped.setdefault, **_unit_of(parts))
+        notes += _promise(model, parts)
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
-    if isinstance(parts.test, PairSet):
-        report = evaluate_pairs(model, parts.test)
-        skipped |= dict(report.skipped)
-    else:
-        report = evaluate(model, parts.test, resample=_unit(parts), seed=options.fit.seed)
-        skipped |= dict(report.labelled.skipped)
+    report: Report | PairReport | None = None
+    try:
+        if isinstance(parts.test, PairSet):
+            report = evaluate_pairs(model, parts.test)
+            skipped |= dict(report.skipped)
+        else:
+            report = evaluate(model, parts.test, unit=parts.unit, seed=options.fit.seed)
+            skipped |= dict(report.labelled.skipped)
+    except DataError as error:  # a trained model is worth keeping all the same
+        notes.append(f"Not measured: {error}")
     for file, reason in skipped.items():
         watcher.say(f"skipped {file}: {reason}")
 
     def write_report(folder: Path) -> dict[str, Any]:
-        report.write(folder)
-        (folder / "history.jsonl").write_text(
-            "".join(f"{json.dumps(asdict(e))}\n" for e in history.epochs), encoding="utf-8"
-        )
+        (folder / "history.jsonl").write_text(history.lines(), encoding="utf-8")
         draw_history(history, folder / "history.png")
+        if report is None:
+            return {}
+        report.write(folder)
         if isinstance(report, Report):
             draw_labelled(model.encoder, report.labelled, [folder / "map.png"], MapOptions("pca"))
         return report.as_dict()
 
     encoder.trained["options"] = options.as_dict()
-    encoder.trained["split"] = parts.by
+    encoder.trained["split"] = {"of": data.origin, "by": parts.by, "seed": options.fit.seed, "own_test": parts.own_test}
     save(model, out, write_report)
     if history.stopped != "interrupted":
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -264,7 +307,7 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     seed = options.fit.seed
     if options.start is not None:
         encoder = load(options.start).encoder
-        asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size}
+        asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize}
         given = [f"{name} {value}" for name, value in asked.items() if value is not None]
         if given:
             raise UsageError(
@@ -277,7 +320,7 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
             options.backbone or "convnet-small",
             128 if options.dim is None else options.dim,
             size=options.size,
-            resize=options.resize,
+            resize=options.resize or "squash",
             seed=seed,
         )
     classes, weights = 2, None  # pairs do not say, and no objective on pairs asks
@@ -288,9 +331,22 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
         options.loss, dim=encoder.dim, classes=classes, margin=options.margin, miner=options.miner,
         distance=options.distance, class_weights=weights, seed=seed,
     )  # fmt: skip
-    encoder.unit = objective.unit
     return encoder, objective
 
 
-def _unit(parts: Parts) -> Literal["identity", "item"]:
-    return "identity" if parts.by.startswith("identity") else "item"
+def _unit_of(parts: Parts) -> dict[str, Any]:
+    """Pairs are of identities anyway, and take no word on it."""
+    return {"unit": parts.unit} if isinstance(parts.tune, Dataset) else {}
+
+
+def _promise(model: Model, parts: Parts) -> list[str]:
+    """What the calibration after training promises, and to whom."""
+    line = model.calibrated().threshold_for()
+    held = "the smallest these data support" if line.supported else "though these data are too few to support even that"
+    notes = [f"Calibrated for a false match rate of {line.promised:g}, {held}."]
+    if parts.unit == "item":
+        notes.append(
+            "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"
+            " met, train with --split identity."
+        )
+    return notes

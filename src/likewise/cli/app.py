@@ -11,7 +11,7 @@ import typer
 
 from likewise.cli import calibrate, data, demo, encode, evaluate, map_, models, train, verify
 from likewise.cli.console import say
-from likewise.errors import CollapseWarning, LikewiseError
+from likewise.errors import CollapseWarning, DataError, LikewiseError
 
 INTERRUPTED = 130  # the shell's own status for Ctrl-C
 
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = app(args=given, prog_name="likewise", standalone_mode=False)
     except LikewiseError as error:
         _fail(str(error), error.status, debug)
+    except OSError as error:  # what no package has said in its own words
+        _fail(str(DataError("Files can be read and written", error, "Check names and permissions.")), 3, debug)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

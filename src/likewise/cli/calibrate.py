@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from likewise.cli.console import answer, progress, say_skipped, table
-from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Seed
+from likewise.cli.console import answer, progress, say, say_skipped, table
+from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def calibrate(
         Literal["identity", "item"] | None,
         typer.Option(help="What DATA are a sample of: identity (people met later) or item (a fixed list of classes)."),
     ] = None,
-    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
+    part: Part = None,
     out: Annotated[Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
@@ -32,12 +32,11 @@ def calibrate(
 ) -> None:
     """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen."""
     from likewise import matching
-    from likewise.data import PairSet, open_data
+    from likewise.apps.learn import part_of
+    from likewise.data import open_data
 
     loaded = matching.load(model)
-    opened = open_data(data, group_from=group_from)
-    if part is not None and not isinstance(opened, PairSet):
-        opened = opened.part(part)
+    opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
     with progress("encoding") as bar:
         calibrated = matching.calibrate(
             loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar, skipped=say_skipped

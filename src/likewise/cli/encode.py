@@ -21,7 +21,7 @@ def encode(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .npz or .parquet.")],
     as_json: Json = False,
-) -> int:
+) -> None:
     """Embeddings of FILEs, with the model's fingerprint."""
     from likewise.apps.embeddings import encode_files
 
@@ -29,4 +29,3 @@ def encode(
         written = encode_files(model, files, out, bar)
     report_skipped(written.skipped)
     answer(as_json, written.as_dict(), f"{written.items} items of {written.dim} numbers in {written.file}")
-    return 0 if written.items else 1

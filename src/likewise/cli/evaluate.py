@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from likewise.cli.console import answer, progress, report_skipped, table
-from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Seed
+from likewise.cli.console import answer, progress, report_skipped, say, table
+from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +19,10 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
-    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
-    resample: Annotated[
+    part: Part = None,
+    unit: Annotated[
         Literal["identity", "item"] | None,
-        typer.Option(help="What intervals take for a sample: identity or item; by the number of identities."),
+        typer.Option(help="What intervals take for a sample: identity or item; as training showed unless said."),
     ] = None,
     ways: Annotated[int, typer.Option(help="N of the N-way K-shot figure.")] = 20,
     shots: Annotated[int, typer.Option(help="K of it.")] = 1,
@@ -32,20 +32,20 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs."""
+    from likewise.apps.learn import part_of
     from likewise.data import PairSet, open_data
     from likewise.evaluation import evaluate as measure
     from likewise.evaluation import evaluate_pairs
     from likewise.matching import load
 
     loaded = load(model)
-    opened = open_data(data, group_from=group_from)
+    opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
     with progress("encoding") as bar:
         if isinstance(opened, PairSet):
             report = evaluate_pairs(loaded, opened, progress=bar)
             skipped = report.skipped
         else:
-            chosen = opened if part is None else opened.part(part)
-            report = measure(loaded, chosen, resample=resample, ways=ways, shots=shots, seed=seed, progress=bar)
+            report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, seed=seed, progress=bar)
             skipped = report.labelled.skipped
     report_skipped(skipped)
     values = report.as_dict()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say, table
-from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Seed
+from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 
 
 def register(app: typer.Typer) -> None:
@@ -25,20 +25,21 @@ def map_(
     neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 15,
     min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.3,
     metric: Annotated[str, typer.Option(help="correlation, cosine or euclidean.")] = "correlation",
-    part: Annotated[str | None, typer.Option(help="Only this part of DATA: train, valid, tune or test.")] = None,
+    part: Part = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Draw the embeddings of DATA: what lies together, what strays."""
+    from likewise.apps.learn import part_of
     from likewise.apps.map import MapOptions, draw_map
     from likewise.data import PairSet, open_data
     from likewise.matching import load
 
     options = MapOptions(method, dimensions, neighbours, min_dist, metric, seed)
     loaded = load(model)
-    opened = open_data(data, group_from=group_from)
-    labelled = opened.items if isinstance(opened, PairSet) else opened if part is None else opened.part(part)
+    opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
+    labelled = opened.items if isinstance(opened, PairSet) else opened
     with progress("mapping") as bar:
         drawn = draw_map(loaded, labelled, out, options, progress=bar, say=say)
     report_skipped(drawn.skipped)

@@ -17,5 +17,9 @@ GroupFrom = Annotated[
     str | None,
     typer.Option(help="Regular expression with one (group): what it finds in a file's name is the item's group."),
 ]
-Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same result.")]
+Part = Annotated[
+    str | None,
+    typer.Option(help="train, valid, tune or test: DATA's own, or as set aside when MODEL was trained on DATA."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random; the same seed gives the same result.")]
 Out = Annotated[Path, typer.Option(help="Model folder to write; an older model there is replaced at the end.")]

@@ -26,9 +26,5 @@ def verify(
     from likewise.matching import load
 
     verdict = load(model).verify(a, b, fmr=fmr)
-    text = (
-        f"{'the same' if verdict.same else 'not the same'}: distance {verdict.distance:.4g}, threshold"
-        f" {verdict.threshold:.4g} (FMR {verdict.fmr:g}), probability {verdict.probability:.1%}"
-    )
-    answer(as_json, verdict.as_dict(), text)
+    answer(as_json, verdict.as_dict(), str(verdict))
     return 0 if verdict.same else 1

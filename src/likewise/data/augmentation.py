@@ -31,7 +31,9 @@ def seeded(augment: Augmentation, pixels: Tensor, seed: int) -> Tensor:
     kornia draws from the global generator and takes no other.
     """
     with torch.random.fork_rng(devices=[pixels.device] if pixels.is_cuda else []):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+        if pixels.is_cuda:
+            torch.cuda.default_generators[pixels.get_device()].manual_seed(seed)
         return augment(pixels)
 
 

@@ -33,17 +33,15 @@ class ZipMember:
         Raises:
             DataError: it is damaged, encrypted or unreasonably large.
         """
-        size = self.archive.getinfo(self.member).file_size
-        if size > MEMBER_BYTES_LIMIT:
-            raise DataError(
-                f"A file inside a zip has at most {MEMBER_BYTES_LIMIT} bytes",
-                f"{size} in {self}",
-                "Unpack it first.",
-            )
         try:
-            return self.archive.read(self.member)
-        except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError) as error:
+            size = self.archive.getinfo(self.member).file_size
+            if size <= MEMBER_BYTES_LIMIT:
+                return self.archive.read(self.member)
+        except Exception as error:  # zipfile and its decompressors raise many kinds; to the user they are one
             raise DataError(f"A zip member can be read: {self}", str(error), "Make the zip again.") from error
+        raise DataError(
+            f"A file inside a zip has at most {MEMBER_BYTES_LIMIT} bytes", f"{size} in {self}", "Unpack it first."
+        )
 
     def __str__(self) -> str:
         return f"{self.archive.filename}:{self.member}"
@@ -130,10 +128,7 @@ class Dataset:
         Raises:
             UsageError: the data say nothing of parts, or have none of that name.
         """
-        if self.parts is None or name not in self.parts:
-            have = "none" if self.parts is None else ", ".join(sorted(set(self.parts.tolist())))
-            raise UsageError(f"The data have a part called {name!r}", have, "Use split() to make parts.")
-        return self.subset(np.flatnonzero(self.parts == name), f"{self.origin}, its own {name} part")
+        return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
     def of_identities(self, labels: Sequence[int] | IntArray) -> Dataset:
         """The items of the given identities."""
@@ -169,6 +164,14 @@ class Dataset:
         )
 
 
+def _of_part(parts: NDArray[np.str_] | None, name: str) -> IntArray:
+    """Where `parts` says `name`."""
+    if parts is None or name not in parts:
+        have = "none" if parts is None else ", ".join(sorted(set(parts.tolist())))
+        raise UsageError(f"The data have a part called {name!r}", have, "Use split() to make parts.")
+    return np.flatnonzero(parts == name)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class PairSet:
@@ -178,6 +181,7 @@ class PairSet:
         items: the items; their labels say nothing (each item is an identity of its own).
         first, second: (M,) int64 positions in `items`.
         same: (M,) bool.
+        parts: (M,) or None; the part ("train", "test", ...) the data themselves put each pair in.
         origin: where they came from.
     """
 
@@ -185,6 +189,7 @@ class PairSet:
     first: IntArray
     second: IntArray
     same: NDArray[np.bool_]
+    parts: NDArray[np.str_] | None = None
     origin: str = "in memory"
 
     def __post_init__(self) -> None:
@@ -193,6 +198,8 @@ class PairSet:
                 "A pair has a first item, a second and an answer",
                 f"{len(self.first)}, {len(self.second)} and {len(self.same)}",
             )
+        if self.parts is not None and len(self.parts) != len(self.same):
+            raise DataError("There is one part for each pair", f"{len(self.parts)} for {len(self.same)} pairs")
 
     def __len__(self) -> int:
         return len(self.same)
@@ -203,14 +210,34 @@ class PairSet:
         return bool(self.same.any() and not self.same.all())
 
     def subset(self, indices: NDArray[np.integer], origin: str | None = None) -> PairSet:
-        """The pairs at `indices`; items stay as they are, so that positions keep their meaning."""
+        """The pairs at `indices`, in that order, and of the items those they need, in the order they stand here."""
+        needed, position = np.unique(np.r_[self.first[indices], self.second[indices]], return_inverse=True)
         return replace(
             self,
-            first=self.first[indices],
-            second=self.second[indices],
+            items=self.items.subset(needed),
+            first=position[: len(indices)].astype(np.int64),
+            second=position[len(indices) :].astype(np.int64),
             same=self.same[indices],
+            parts=None if self.parts is None else self.parts[indices],
             origin=origin or self.origin,
         )
+
+    def part(self, name: str) -> PairSet:
+        """The pairs which the data themselves put in part `name` ("train", "test", ...).
+
+        Raises:
+            UsageError: the data say nothing of parts, or have none of that name.
+        """
+        return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
+
+    def linked_identities(self) -> IntArray:
+        """(number of items,) a number per item, equal where a chain of same pairs links two items.
+
+        The best that pairs tell of identities: items that no chain links may be of one all the same.
+        """
+        from likewise.data.splits import linked
+
+        return linked(len(self.items), self.first[self.same], self.second[self.same])
 
     def positions(self, kept: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
         """Where pairs are when only the items `kept` could be read.
@@ -225,11 +252,22 @@ class PairSet:
         return whole, pairs[whole]
 
     def split(self, *shares: float, seed: int = 0) -> tuple[PairSet, ...]:
-        """Disjoint parts of the pairs such that no item is in two parts.
+        """Parts holding about the given shares of the pairs, no item in two of them; see `likewise.data.splits`.
 
-        Items that are linked by pairs stay together (connected components), so that a picture of the test pairs was
-        never seen in training.
+        Where too many items hang together for that, pairs across parts are left out; each part's `origin` says how many.
+
+        Args:
+            shares: positive, summing to at most 1.
+            seed: same seed, same parts.
         """
         from likewise.data.splits import split_pairs
 
         return split_pairs(self, shares, seed=seed)
+
+    def _repr_html_(self) -> str:
+        same = int(self.same.sum())
+        return (
+            f"<b>{len(self)} pairs of {len(self.items)} items</b> ({escape(self.origin)})"
+            f"<table><tr><th>same</th><th>different</th></tr>"
+            f"<tr><td>{same}</td><td>{len(self) - same}</td></tr></table>"
+        )

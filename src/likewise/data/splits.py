@@ -1,4 +1,4 @@
-"""Disjoint parts of a dataset: by item, by identity or by group, seeded."""
+"""Disjoint parts of a dataset (by item, by identity or by group) and of pairs, seeded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from likewise.errors import DataError, UsageError
 By = Literal["item", "identity", "group"]
 
 IDENTITIES_FOR_SPLIT_BY_IDENTITY = 20
+ORDERS_TRIED = 16  # in which unequal groups are dealt, before the fairest outcome is taken
+FAIR_ENOUGH = 0.9  # of its share for the part that has least of it: no further order is tried
 
 
 def default_split(data: Dataset) -> By:
@@ -35,15 +37,12 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
         UsageError: shares or `by` make no sense.
         DataError: a part would be empty, or there are no groups.
     """
-    if not shares or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
-        raise UsageError(
-            "Shares are positive and sum to at most 1", tuple(shares), "Use for example 0.6 0.1 0.15 0.15."
-        )
+    _check(shares)
     rng = np.random.default_rng(seed)
     if by == "item":
         assigned = _by_item(data.labels, shares, rng)
     elif by == "identity":
-        assigned = _whole(data.labels, shares, rng, by_items=False)
+        assigned = _by_identity(data.labels, shares, rng)
     elif by == "group":
         if data.groups is None:
             raise DataError(
@@ -51,7 +50,7 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
                 "none",
                 "Give a manifest with a group column, or --group-from REGEX.",
             )
-        assigned = _whole(data.groups, shares, rng, by_items=True)
+        assigned = _dealt(np.bincount(data.groups)[:, None], shares, rng)[data.groups]
     else:
         raise UsageError("A split is by item, identity or group", repr(by), "Use one of these.")
     parts: list[Dataset] = []
@@ -70,25 +69,68 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
 
 
 def split_pairs(pairs: PairSet, shares: Sequence[float], *, seed: int) -> tuple[PairSet, ...]:
-    """Parts of `pairs` in which no item stands twice: items linked by pairs go together."""
+    """Parts of `pairs` such that no item is in two parts, each with about its share of either kind of pair.
+
+    What stays together is, if that serves, all items that pairs link; otherwise those that pairs of the same link, as
+    one identity; otherwise each item goes by itself. The first way loses no pair. The others leave out pairs whose two
+    items fall into different parts, so each is taken only where the part that has least then has over twice as much.
+
+    Args:
+        pairs: what to split.
+        shares: positive, summing to at most 1.
+        seed: same seed, same parts.
+
+    Raises:
+        UsageError: shares make no sense.
+        DataError: some part would lack pairs of one kind.
+    """
+    _check(shares)
+    rng = np.random.default_rng(seed)
+    n = len(pairs.items)
+    ends = np.zeros((n, 2), dtype=np.int64)  # how many pairs of either kind, different and same, an item is in
+    for side in (pairs.first, pairs.second):
+        np.add.at(ends, (side, pairs.same.astype(np.int64)), 1)
+    chosen, least = np.empty(0, dtype=np.int64), 0.0
+    for unit in (linked(n, pairs.first, pairs.second), pairs.linked_identities(), np.arange(n)):
+        sizes = np.zeros((unit.max(initial=-1) + 1, 2), dtype=np.int64)
+        np.add.at(sizes, unit, ends)
+        part = _dealt(sizes, shares, rng)[unit]
+        whole = np.where(part[pairs.first] == part[pairs.second], part[pairs.first], len(shares))
+        held = np.array([np.bincount(pairs.same[whole == i], minlength=2) for i in range(len(shares))])
+        found = float((held / np.asarray(shares)[:, None]).min())
+        if found > 2 * least:
+            chosen, least = whole, found
+    if not least:
+        raise DataError(
+            "Every part of a split holds pairs of both kinds",
+            f"a part without, of {len(pairs)} pairs of {n} items in {len(shares)} parts",
+            "Bring more pairs, or a pairs file with a column split.",
+        )
+    lost = int((chosen == len(shares)).sum())
+    left_out = f", without {lost} of {len(pairs)} pairs that lie across parts" if lost else ""
+    return tuple(
+        pairs.subset(
+            np.flatnonzero(chosen == i),
+            f"{pairs.origin}, part {i + 1} of {len(shares)} ({share:.0%}), seed {seed}{left_out}",
+        )
+        for i, share in enumerate(shares)
+    )
+
+
+def linked(items: int, first: IntArray, second: IntArray) -> IntArray:
+    """(items,) a number for each item, equal where a chain of pairs links two: connected components."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(pairs.items)
-    links = coo_array((np.ones(len(pairs)), (pairs.first, pairs.second)), shape=(n, n))
-    component = connected_components(links, directed=False)[1].astype(np.int64)
-    assigned = _whole(component[pairs.first], shares, np.random.default_rng(seed), by_items=True)
-    parts = tuple(
-        pairs.subset(np.flatnonzero(assigned == i), f"{pairs.origin}, part {i + 1} of {len(shares)}, seed {seed}")
-        for i in range(len(shares))
-    )
-    if any(not len(part) for part in parts):
-        raise DataError(
-            "Every part of a split holds a pair",
-            f"an empty part of {len(pairs)} pairs",
-            "Bring pairs that share fewer items.",
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(items, items))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def _check(shares: Sequence[float]) -> None:
+    if not shares or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
+        raise UsageError(
+            "Shares are positive and sum to at most 1", tuple(shares), "Use for example 0.6 0.1 0.15 0.15."
         )
-    return parts
 
 
 def _by_item(labels: IntArray, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
@@ -102,25 +144,39 @@ def _by_item(labels: IntArray, shares: Sequence[float], rng: np.random.Generator
     return _cut(quantile, shares)
 
 
-def _whole(units: IntArray, shares: Sequence[float], rng: np.random.Generator, *, by_items: bool) -> IntArray:
-    """(N,) part of each item; all items of one unit (identity, group) share a part.
-
-    Identities are dealt by number. Groups are often few and unequal, so each in turn, largest first, goes to the part
-    that is furthest below its share of the items.
-    """
-    present, inverse = np.unique(units, return_inverse=True)
-    shuffled = rng.permutation(len(present))
-    part_of = np.full(len(present), -1, dtype=np.int64)
-    if by_items:
-        sizes = np.bincount(inverse)
-        room = np.append(np.asarray(shares), max(0.0, 1 - sum(shares))) * len(units)
-        for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-            part_of[unit] = int(np.argmax(room))
-            room[part_of[unit]] -= sizes[unit]
-        part_of[part_of == len(shares)] = -1
-    else:
-        part_of[shuffled] = _cut((np.arange(len(present)) + 0.5) / len(present), shares)
+def _by_identity(labels: IntArray, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
+    """(N,) part of each item, -1 for none; identities are dealt by number, and their items follow."""
+    present, inverse = np.unique(labels, return_inverse=True)
+    part_of = np.empty(len(present), dtype=np.int64)
+    part_of[rng.permutation(len(present))] = _cut((np.arange(len(present)) + 0.5) / len(present), shares)
     return part_of[inverse]
+
+
+def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
+    """(U,) part of each of few and unequal units, -1 for none.
+
+    In random order, each goes to the part that is furthest below its share. A large unit that comes late can upset the
+    shares, so of several orders the one is taken whose worst-served part has most of its share.
+
+    Args:
+        sizes: (U, K) how much of each of K kinds a unit holds; of every kind, each part is to have its share.
+        shares: of the parts.
+        rng: of the orders.
+    """
+    wanted = np.append(np.asarray(shares), max(0.0, 1 - sum(shares)))[:, None] * sizes.sum(axis=0)
+    best, least = np.empty(0, dtype=np.int64), -1.0
+    for _ in range(ORDERS_TRIED):
+        room = wanted.copy()
+        part_of = np.empty(len(sizes), dtype=np.int64)
+        for unit in rng.permutation(len(sizes)):
+            part_of[unit] = part = int(np.argmax(room @ sizes[unit]))
+            room[part] -= sizes[unit]
+        served = 1 - room[:-1] / np.maximum(wanted[:-1], 1e-9)
+        if served.min() > least:
+            best, least = part_of, float(served.min())
+        if least >= FAIR_ENOUGH:
+            break
+    return np.where(best < len(shares), best, -1)
 
 
 def _cut(quantile: NDArray[np.float64], shares: Sequence[float]) -> IntArray:

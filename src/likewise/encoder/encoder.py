@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, final, overload
 
@@ -78,7 +79,9 @@ class Encoder(nn.Module):
             raise UsageError(f"A backbone is one of {', '.join(BACKBONES)}", repr(backbone))
         if not 1 <= dim <= 65536:
             raise UsageError("An embedding has 1 to 65536 dimensions", dim, "64 and 128 are usual.")
-        self.backbone, self.dim, self.unit, self.seed = backbone, dim, unit, seed
+        self.backbone, self.dim, self.seed = backbone, dim, seed
+        self.unit = bool(unit)
+        self.follows_objective = unit is None  # then fit sets `unit` to what the objective asks for
         self.size = size
         self.resize: Resize = resize
         self.preprocessing = preprocessing
@@ -108,6 +111,11 @@ class Encoder(nn.Module):
             self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1), persistent=False)
+
+    def distance_on_cpu(self) -> Distance:
+        """The distance where embeddings are; a copy if the encoder itself is elsewhere."""
+        here = all(p.device.type == "cpu" for p in self.distance.parameters())
+        return self.distance if here else deepcopy(self.distance).cpu()
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -227,7 +235,7 @@ class Encoder(nn.Module):
         return {
             "backbone": self.backbone,
             "dim": self.dim,
-            "unit": bool(self.unit),
+            "unit": self.unit,
             "taps": list(self.taps),
             "distance": {"name": self.distance.name, **self.distance.options()},
             "preprocessing": self.ready().as_dict(),
@@ -259,8 +267,8 @@ class Encoder(nn.Module):
                 values["dim"],
                 distance=DISTANCES[distance.pop("name")](**distance),
                 preprocessing=Preprocessing.from_dict(values["preprocessing"]),
-                unit=values["unit"],
             )
+            encoder.unit = bool(values["unit"])
             if list(encoder.taps) != values["taps"]:
                 raise ValueError(f"taps {', '.join(encoder.taps)}, the model says {', '.join(values['taps'])}")
         except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:  # RuntimeError: too large

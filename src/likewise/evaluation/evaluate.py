@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
 
 import numpy as np
 
+from likewise.calibration import Calibration, rates_at
+from likewise.calibration.rates import Unit, listed_rates_at
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Progress
 from likewise.errors import DataError
-from likewise.evaluation.report import PairReport, Report
+from likewise.evaluation.report import AtThreshold, PairReport, Report
 from likewise.matching import Labelled, Model, default_unit, encode_labelled, encode_pairs
 from likewise.metrics import (
     FewShot,
+    FnmrAtFmr,
     clustering,
     confusions,
     few_shot,
@@ -22,6 +24,7 @@ from likewise.metrics import (
     verification,
 )
 from likewise.metrics.curve import listed_curve
+from likewise.metrics.verification import FMR_LEVELS, fnmr_not_known
 from likewise.objective.distances import Distance
 
 HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
@@ -32,7 +35,7 @@ def evaluate(
     model: Model | Encoder,
     data: Dataset,
     *,
-    resample: Literal["identity", "item"] | None = None,
+    unit: Unit | None = None,
     ways: int = WAYS,
     shots: int = 1,
     seed: int = 0,
@@ -41,9 +44,9 @@ def evaluate(
     """All figures of a model on a labelled set, every item against every other.
 
     Args:
-        model: a model or a bare encoder.
+        model: a model or a bare encoder; of a calibrated model also what its threshold does here.
         data: items that had no part in training, choosing or calibrating.
-        resample: what the intervals take for a sample; None decides by the number of identities, as splitting does.
+        unit: what the intervals take for a sample: "identity" or "item"; None for what training showed.
         ways, shots: N and K of the few-shot figure; N is lowered to the identities that have K + 1 items.
         seed: of k-means, resampling and episodes.
         progress: told of encoding.
@@ -62,12 +65,12 @@ def evaluate(
             f"{len(labelled.labels)} readable items of {int((counts > 0).sum())} identities",
             "Bring more items.",
         )
-    embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance
+    embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance_on_cpu()
+    unit = unit or default_unit(encoder)
     return Report(
         retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(
-            embeddings, labels, distance, resample=resample or default_unit(labelled.data), seed=seed
-        ),
+        verification=verification(embeddings, labels, distance, resample=unit, seed=seed),
+        at_threshold=_at_threshold(_calibration(model), labelled, distance, unit),
         clustering=clustering(embeddings, labels, seed=seed),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
@@ -79,7 +82,9 @@ def evaluate(
 
 
 def evaluate_pairs(model: Model | Encoder, pairs: PairSet, *, progress: Progress | None = None) -> PairReport:
-    """ROC AUC and EER on given pairs.
+    """The one-against-one figures on given pairs.
+
+    Items linked by pairs of the same are taken for one identity, and intervals for those of a sample of identities.
 
     Raises:
         DataError: no readable pair of one of the two kinds.
@@ -90,7 +95,47 @@ def evaluate_pairs(model: Model | Encoder, pairs: PairSet, *, progress: Progress
     if same in (0, len(whole)):
         raise DataError("Measuring needs pairs of both kinds", f"{same} same of {len(whole)} readable pairs")
     curve = listed_curve(distances.numpy(), whole.same)
-    return PairReport(curve.auc(), curve.eer(), same, len(whole) - same, skipped, pairs.origin)
+    reasons = [fnmr_not_known(level, len(whole) - same) for level in FMR_LEVELS]
+    cuts = [float(curve.thresholds[np.searchsorted(curve.fmr, level, side="right") - 1]) for level in FMR_LEVELS]
+    calibration = _calibration(model)
+    line = calibration and calibration.threshold_for()
+    identity = whole.linked_identities()
+    rates = listed_rates_at(
+        [*cuts, *([line.threshold] if line else [])],
+        distances.numpy(),
+        whole.same,
+        identity[whole.first],
+        identity[whole.second],
+    )
+    return PairReport(
+        roc_auc=curve.auc(),
+        eer=curve.eer(),
+        fnmr_at_fmr=tuple(
+            FnmrAtFmr(level, None if reason else found.fnmr, reason)
+            for level, reason, found in zip(FMR_LEVELS, reasons, rates, strict=False)
+        ),
+        at_threshold=line and AtThreshold(line.threshold, line.promised, rates[-1]),
+        pairs_same=same,
+        pairs_different=len(whole) - same,
+        skipped=skipped,
+        data=pairs.origin,
+    )
+
+
+def _calibration(model: Model | Encoder) -> Calibration | None:
+    return model.calibration if isinstance(model, Model) else None
+
+
+def _at_threshold(
+    calibration: Calibration | None, labelled: Labelled, distance: Distance, unit: Unit
+) -> AtThreshold | None:
+    if calibration is None:
+        return None
+    line = calibration.threshold_for()
+    identities, order = labelled.labels.sort(stable=True)
+    numbered = identities.unique_consecutive(return_inverse=True)[1]
+    (rates,) = rates_at([line.threshold], labelled.embeddings[order], numbered, distance, unit)
+    return AtThreshold(line.threshold, line.promised, rates)
 
 
 def _few_shot(labelled: Labelled, distance: Distance, ways: int, shots: int, seed: int) -> FewShot | None:

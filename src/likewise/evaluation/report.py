@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, final
 
+from likewise.calibration import Rates
 from likewise.evaluation.pictures import draw_curves, draw_hardest
 from likewise.matching import Labelled
-from likewise.metrics import Clustering, Confusion, FewShot, HardestPairs, Retrieval, Verification
+from likewise.metrics import (
+    Clustering,
+    Confusion,
+    Estimate,
+    FewShot,
+    FnmrAtFmr,
+    HardestPairs,
+    Pair,
+    Retrieval,
+    Verification,
+)
 from likewise.objective.distances import Distance
+
+LISTED = 20  # hardest pairs of each kind that are named in metrics.json
+
+
+@final
+@dataclass(frozen=True)
+class AtThreshold:
+    """What the model's own threshold does on data that had no part in setting it.
+
+    Attributes:
+        threshold: "same" is a distance of at most this.
+        promised: the false match rate it was set for.
+        rates: FMR and FNMR measured here, with 95% intervals.
+    """
+
+    threshold: float
+    promised: float
+    rates: Rates
 
 
 @final
@@ -22,6 +52,7 @@ class Report:
     Attributes:
         retrieval: nearest neighbours: P@1, R-precision, MAP@R, k-NN accuracy.
         verification: one against one: ROC AUC, EER, FNMR at FMR, with intervals.
+        at_threshold: both error rates at the model's own threshold; None where it is not calibrated.
         clustering: of a k-means with as many clusters as there are identities.
         fewshot: N-way K-shot accuracy; None where no identity has K + 1 items.
         confusions: which identities are taken for which.
@@ -33,6 +64,7 @@ class Report:
 
     retrieval: Retrieval
     verification: Verification
+    at_threshold: AtThreshold | None
     clustering: Clustering
     fewshot: FewShot | None
     confusions: tuple[Confusion, ...]
@@ -48,6 +80,7 @@ class Report:
             **self.retrieval.as_dict(),
             **self.clustering.as_dict(),
             **self.verification.as_dict(),
+            **_threshold_dict(self.at_threshold),
             "few_shot": None if self.fewshot is None else self.fewshot.as_dict(),
             "confusions": [
                 {
@@ -58,6 +91,7 @@ class Report:
                 }
                 for c in self.confusions
             ],
+            "hardest": {"same": self._named(self.hardest.same), "different": self._named(self.hardest.different)},
             "items": len(self.labelled.labels),
             "skipped": [{"file": file, "reason": reason} for file, reason in self.labelled.skipped],
             "data": self.labelled.data.origin,
@@ -80,17 +114,11 @@ class Report:
             ("P@1", f"{self.retrieval.precision_at_1:.4f}"),
             ("MAP@R", f"{self.retrieval.map_at_r:.4f}"),
             ("ROC AUC", f"{v.roc_auc.value:.5f}"),
-            ("EER", f"{v.eer.value:.2%} (95%: {v.eer.low:.2%} to {v.eer.high:.2%})"),
+            ("EER", _percent(v.eer)),
+            *_fnmr_rows(v.fnmr_at_fmr),
+            *_threshold_rows(self.at_threshold),
+            ("NMI of k-means", f"{self.clustering.nmi:.4f}"),
         ]
-        for point in v.fnmr_at_fmr:
-            known = point.fnmr
-            text = (
-                f"{known.value:.2%} (95%: {known.low:.2%} to {known.high:.2%})"
-                if known
-                else f"not known: {point.reason}"
-            )
-            rows.append((f"FNMR at FMR {point.fmr:g}", text))
-        rows.append(("NMI of k-means", f"{self.clustering.nmi:.4f}"))
         if self.fewshot is not None:
             f = self.fewshot
             rows.append(
@@ -100,6 +128,10 @@ class Report:
                 )
             )
         return rows
+
+    def _named(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+        files = self.labelled.data.files
+        return [{"first": files[p.first], "second": files[p.second], "distance": p.distance} for p in pairs[:LISTED]]
 
     def _repr_html_(self) -> str:
         return _html(self.rows())
@@ -115,6 +147,8 @@ class PairReport:
 
     Attributes:
         roc_auc, eer: in [0, 1].
+        fnmr_at_fmr: FNMR at the largest threshold of each promised FMR; the interval takes that threshold as given.
+        at_threshold: both error rates at the model's own threshold; None where it is not calibrated.
         pairs_same, pairs_different: how many there were.
         skipped: file and reason of each unreadable item.
         data: where the pairs came from.
@@ -122,6 +156,8 @@ class PairReport:
 
     roc_auc: float
     eer: float
+    fnmr_at_fmr: tuple[FnmrAtFmr, ...]
+    at_threshold: AtThreshold | None
     pairs_same: int
     pairs_different: int
     skipped: tuple[tuple[str, str], ...]
@@ -132,6 +168,8 @@ class PairReport:
         return {
             "roc_auc": self.roc_auc,
             "eer": self.eer,
+            "fnmr_at_fmr": {f"{point.fmr:g}": point.as_dict() for point in self.fnmr_at_fmr},
+            **_threshold_dict(self.at_threshold),
             "pairs_same": self.pairs_same,
             "pairs_different": self.pairs_different,
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
@@ -144,6 +182,8 @@ class PairReport:
             ("pairs", f"{self.pairs_same} same, {self.pairs_different} different"),
             ("ROC AUC", f"{self.roc_auc:.5f}"),
             ("EER", f"{self.eer:.2%}"),
+            *_fnmr_rows(self.fnmr_at_fmr),
+            *_threshold_rows(self.at_threshold),
         ]
 
     def write(self, folder: Path) -> tuple[Path, ...]:
@@ -158,10 +198,39 @@ class PairReport:
         return _text(self.rows())
 
 
+def _threshold_dict(found: AtThreshold | None) -> dict[str, Any]:
+    return {
+        "threshold": found and found.threshold,
+        "promised_fmr": found and found.promised,
+        "fmr_at_threshold": found and found.rates.fmr.as_dict(),
+        "fnmr_at_threshold": found and found.rates.fnmr.as_dict(),
+    }
+
+
+def _threshold_rows(found: AtThreshold | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    fmr = found.rates.fmr
+    measured = f"{fmr.value:.3g} (95%: {fmr.low:.3g} to {fmr.high:.3g}), promised {found.promised:g}"
+    return [("FMR at threshold", measured), ("FNMR at threshold", _percent(found.rates.fnmr))]
+
+
+def _fnmr_rows(points: Sequence[FnmrAtFmr]) -> list[tuple[str, str]]:
+    return [
+        (f"FNMR at FMR {point.fmr:g}", _percent(point.fnmr) if point.fnmr else f"not known: {point.reason}")
+        for point in points
+    ]
+
+
+def _percent(found: Estimate) -> str:
+    return f"{found.value:.2%} (95%: {found.low:.2%} to {found.high:.2%})"
+
+
 def _html(rows: list[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
     return f"<table>{cells}</table>"
 
 
 def _text(rows: list[tuple[str, str]]) -> str:
-    return "\n".join(f"{name:<16} {value}" for name, value in rows)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}} {value}" for name, value in rows)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from likewise import calibration
 from likewise.calibration.rates import Unit
-from likewise.data import Dataset, PairSet, default_split
+from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Progress
 from likewise.errors import UsageError
 from likewise.matching.labelled import encode_labelled, encode_pairs
@@ -31,7 +31,9 @@ def calibrate(
         data: labelled items, or pairs.
         max_fmr: the promise; None takes the smallest of 1e-1 to 1e-4 that the data support.
         unit: what the data are a sample of: "identity" (people or things; others will be met later) or "item" (a
-            fixed list of classes). None decides by the number of identities, as splitting does.
+            fixed list of classes). None takes what training showed, by whether its validation set had new identities,
+            and "identity" where it showed nothing. Pairs are always taken as pairs of identities: items linked by
+            pairs of the same are of one identity.
         seed: of the halves the calibration error is measured with.
         progress: told of encoding.
         skipped: told file and reason of each item that cannot be read.
@@ -39,35 +41,35 @@ def calibrate(
     Raises:
         SupportError: the data cannot support `max_fmr`; says how many identities are missing.
         DataError: no pair of the same identity, or none of different ones.
-        UsageError: `unit` "identity" for pairs.
+        UsageError: `unit` "item" for pairs.
     """
     if isinstance(data, PairSet):
-        if unit == "identity":
-            raise UsageError("Pairs do not say which identities they are of", "unit identity", "Leave it out.")
+        if unit == "item":
+            raise UsageError("Pairs are calibrated on as pairs of identities", "unit item", "Leave it out.")
         distances, pairs, unreadable = encode_pairs(encoder, data, progress)
         _tell(unreadable, skipped)
+        identity = pairs.linked_identities()
         found = calibration.calibrate_pairs(
-            distances.numpy(),
-            pairs.same,
-            first=pairs.first,
-            second=pairs.second,
-            max_fmr=max_fmr,
-            unit="item",
-            seed=seed,
-        )
+            distances.numpy(), pairs.same, first=identity[pairs.first], second=identity[pairs.second],
+            max_fmr=max_fmr, unit="identity", seed=seed,
+        )  # fmt: skip
     else:
         labelled = encode_labelled(encoder, data, progress)
         _tell(labelled.skipped, skipped)
         found = calibration.calibrate(
-            labelled.embeddings, labelled.labels, encoder.distance, max_fmr=max_fmr,
-            unit=unit or default_unit(data), seed=seed,
+            labelled.embeddings, labelled.labels, encoder.distance_on_cpu(), max_fmr=max_fmr,
+            unit=unit or default_unit(encoder), seed=seed,
         )  # fmt: skip
     return Model(encoder, replace(found, model=encoder.fingerprint(), data=data.origin))
 
 
-def default_unit(data: Dataset) -> Unit:
-    """What to take for a sample: "identity" from 20 identities on, "item" where fewer make a fixed list of classes."""
-    return "identity" if default_split(data) == "identity" else "item"
+def default_unit(encoder: Encoder) -> Unit:
+    """What data are taken to be a sample of when nobody says: what training showed, and identities otherwise.
+
+    "identity" is the careful choice: taken for a sample, few people support only modest promises; taken for a fixed
+    list they would support strong ones that hold for nobody else.
+    """
+    return "item" if encoder.trained.get("unit") == "item" else "identity"
 
 
 def _tell(unreadable: Iterable[tuple[str, str]], skipped: Callable[[str, str], object] | None) -> None:

@@ -47,6 +47,6 @@ def encode_pairs(
     whole, positions = pairs.positions(encoded.kept)
     first, second = (encoded.embeddings[torch.from_numpy(positions[:, side])] for side in (0, 1))
     with evaluating(encoder), torch.inference_mode():
-        distances = encoder.distance.rowwise(first, second)
+        distances = encoder.distance_on_cpu().rowwise(first, second)
     skipped = tuple((pairs.items.files[i], reason) for i, reason in encoded.problems)
     return distances.clone(), pairs.subset(whole.nonzero()[0]), skipped

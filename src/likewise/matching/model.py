@@ -33,6 +33,8 @@ class Verdict:
         threshold: where the model draws the line.
         probability: that the two are the same, if same and different were equally likely beforehand; in (0, 1).
         fmr: the promised share of different pairs that the threshold accepts.
+        fmr_high: upper end of the 95% interval of that share, as calibration measured it.
+        supported: whether the calibration data were enough for such a promise.
     """
 
     same: bool
@@ -40,17 +42,25 @@ class Verdict:
     threshold: float
     probability: float
     fmr: float
+    fmr_high: float
+    supported: bool
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        answer = "the same" if self.same else "not the same"
-        return (
-            f"<b>{answer}</b> (distance {self.distance:.4g}, threshold {self.threshold:.4g} for"
-            f" {escape(f'{self.fmr:g}')} false matches, probability {self.probability:.1%})"
+        answer, reasons = str(self).split(": ", 1)
+        return f"<b>{answer}</b>: {escape(reasons)}"
+
+    def __str__(self) -> str:
+        text = (
+            f"{'the same' if self.same else 'not the same'}: distance {self.distance:.4g}, threshold"
+            f" {self.threshold:.4g} (FMR {self.fmr:g}), probability {self.probability:.1%}"
         )
+        if self.supported:
+            return text
+        return f"{text}; too few data to support this promise (FMR may be as high as {self.fmr_high:.2g})"
 
 
 @final
@@ -99,7 +109,7 @@ class Model:
         """
         first, second = self.encoder.encode_all([a, b])
         with evaluating(self.encoder), torch.inference_mode():
-            return float(self.encoder.distance.rowwise(first[None], second[None]))
+            return float(self.encoder.distance_on_cpu().rowwise(first[None], second[None]))
 
     def verify(self, a: Item, b: Item, *, fmr: float | None = None) -> Verdict:
         """Whether two items are the same.
@@ -110,7 +120,8 @@ class Model:
 
         Raises:
             DataError: one of them cannot be read.
-            ModelError: the model is not calibrated, or not for this rate.
+            ModelError: the model is not calibrated.
+            UsageError: it is not calibrated for this rate.
         """
         calibration = self.calibrated()
         line = calibration.threshold_for(fmr)
@@ -118,7 +129,15 @@ class Model:
         if not math.isfinite(distance):
             raise ModelError("Distances are finite", distance, "The model's parameters are damaged; train it again.")
         probability = float(calibration.probability([distance])[0])
-        return Verdict(bool(line.accepts(distance)), distance, line.threshold, probability, line.promised)
+        return Verdict(
+            same=bool(line.accepts(distance)),
+            distance=distance,
+            threshold=line.threshold,
+            probability=probability,
+            fmr=line.promised,
+            fmr_high=line.fmr.high,
+            supported=line.supported,
+        )
 
     def calibrated(self) -> Calibration:
         """The calibration.

@@ -71,7 +71,7 @@ class Batches:
     @property
     def identities(self) -> int | None:
         """How many there are; None for pairs, which do not say."""
-        return None if self.pairs is not None else int(self.labels.max()) + 1
+        return None if self.pairs is not None else len(self.labels.unique())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -104,9 +104,9 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     if isinstance(train, PairSet):
         sampler, labels, pairs = _of_pairs(train, decoded.kept, objective, options)
     else:
-        sampler, labels = _of_labels(train.subset(decoded.kept), objective, options)
+        sampler, labels = _of_labels(train, decoded.kept, objective, options)
         pairs = None
-    if encoder.unit is None:
+    if encoder.follows_objective:
         encoder.unit = objective.unit
     if encoder.preprocessing is None:
         encoder.build(preprocessing.standardised(decoded.pixels))
@@ -129,10 +129,14 @@ def check_trainable(data: Dataset) -> None:
         )
 
 
-def _of_labels(train: Dataset, objective: Objective, options: FitOptions) -> tuple[Sampler, Tensor]:
-    check_trainable(train)
-    counts = train.counts()
-    labels = labels_of(train)
+def _of_labels(
+    train: Dataset, kept: NDArray[np.int64], objective: Objective, options: FitOptions
+) -> tuple[Sampler, Tensor]:
+    readable = train.subset(kept)
+    check_trainable(readable)
+    counts = readable.counts()
+    # Numbered before unreadable items are dropped, so that class weights and heads keep their rows.
+    labels = labels_of(train)[kept]
     batch = _default_batch(counts[counts > 0], objective) if options.batch is None else options.batch
     sampler: Sampler
     if isinstance(batch, tuple):

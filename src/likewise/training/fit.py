@@ -18,7 +18,7 @@ from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
 from likewise.encoder import Encoder
 from likewise.errors import CollapseWarning, DataError, UsageError
-from likewise.objective import Objective
+from likewise.objective import Distance, Objective
 from likewise.training.alarms import alarms
 from likewise.training.batches import Batches, prepare
 from likewise.training.device import choose_device, choose_precision
@@ -66,6 +66,7 @@ def fit(
     batches = prepare(encoder, train, objective, options)
     measure, unreadable = (None, ()) if validation is None else validator(encoder, validation, options)
 
+    _hand_on(encoder.distance, objective.distance)
     encoder.distance = objective.distance
     encoder.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue] - torch takes both
     objective.to(device).train()
@@ -73,7 +74,8 @@ def fit(
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
     skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))  # parts of a pairs file share their items
     history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
-    state = TrainingState(encoder, objective, optimizer, options, history, batches.fingerprint)
+    data = {"train": batches.fingerprint, "validation": None if validation is None else validation.origin}
+    state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / STATE).exists():
         state.restore(checkpoint)
 
@@ -108,11 +110,11 @@ def fit(
                 state.move_average(number)
 
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
-                if not math.isfinite(loss):
+                apart = spread(embeddings.detach().float())
+                if not (math.isfinite(loss) and math.isfinite(apart)):  # a miner may find nothing among NaN: loss 0
                     raise DataError(
                         "The loss stays finite", f"{loss} in epoch {epoch}, step {step}", "Lower the learning rate."
                     )
-                apart = spread(embeddings.detach().float())
                 totals += (loss, active, apart, outcome.terms == 0)
                 seen += len(pixels)
                 if watch is not None:
@@ -138,7 +140,7 @@ def fit(
     encoder.cpu().eval()
     objective.cpu().eval()
     history = replace(state.history, stopped=stopped)
-    encoder.trained = _record(encoder, train, objective, options, batches, history)
+    encoder.trained = _record(encoder, train, validation, objective, options, batches, history)
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
@@ -198,6 +200,7 @@ def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch
 def _record(
     encoder: Encoder,
     train: Dataset | PairSet,
+    validation: Dataset | PairSet | None,
     objective: Objective,
     options: FitOptions,
     batches: Batches,
@@ -209,6 +212,7 @@ def _record(
         "data_fingerprint": batches.fingerprint,
         "items": len(batches.pixels),
         "identities": batches.identities,
+        "unit": _unit(train, validation),
         "objective": objective.options(),
         "fit": options.as_dict(),
         "precision": history.precision,
@@ -217,6 +221,20 @@ def _record(
         "seconds": history.seconds,
         "before": encoder.trained or None,  # when training started from a trained model
     }
+
+
+def _hand_on(before: Distance, after: Distance) -> None:
+    """Training that goes on from a trained encoder goes on from what its distance has learned, if it is of one kind."""
+    if before is not after and (before.name, before.options()) == (after.name, after.options()):
+        after.load_state_dict(before.state_dict())
+
+
+def _unit(train: Dataset | PairSet, validation: Dataset | PairSet | None) -> str | None:
+    """What later data will be a sample of, as the validation set shows it: of new identities, or of the same ones."""
+    if not isinstance(train, Dataset) or not isinstance(validation, Dataset):
+        return None
+    seen, new = ({data.names[i] for i in np.unique(data.labels)} for data in (train, validation))
+    return "item" if seen & new else "identity"
 
 
 def _with(options: FitOptions, changes: dict[str, Any]) -> FitOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, final
 
@@ -66,6 +67,7 @@ class History:
         epochs: one entry per epoch.
         best: the epoch whose weights were kept, from 1.
         select: name of the validation figure, None without a validation set.
+        resumed_after: epochs that were done already when this run began.
         stopped: "finished", "early" (patience ran out) or "interrupted" (Ctrl-C).
         precision: "float32" or "bfloat16", as it was run.
         skipped: file and reason of each item that could not be read.
@@ -78,6 +80,7 @@ class History:
     stopped: Stopped
     precision: str
     skipped: tuple[tuple[str, str], ...] = ()
+    resumed_after: int = 0
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -110,3 +113,7 @@ class History:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
+
+    def lines(self) -> str:
+        """The epochs as JSON lines, as in history.jsonl."""
+        return "".join(f"{json.dumps(asdict(epoch))}\n" for epoch in self.epochs)

@@ -22,6 +22,7 @@ from likewise.training.options import FitOptions
 
 STATE = "state.json"
 TENSORS = "checkpoint.safetensors"
+HISTORY = "history.jsonl"
 AVERAGE_WARM_UP = 10  # steps; before them a running mean of the weights would be mostly the random start
 
 Weights = dict[str, Tensor]
@@ -38,10 +39,10 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         options: FitOptions,
         history: History,
-        data: str,
+        data: dict[str, str | None],
     ) -> None:
         self.encoder, self.objective, self.optimizer, self.options = encoder, objective, optimizer, options
-        self.data = data  # fingerprint of what is trained on
+        self.data = data  # what is trained and validated on
         self.history = history
         self.average = snapshot(encoder) if options.average else None
         self.best = snapshot(encoder)
@@ -102,6 +103,7 @@ class TrainingState:
         with replacing_folder(folder, marker=STATE) as fresh:
             save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, fresh / TENSORS)
             (fresh / STATE).write_text(json.dumps(state))
+            (fresh / HISTORY).write_text(self.history.lines())
 
     def restore(self, folder: Path) -> None:
         """Goes back to where `save` was called.
@@ -142,6 +144,7 @@ class TrainingState:
                 epochs=tuple(Epoch(**epoch) for epoch in state["epochs"]),
                 best=state["best"],
                 warnings=tuple(state["warnings"]),
+                resumed_after=len(state["epochs"]),
             )
         except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
             raise DataError(
@@ -157,6 +160,7 @@ class TrainingState:
             "objective": self.objective.options(),
             "encoder": self.encoder.architecture(),
             "data": self.data,
+            "computed in": self.history.precision,
         }
 
 

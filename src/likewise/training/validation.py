@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from likewise.data import Dataset, PairSet
+from likewise.data.splits import position_within
 from likewise.encoder import Encoder
 from likewise.errors import DataError
-from likewise.metrics import neighbours
+from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
 from likewise.training.options import FitOptions
 
@@ -37,8 +38,7 @@ def validator(
     if isinstance(validation, PairSet):
         return _on_pairs(encoder, validation)
     if len(validation) > VALIDATED_ITEMS:
-        chosen = np.random.default_rng(options.seed).choice(len(validation), VALIDATED_ITEMS, replace=False)
-        validation = validation.subset(np.sort(chosen))
+        validation = _sample(validation, options.seed)
     decoded = encoder.ready().decode(validation.sources)
     skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
     labels, order = torch.from_numpy(validation.labels[decoded.kept]).sort(stable=True)
@@ -48,14 +48,22 @@ def validator(
         raise DataError("Validation needs 2 identities, one of them with 2 items", f"{len(labels)} readable items")
 
     def figure() -> float:
-        embeddings = encoder.encode(pixels).embeddings
+        embeddings, distance = encoder.encode(pixels).embeddings, encoder.distance_on_cpu()
         if options.select == "eer":
-            return -error_curve(embeddings, labels, encoder.distance).eer()
-        nearest = neighbours(embeddings, encoder.distance, 1).indices[:, 0]
-        findable = counts[labels] > 1
-        return float((labels[nearest] == labels)[findable].double().mean())
+            return -error_curve(embeddings, labels, distance).eer()
+        return retrieval(embeddings, labels, distance).precision_at_1
 
     return figure, skipped
+
+
+def _sample(data: Dataset, seed: int) -> Dataset:
+    """About `VALIDATED_ITEMS` items that still have partners: whole identities, large ones cut to an equal share."""
+    rng = np.random.default_rng(seed)
+    share = max(10, VALIDATED_ITEMS // data.identities)
+    few = data.subset(np.flatnonzero(position_within(data.labels, rng) < share))
+    identities = rng.permutation(np.flatnonzero(few.counts()))
+    upto = np.searchsorted(np.cumsum(few.counts()[identities]), VALIDATED_ITEMS, side="right")
+    return few.of_identities(identities[: max(2, int(upto))])
 
 
 def _on_pairs(encoder: Encoder, validation: PairSet) -> tuple[Callable[[], float], tuple[tuple[str, str], ...]]:
@@ -68,7 +76,7 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> tuple[Callable[[], float
     def figure() -> float:
         embeddings = encoder.encode(decoded.pixels).embeddings
         with torch.inference_mode():
-            distances = encoder.distance.rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+            distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
 
     return figure, tuple((validation.items.files[i], reason) for i, reason in decoded.problems)

@@ -1,0 +1,194 @@
+"""The same seed gives the same weights bit for bit, whether the run was cut off or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_runs import Killed, kill_at, same_weights, trained, without_times
+
+from likewise.data import Dataset
+from likewise.encoder import Encoder
+from likewise.errors import DataError, UsageError
+from likewise.objective import (
+    Contrastive,
+    HardestInBatch,
+    Objective,
+    Softmax,
+    TripletLoss,
+    make_objective,
+)
+
+
+class TestRepeating:
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("backbone", ["mlp", "convnet-small"])
+    def test_one_seed_gives_one_result_bit_for_bit(
+        self, parts: tuple[Dataset, Dataset], backbone: str, precision: str
+    ) -> None:
+        options = {"precision": precision, "augment": "jitter", "average": 0.9}
+        first, history = trained(*parts, encoder=Encoder(backbone, 8, seed=0), **options)
+        again, repeated = trained(*parts, encoder=Encoder(backbone, 8, seed=0), **options)
+        assert same_weights(first, again)
+        assert without_times(history) == without_times(repeated)
+        other, _ = trained(*parts, encoder=Encoder(backbone, 8, seed=0), seed=1, **options)
+        assert not same_weights(first, other)
+
+    @pytest.mark.parametrize("objective", [TripletLoss, Contrastive, lambda: Softmax(8, 10)])
+    def test_random_pairs_and_triplets_come_from_the_seed(
+        self, parts: tuple[Dataset, Dataset], objective: Callable[[], Objective]
+    ) -> None:
+        torch.manual_seed(1)
+        first, _ = trained(*parts, objective())
+        torch.manual_seed(2)
+        again, _ = trained(*parts, objective())
+        assert same_weights(first, again)
+
+    def test_the_global_generators_are_left_alone(self, parts: tuple[Dataset, Dataset]) -> None:
+        torch.manual_seed(5)
+        expected = torch.rand(3)
+        torch.manual_seed(5)
+        np.random.seed(5)  # noqa: NPY002 - that it is left alone is what is tested
+        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        trained(*parts, TripletLoss(), augment="photo")
+        assert torch.equal(torch.rand(3), expected)
+        assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+    @pytest.mark.parametrize("augment", ["none", "jitter"])
+    def test_validation_does_not_touch_training(self, parts: tuple[Dataset, Dataset], augment: str) -> None:
+        train, valid = parts
+        losses: list[list[float]] = [[], []]
+        for told, validation in zip(losses, (None, valid), strict=True):
+            trained(
+                train, validation, TripletLoss(), encoder=Encoder("convnet-small", 8),
+                augment=augment, watch=lambda step, told=told: told.append(step.loss),
+            )  # fmt: skip
+        assert losses[0] == losses[1]
+
+
+class TestResuming:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"average": 0.9},
+            {"augment": "jitter"},
+            {"average": 0.9, "augment": "photo", "precision": "bfloat16", "balanced": True},
+            {"optimizer": "sgd"},
+            {"optimizer": "rmsprop", "select": "eer"},
+            {"optimizer": "adam", "schedule": "cosine", "batch": 64},
+        ],
+        ids=lambda options: " ".join(f"{k}={v}" for k, v in options.items()) or "plain",
+    )
+    def test_a_killed_run_that_resumes_ends_as_if_nothing_had_been(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, options: dict[str, object]
+    ) -> None:
+        options = {"epochs": 4, **options}
+        whole, expected = trained(*parts, TripletLoss(), encoder=Encoder("convnet-small", 8), **options)
+        with pytest.raises(Killed):
+            trained(
+                *parts, TripletLoss(), encoder=Encoder("convnet-small", 8),
+                checkpoint=tmp_path / "state", watch=kill_at(3, 2), **options,
+            )  # fmt: skip
+        began: list[int] = []
+        resumed, history = trained(
+            *parts, TripletLoss(), encoder=Encoder("convnet-small", 8), checkpoint=tmp_path / "state", resume=True,
+            watch=lambda step: began.append(step.epoch), **options,
+        )  # fmt: skip
+        assert set(began) == {3, 4}  # and not once more from the beginning
+        assert same_weights(resumed, whole)
+        assert without_times(history) == without_times(expected)
+
+    @pytest.mark.parametrize("loss", ["bce", "concatenated", "arcface", "softmax"])
+    def test_weights_of_the_objective_are_resumed_too(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, loss: str
+    ) -> None:
+        whole, _ = trained(*parts, make_objective(loss, dim=8, classes=10), epochs=3)
+        with pytest.raises(Killed):
+            trained(
+                *parts, make_objective(loss, dim=8, classes=10), epochs=3, checkpoint=tmp_path / "state",
+                watch=kill_at(2, 1),
+            )  # fmt: skip
+        resumed, _ = trained(
+            *parts, make_objective(loss, dim=8, classes=10), epochs=3, checkpoint=tmp_path / "state", resume=True
+        )
+        assert same_weights(resumed, whole)
+
+    def test_a_finished_run_resumes_to_the_same_end(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        whole, expected = trained(*parts, checkpoint=tmp_path / "state")
+        again, history = trained(*parts, checkpoint=tmp_path / "state", resume=True, watch=kill_at(1, 1))
+        assert same_weights(again, whole)
+        assert history.epochs == expected.epochs
+
+    def test_a_run_that_had_lost_patience_does_not_find_it_again(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path
+    ) -> None:
+        options = {"epochs": 9, "patience": 2, "lr": 1e-12}
+        _, expected = trained(*parts, checkpoint=tmp_path / "state", **options)
+        assert expected.stopped == "early"
+        _, history = trained(*parts, checkpoint=tmp_path / "state", resume=True, **options)
+        assert history.stopped == "early"
+        assert history.epochs == expected.epochs
+
+    def test_resuming_from_nothing_is_a_beginning(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        fresh, _ = trained(*parts)
+        resumed, _ = trained(*parts, checkpoint=tmp_path / "state", resume=True)
+        assert same_weights(fresh, resumed)
+
+    def test_without_resume_a_run_begins_anew(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        first, _ = trained(*parts, checkpoint=tmp_path / "state")
+        again, history = trained(*parts, checkpoint=tmp_path / "state")
+        assert same_weights(first, again)
+        assert len(history.epochs) == 2
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"epochs": 5}, "epochs"),
+            ({"seed": 1}, "seed"),
+            ({"lr": 0.5}, "lr"),
+            ({"augment": "jitter"}, "augment"),
+            ({"objective": TripletLoss(margin=0.3)}, "objective"),
+            ({"objective": TripletLoss(miner=HardestInBatch())}, "objective"),
+            ({"encoder": Encoder("mlp", 9)}, "encoder"),
+            ({"encoder": Encoder("convnet-small", 8)}, "encoder"),
+        ],
+        ids=lambda change: change if isinstance(change, str) else "",
+    )
+    def test_another_run_is_refused(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, change: dict[str, object], named: str
+    ) -> None:
+        given: dict[str, object] = {"objective": TripletLoss(), "checkpoint": tmp_path / "state"}
+        trained(*parts, **given)
+        with pytest.raises(UsageError, match=rf"resumed with the data and options.*another .*\b{named}\b"):
+            trained(*parts, **given | change, resume=True)
+
+    def test_other_data_are_refused(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        train, valid = parts
+        trained(train, valid, checkpoint=tmp_path / "state")
+        with pytest.raises(UsageError, match=r"another .*\bdata\b"):
+            trained(train.subset(np.arange(199)), valid, checkpoint=tmp_path / "state", resume=True)
+
+    def test_a_damaged_checkpoint_is_one_line(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        trained(*parts, checkpoint=tmp_path / "state")
+        tensors, state = tmp_path / "state" / "checkpoint.safetensors", tmp_path / "state" / "state.json"
+        whole, text = tensors.read_bytes(), state.read_text()
+        for damage in (
+            lambda: tensors.write_bytes(whole[: len(whole) // 2]),
+            tensors.unlink,
+            lambda: (tensors.write_bytes(whole), state.write_text(text[:-20])),
+            lambda: state.write_text("[]"),
+            lambda: state.write_text(json.dumps(json.loads(text) | {"epochs": [{}]})),
+        ):
+            damage()
+            with pytest.raises(DataError, match="A checkpoint fits the run") as caught:
+                trained(*parts, checkpoint=tmp_path / "state", resume=True)
+            assert "\n" not in str(caught.value)
+
+    def test_a_checkpoint_holds_no_pickle(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        trained(*parts, checkpoint=tmp_path / "state")
+        assert {file.name for file in (tmp_path / "state").iterdir()} == {"checkpoint.safetensors", "state.json"}
