@@ -32,21 +32,21 @@ def main() -> None:
 
 def said(model: lw.Model, data: lw.Dataset) -> str:
     """What the model promises, and what its threshold does to all pairs of `data`."""
-    line = model.calibrated().threshold_for(0.1)
-    curve = lw.evaluate(model, data).verification.curve
-    place = np.searchsorted(curve.thresholds, line.threshold, side="right") - 1
+    found = lw.evaluate(model, data).at_threshold
+    assert found is not None  # the model is calibrated
+    fmr, fnmr = found.rates.fmr, found.rates.fnmr
     return (
-        f"promised {line.promised:g} false matches ({line.fmr.low:.3f} to {line.fmr.high:.3f}), "
-        f"found {curve.fmr[place]:.3f} on new pictures, where {curve.fnmr[place]:.3f} of the same pairs are refused"
+        f"promised {found.promised:g} false matches, found {fmr.value:.3f} ({fmr.low:.3f} to {fmr.high:.3f})"
+        f" on new pictures, where {fnmr.value:.3f} of the same pairs are refused"
     )
 
 
 def made_up() -> tuple[lw.Model, lw.Dataset]:
-    train, tune, new = lw.open_data("digits").split(0.5, 0.2, 0.3, by="item", seed=0)
+    train, valid, tune, new = lw.open_data("digits").split(0.4, 0.1, 0.2, 0.3, by="item", seed=0)
     encoder = lw.Encoder("convnet-small", dim=32)
-    lw.fit(encoder, train, lw.TripletLoss(), epochs=10, seed=0)
-    noise = np.random.default_rng(0).normal(0, 25, new.sources.shape)
-    worse = (60 + new.sources * 0.5 + noise).clip(0, 255).astype(np.uint8)
+    lw.fit(encoder, train, lw.TripletLoss(), validation=valid, epochs=10, seed=0)
+    noise = np.random.default_rng(0).normal(0, 20, new.sources.shape)
+    worse = (new.sources * 0.85 + noise).clip(0, 255).astype(np.uint8)
     return lw.calibrate(encoder, tune, max_fmr=0.1), lw.arrays(worse, new.labels, origin="a worse camera")
 
 

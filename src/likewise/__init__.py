@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from likewise.apps.map import draw_map as draw_map
     from likewise.calibration import Calibration as Calibration
     from likewise.calibration import Threshold as Threshold
@@ -138,10 +140,12 @@ __all__ = [*_MODULE_OF_NAME]  # noqa: PLE0604  # pyright: ignore[reportUnsupport
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("likewise")
     if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module 'likewise' has no attribute {name!r}")
     return getattr(import_module(_MODULE_OF_NAME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_MODULE_OF_NAME)
+    return sorted([*_MODULE_OF_NAME, "__version__"])

@@ -72,7 +72,8 @@ class TestDivide:
         assert set().union(*held) == set(range(1200))
         assert sum(map(len, held)) == 1200
         assert len(held[1]) == pytest.approx(120, abs=10)
-        assert "own" in parts.by
+        assert parts.own_test
+        assert "the test part is the data's own" in parts.said()
 
     def test_what_is_held_out_of_a_large_training_part_is_enough(self) -> None:
         data = arrays(
@@ -147,7 +148,7 @@ class TestLearn:
 
     def test_pairs_make_a_model_too(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
         first, second = np.arange(0, 1796, 2), np.arange(1, 1797, 2)
-        pairs = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], "pairs of digits")
+        pairs = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], origin="pairs of digits")
         learned = learn(pairs, tmp_path / "m", replace(QUICK, loss="contrastive"), watcher=watcher)
         assert isinstance(learned.report, PairReport)
         assert learned.report.eer < 0.4
@@ -286,7 +287,9 @@ class TestFrom:
         self, learned: Learned, digits: Dataset, loss: str, unit: bool
     ) -> None:
         encoder, objective = prepare(digits, LearnOptions(loss=loss, start=str(learned.folder)))
+        fit(encoder, digits.subset(np.arange(100)), objective, epochs=1, precision="float32")
         assert encoder.unit == objective.unit == unit
+        assert encoder.distance is objective.distance
 
     def test_a_damaged_model_is_refused(
         self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object

@@ -207,7 +207,7 @@ OPTIONS: dict[str, tuple[list[object], str]] = {
     "an unknown device": (["--device", "toaster"], "A device is one this machine has"),
     "an unknown split": (["--split", "nosuch"], "--split"),
     "an unknown selector": (["--select", "nosuch"], "--select"),
-    "a seed below 0": (["--seed", -1], "seed is at least 0"),
+    "a seed below 0": (["--seed", -1], "--seed"),
     "an average of 1": (["--average", 1], "average is in"),
     "patience 0": (["--patience", 0], "patience is at least 1"),
     "size 0": (["--size", 0], "1 to 4096 pixels"),

@@ -95,7 +95,7 @@ class TestJson:
         found = run("verify", model_folder, a, same, "--json")
         assert (found.status, found.json["same"]) == (0, True)
         assert found.json["distance"] < 1e-3
-        assert set(found.json) == {"same", "distance", "threshold", "probability", "fmr"}
+        assert set(found.json) == {"same", "distance", "threshold", "probability", "fmr", "fmr_high", "supported"}
         found = run("verify", model_folder, a, other, "--json")
         assert (found.status, found.json["same"]) == (1, False)
 

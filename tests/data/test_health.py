@@ -1,7 +1,7 @@
 import shutil
 from pathlib import Path
 
-from likewise.data import check, folder
+from likewise.data import check, folder, pairs_file
 
 
 def test_healthy_folder_has_no_problems(tree: Path):
@@ -25,6 +25,7 @@ def test_every_kind_of_problem_is_found(tree: Path):
     assert "broken.png" in kinds["unreadable"][0].text
     assert kinds["two labels"][0].files == ("person 1/0.png", "person 2/stolen.png")
     assert kinds["twice"][0].files == ("person 3/0.png", "person 3/again.png")
+    assert "one copy may be trained on and the other tested" in kinds["twice"][0].text
     assert kinds["single"][0].files == ("loner/5.png",)
     assert "'person 2' has 47 items" in kinds["imbalance"][0].text
 
@@ -44,3 +45,64 @@ def test_unreadable_items_are_not_counted(tree: Path):
     health = check(folder(tree))
     assert health.identities == 4
     assert health.as_dict()["problems"][0]["kind"] == "unreadable"
+
+
+def table_of(tree: Path, *rows: str, header: str = "a,b,same") -> Path:
+    path = tree / "pairs.csv"
+    path.write_text("\n".join((header, *rows)) + "\n")
+    return path
+
+
+def test_healthy_pairs_have_no_problems(tree: Path):
+    rows = [f"person {i}/0.png,person {i}/1.png,1" for i in range(3)] + ["person 0/0.png,person 1/0.png,0"]
+    health = check(pairs_file(table_of(tree, *rows)))
+    expected = {"items": 6, "identities": None, "counts": {"same": 3, "different": 1}, "problems": []}
+    assert health.as_dict() == expected
+    assert "<b>6 items in pairs</b>" in health._repr_html_()
+
+
+def test_every_problem_of_pairs_is_found(tree: Path):
+    (tree / "broken.png").write_bytes(b"\x89PNG broken")
+    shutil.copy(tree / "person 3" / "0.png", tree / "copy.png")
+    rows = [
+        "person 0/0.png,person 0/1.png,1",
+        "person 0/1.png,person 0/0.png,0",  # the other way round, and the other answer
+        "person 1/0.png,person 2/0.png,0",
+        "person 2/0.png,person 1/0.png,0",
+        "person 1/0.png,person 3/0.png,0",
+        "copy.png,person 1/0.png,0",  # the same pair under another name
+        "copy.png,person 3/0.png,0",
+        "person 0/2.png,broken.png,1",
+        "person 0/2.png,person 0/3.png,1",
+    ]
+    health = check(pairs_file(table_of(tree, *rows)))
+    assert [(p.kind, p.files) for p in health.problems] == [
+        ("unreadable", ("broken.png",)),
+        ("two answers", ("person 0/1.png", "person 0/0.png")),
+        ("two answers", ("copy.png", "person 3/0.png")),
+        ("twice", ("person 2/0.png", "person 1/0.png")),
+        ("twice", ("copy.png", "person 1/0.png")),
+    ]
+    assert health.counts == {"same": 2, "different": 6}  # without the pair that cannot be read
+    assert health.items == 8
+
+
+def test_a_pair_of_the_same_file_says_nothing(tree: Path):
+    shutil.copy(tree / "person 3" / "0.png", tree / "copy.png")
+    rows = ["copy.png,person 3/0.png,1", "person 0/0.png,person 1/0.png,0"]
+    (problem,) = check(pairs_file(table_of(tree, *rows))).problems
+    assert problem.kind == "twice"
+    assert "such a pair says nothing" in problem.text
+
+
+def test_items_in_pairs_of_two_parts(tree: Path):
+    shutil.copy(tree / "person 1" / "0.png", tree / "copy.png")
+    rows = [
+        "person 0/0.png,person 0/1.png,1,train",
+        "person 1/0.png,person 0/1.png,0,train",
+        "person 0/0.png,person 2/0.png,0,test",
+        "copy.png,person 2/1.png,0,test",
+    ]
+    (problem,) = check(pairs_file(table_of(tree, *rows, header="a,b,same,split"))).problems
+    assert (problem.kind, set(problem.files)) == ("two parts", {"person 0/0.png", "copy.png"})
+    assert problem.text.startswith("2 items are in pairs of two parts")

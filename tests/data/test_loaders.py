@@ -1,6 +1,9 @@
 import gzip
+import os
 import struct
 import zipfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from likewise.data import (
     Dataset,
     PairSet,
     arrays,
+    check,
     folder,
     idx,
     manifest,
@@ -25,6 +29,19 @@ from likewise.errors import DataError, UsageError
 
 def counts(data: Dataset) -> dict[str, int]:
     return {data.names[i]: int(n) for i, n in enumerate(data.counts())}
+
+
+@contextmanager
+def without_privileges() -> Generator[None]:
+    """To root nothing is locked; the folder one is in stays reachable for anybody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_folder_of_folders(tree: Path):
@@ -73,6 +90,66 @@ def test_names_are_in_natural_order_and_any_alphabet(tmp_path: Path):
     assert folder(tmp_path).names == ("9", "10", "Ærø", "王")
 
 
+def test_names_equal_as_numbers_are_ordered_by_spelling(tmp_path: Path):
+    names = ["1", "01", "001", "0001", "00001", "img7", "img07", "img007", "²"]
+    expected = ("00001", "0001", "001", "01", "1", "img007", "img07", "img7", "²")
+    assert arrays(np.zeros((9, 2, 2), np.uint8), names).names == expected
+    assert arrays(np.zeros((9, 2, 2), np.uint8), [0] * 9, groups=names).group_names == expected
+    for name in names:
+        (tmp_path / "faces" / "x").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / "faces" / "x" / f"{name}.png")
+    found = open_data(tmp_path / "faces", group_from=r"(.*)\.png")
+    assert isinstance(found, Dataset)
+    assert found.group_names == expected
+
+
+def test_no_folder_is_entered_twice(tree: Path):
+    (tree / "person 1" / "everybody").symlink_to(tree)
+    (tree / "person 2" / "friend").symlink_to(tree / "person 1")
+    data = folder(tree)
+    assert counts(data) == {f"person {i}": 6 for i in range(4)}
+
+
+def test_links_to_folders_elsewhere_are_followed(tree: Path, tmp_path: Path):
+    (tmp_path / "links").mkdir()
+    for i in (0, 2):
+        (tmp_path / "links" / f"friend {i}").symlink_to(tree / f"person {i}")
+    assert counts(folder(tmp_path / "links")) == {"friend 0": 6, "friend 2": 6}
+
+
+@pytest.mark.parametrize("locked", ["tree", "tree/person 2", "tree/person 2/deep"])
+def test_a_folder_that_may_not_be_listed_is_no_empty_one(
+    tree: Path, locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tree / "person 2" / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    Path(locked).chmod(0)
+    try:
+        with without_privileges(), pytest.raises(DataError, match="Permission denied") as caught:
+            open_data("tree")
+    finally:
+        Path(locked).chmod(0o755)
+    assert locked in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "table.parquet", "a.zip", "a.npz", "train-images-idx3-ubyte"])
+@pytest.mark.parametrize("locked", ["file", "folder"])
+def test_files_that_may_not_be_read(name: str, locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_bytes(b"a,b,same\n")
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    target = Path("data") / name if locked == "file" else Path("data")
+    target.chmod(0)
+    asked = "data" if "idx" in name else f"data/{name}"
+    try:
+        with without_privileges(), pytest.raises(DataError, match="Permission denied"):
+            open_data(asked)
+    finally:
+        target.chmod(0o755)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_zip_is_read_in_place_as_the_folder_is(tree: Path, tmp_path: Path, wrapped: bool):
     path = tmp_path / "tree.zip"
@@ -86,6 +163,41 @@ def test_zip_is_read_in_place_as_the_folder_is(tree: Path, tmp_path: Path, wrapp
     member = data.sources[3]
     assert isinstance(member, ZipMember)
     assert member.read() == Path(str(plain.sources[3])).read_bytes()
+
+
+def test_zip_whose_names_start_with_a_dot(tree: Path, tmp_path: Path):
+    path = tmp_path / "tree.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(tree.rglob("*.png")):
+            archive.writestr(f"./{file.relative_to(tree)}", file.read_bytes())
+    data, plain = zip_folder(path), folder(tree)
+    assert data.files == plain.files
+    assert check(data).as_dict() == check(plain).as_dict()
+
+
+def spoil(path: Path, start: int) -> None:
+    """A kind of block that deflate does not have."""
+    raw = bytearray(path.read_bytes())
+    raw[start] = 0xFF
+    path.write_bytes(raw)
+
+
+def test_zip_with_a_damaged_member(tree: Path, tmp_path: Path):
+    path = tmp_path / "tree.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(tree.rglob("*.png")):
+            archive.write(file, str(file.relative_to(tree)))
+        hurt = archive.getinfo("person 1/3.png")
+    spoil(path, hurt.header_offset + 30 + len(hurt.filename))
+    health = check(zip_folder(path))
+    assert [(p.kind, p.files) for p in health.problems] == [("unreadable", ("person 1/3.png",))]
+    assert "invalid block type" in health.problems[0].text
+    assert health.items == 23
+
+
+def test_zip_member_that_is_not_there(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, pytest.raises(DataError, match="zip member"):
+        ZipMember(archive, "none.png").read()
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
@@ -133,6 +245,25 @@ def test_pairs_file(tree: Path):
     assert [pairs.items.files[i] for i in pairs.first] == ["person 0/0.png"] * 2
     assert [pairs.items.files[i] for i in pairs.second] == ["person 0/1.png", "person 1/0.png"]
     assert [Path(str(pairs.items.sources[i])).name for i in pairs.second] == ["1.png", "0.png"]
+
+
+def test_pairs_file_with_parts(tmp_path: Path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("a,b,same,split\n1,2,1,train\n1,3,0,train\n5,6,1,validation\n5,4,0,test\n6,4,0,test\n")
+    pairs = pairs_file(path)
+    train, test = pairs.part("train"), pairs.part("test")
+    assert train.same.tolist() == [True, False]
+    assert train.items.files == ("1", "2", "3")
+    assert (train.first.tolist(), train.second.tolist()) == ([0, 0], [1, 2])
+    assert test.items.files == ("4", "5", "6")
+    assert (test.first.tolist(), test.second.tolist()) == ([1, 2], [0, 0])
+    assert len(pairs.part("valid")) == 1
+    assert test.origin == f"{path}, its own test part"
+    with pytest.raises(UsageError, match="have a part called 'tune'; got test, train, valid"):
+        pairs.part("tune")
+    path.write_text("a,b,same,split\n1,2,1,train\n1,3,0,\n")
+    with pytest.raises(DataError, match="Every row has a split; got an empty one in row 3"):
+        pairs_file(path)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +319,38 @@ def test_idx_plain_and_gzipped(tmp_path: Path, pack):
     assert (len(both.part("train")), len(both.part("test"))) == (3, 2)
 
 
+@pytest.mark.parametrize("images", [["", ".gz"], [".gz"], [""]])
+@pytest.mark.parametrize("labels", [["", ".gz"], [".gz"], [""]])
+def test_idx_both_plain_and_gzipped_is_read_once(tmp_path: Path, images: list[str], labels: list[str]):
+    pack: dict[str, Callable[[bytes], bytes]] = {"": lambda b: b, ".gz": gzip.compress}
+    x = np.arange(5 * 3 * 4).reshape(5, 3, 4)
+    for part, rows in (("train", slice(0, 3)), ("t10k", slice(3, 5))):
+        for end in images:
+            write_idx(tmp_path / f"{part}-images-idx3-ubyte{end}", x[rows], pack[end])
+        for end in labels:
+            write_idx(tmp_path / f"{part}-labels-idx1-ubyte{end}", np.array([7, 2, 7, 2, 2])[rows], pack[end])
+    data = open_data(tmp_path)
+    assert isinstance(data, Dataset)
+    assert (np.asarray(data.part("train").sources) == x[:3]).all()
+    assert (np.asarray(data.part("test").sources) == x[3:]).all()
+    assert [data.names[i] for i in data.part("train").labels] == ["7", "2", "7"]
+
+
+def test_damaged_compression(tmp_path: Path):
+    images = write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((3, 5, 4)), gzip.compress)
+    spoil(images, 10)  # after the header
+    with pytest.raises(DataError, match="An IDX file can be read"):
+        idx(images, images)
+    np.savez_compressed(tmp_path / "a.npz", items=np.zeros((2, 4, 4), np.uint8), labels=["x", "y"])
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        member = archive.getinfo("items.npy")
+    raw = (tmp_path / "a.npz").read_bytes()
+    extra = struct.unpack("<H", raw[member.header_offset + 28 : member.header_offset + 30])[0]
+    spoil(tmp_path / "a.npz", member.header_offset + 30 + len(member.filename) + extra)
+    with pytest.raises(DataError, match=r"An \.npz file can be read"):
+        open_data(tmp_path / "a.npz")
+
+
 def test_damaged_idx(tmp_path: Path):
     x = np.zeros((3, 5, 4))
     images = write_idx(tmp_path / "i", x)
@@ -227,7 +390,7 @@ def test_what_is_not_there_or_empty_is_said(tmp_path: Path):
     with pytest.raises(DataError, match="1 pictures loose"):
         open_data(tmp_path / "empty")
     (tmp_path / "x.zip").write_bytes(b"no zip")
-    with pytest.raises(DataError, match="A zip can be opened"):
+    with pytest.raises(DataError, match="A zip can be read"):
         open_data(tmp_path / "x.zip")
 
 

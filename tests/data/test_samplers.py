@@ -27,16 +27,43 @@ def test_every_item_is_served_exactly_once_per_epoch(counts, p, k, seed):
     assert sorted(served.tolist()) == list(range(len(labels)))
 
 
-def test_a_two_item_identity_is_never_its_own_positive():
-    labels = np.repeat(np.arange(10), [2] * 5 + [20] * 5)
-    for balanced in (False, True):
-        for epoch in range(5):
-            for batch in IdentityBatches(labels, 5, 4, balanced=balanced, seed=0).epoch(epoch):
-                items_of = [batch[labels[batch] == identity] for identity in range(5)]
-                for items in items_of:
-                    assert len(items) <= 2 * 2  # at most two handfuls of the pair
-                    if not balanced:
-                        assert len(set(items.tolist())) == len(items)
+@settings(deadline=None, max_examples=80)
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=2, max_size=12).filter(lambda counts: max(counts) >= 2),
+    size=st.integers(2, 80),
+    k=st.integers(2, 8),
+    balanced=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_no_item_is_its_own_positive(counts, size, k, balanced, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    plain = PlainBatches(labels, size, balanced=balanced, seed=seed)
+    dealt = IdentityBatches(labels, 4, min(k, max(counts)), balanced=balanced, seed=seed)
+    for sampler in (plain, dealt):
+        for epoch in range(3):
+            batches = list(sampler.epoch(epoch))
+            assert len(batches) == len(sampler)
+            for batch in batches:
+                assert len(batch) > 0
+                assert len(set(batch.tolist())) == len(batch)
+
+
+def test_balanced_draws_of_a_small_identity_are_void_once_it_has_no_more_to_give():
+    labels = np.repeat([0, 1], [3, 997])
+    for batch in PlainBatches(labels, 100, balanced=True, seed=0).epoch(0):
+        small, large = np.bincount(labels[batch], minlength=2)
+        assert small == 3  # of the 50 or so draws
+        assert 25 < large < 75  # five standard deviations of half of 100
+
+
+def test_balanced_draws_go_round_all_items_of_an_identity():
+    labels = np.repeat([0, 1, 2], [10, 100, 190])
+    served = np.bincount(np.concatenate(list(PlainBatches(labels, 10, balanced=True, seed=1).epoch(0))), minlength=300)
+    # About 100 draws of each identity, at most 10 of it in a batch: none is void, and each item comes up in turn.
+    assert served.sum() == 300
+    for identity in range(3):
+        of_it = served[labels == identity]
+        assert of_it.max() - of_it.min() <= 1
 
 
 def test_equal_identities_give_full_p_by_k_batches():

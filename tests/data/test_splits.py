@@ -62,6 +62,28 @@ def test_split_by_group_never_divides_a_group():
     assert len(parts[0]) + len(parts[1]) == 10
 
 
+def test_groups_are_dealt_by_seed_and_by_share():
+    groups = np.repeat(np.arange(7), [30, 20, 14, 12, 10, 8, 6])
+    data = dataset(np.arange(100) % 2, groups)
+    seen = set()
+    held_out = set()
+    for seed in range(50):
+        parts = data.split(0.6, 0.4, by="group", seed=seed)
+        assert abs(len(parts[0]) - 60) <= 15  # half of the largest group
+        assert parts[1].files == data.split(0.6, 0.4, by="group", seed=seed)[1].files
+        seen.add(frozenset(parts[1].groups.tolist()))
+        held_out |= set(parts[1].groups.tolist())
+    assert len(seen) >= 10
+    assert held_out == set(range(7))  # the largest too
+
+
+def test_seven_groups_fill_four_parts_whatever_the_seed():
+    data = dataset(np.arange(100) % 2, np.repeat(np.arange(7), [30, 20, 14, 12, 10, 8, 6]))
+    for seed in range(30):
+        parts = data.split(0.6, 0.1, 0.15, 0.15, by="group", seed=seed)
+        assert sum(map(len, parts)) == 100
+
+
 def test_same_seed_same_parts_and_other_seed_other_parts():
     data = dataset(np.repeat(np.arange(6), 20))
     assert data.split(0.5, 0.5, seed=4)[0].files == data.split(0.5, 0.5, seed=4)[0].files
@@ -103,9 +125,92 @@ def test_pairs_that_share_an_item_stay_together():
     first, second = np.r_[first, [0, 4]], np.r_[second, [2, 6]]  # 0-1-2-3 and 4-5-6-7 hang together
     pairs = PairSet(items, first, second, rng.random(22) < 0.5)
     a, b = pairs.split(0.5, 0.5, seed=0)
-    seen_a, seen_b = set(a.first) | set(a.second), set(b.first) | set(b.second)
-    assert not seen_a & seen_b
+    assert not set(a.items.files) & set(b.items.files)
     assert len(a) + len(b) == 22
+    assert a.origin == "in memory, part 1 of 2 (50%), seed 0"
+
+
+def named_pairs(pairs):
+    """Pairs by the names of their items, with the answer."""
+    files = pairs.items.files
+    return [(files[a], files[b], bool(s)) for a, b, s in zip(pairs.first, pairs.second, pairs.same, strict=True)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    items=st.integers(4, 60),
+    pairs=st.integers(2, 200),
+    people=st.integers(2, 20),
+    shares=st.sampled_from([(0.5, 0.5), (0.6, 0.1, 0.15, 0.15), (0.3, 0.3)]),
+    seed=st.integers(0, 2**20),
+)
+def test_parts_of_pairs_share_no_item_and_invent_nothing(items, pairs, people, shares, seed):
+    rng = np.random.default_rng(seed)
+    first = rng.integers(items, size=pairs)
+    second = (first + rng.integers(1, items, size=pairs)) % items
+    person = rng.integers(people, size=items)
+    whole = PairSet(dataset(np.arange(items)), first, second, person[first] == person[second])
+    try:
+        parts = whole.split(*shares, seed=seed)
+    except DataError:  # so few may not fill every part
+        return
+    left = named_pairs(whole)
+    for part in parts:
+        assert part.comparable
+        assert sorted({i for pair in named_pairs(part) for i in pair[:2]}) == sorted(part.items.files)
+        for pair in named_pairs(part):
+            left.remove(pair)
+    for i, part in enumerate(parts):
+        for other in parts[:i]:
+            assert not set(part.items.files) & set(other.items.files)
+    if sum(shares) == 1:
+        assert (f"without {len(left)} of {pairs} pairs" in parts[0].origin) == bool(left)
+
+
+def test_either_kind_of_pair_is_dealt_by_share():
+    same = np.arange(400) < 40
+    pairs = PairSet(dataset(np.arange(800)), np.arange(0, 800, 2), np.arange(1, 800, 2), same)
+    for part, share in zip(pairs.split(0.6, 0.1, 0.15, 0.15, seed=2), (0.6, 0.1, 0.15, 0.15), strict=True):
+        assert abs(part.same.sum() - 40 * share) <= 1
+        assert abs((~part.same).sum() - 360 * share) <= 1
+
+
+def test_where_all_hangs_together_pairs_of_the_same_are_kept():
+    """Thirty people with eight pictures each, compared at random: one component, of which same pairs show people."""
+    rng = np.random.default_rng(5)
+    person = np.repeat(np.arange(30), 8)
+    first = np.r_[np.arange(239), rng.integers(240, size=1500)]
+    second = np.r_[np.arange(1, 240), (first[239:] + rng.integers(1, 240, size=1500)) % 240]
+    pairs = PairSet(dataset(np.arange(240)), first, second, person[first] == person[second])
+    parts = pairs.split(0.6, 0.1, 0.15, 0.15, seed=0)
+    assert sum(int(part.same.sum()) for part in parts) == pairs.same.sum()
+    people = [{person[int(file.removeprefix("item "))] for file in part.items.files} for part in parts]
+    assert [len(who) for who in people] == pytest.approx([18, 3, 4.5, 4.5], abs=1)
+    assert sum(map(len, people)) == 30
+    lost = len(pairs) - sum(map(len, parts))
+    assert f"without {lost} of {len(pairs)} pairs that lie across parts" in parts[2].origin
+    assert lost < 0.7 * (~pairs.same).sum()  # 1 - 0.6² - 0.1² - 2 * 0.15² = 0.585 of them
+
+
+def test_where_even_the_same_hangs_together_items_go_by_themselves():
+    rng = np.random.default_rng(6)
+    first = rng.integers(200, size=4000)
+    second = (first + rng.integers(1, 200, size=4000)) % 200
+    pairs = PairSet(dataset(np.arange(200)), first, second, rng.random(4000) < 0.5)
+    parts = pairs.split(0.5, 0.5, seed=0)
+    assert [len(part.items) for part in parts] == pytest.approx([100, 100], abs=5)
+    assert all(900 < len(part) < 1100 for part in parts)  # a quarter of the pairs
+
+
+def test_pairs_that_cannot_fill_every_part_are_refused():
+    triangle = PairSet(dataset([0, 1, 2]), np.array([0, 1, 2]), np.array([1, 2, 0]), np.array([True, False, False]))
+    with pytest.raises(DataError, match="pairs of both kinds; got a part without"):
+        triangle.split(0.5, 0.5)
+    one_kind = PairSet(dataset(np.arange(8)), np.arange(0, 8, 2), np.arange(1, 8, 2), np.zeros(4, bool))
+    with pytest.raises(DataError, match="pairs of both kinds"):
+        one_kind.split(0.5, 0.5)
+    with pytest.raises(UsageError, match="sum to at most 1"):
+        triangle.split(0.9, 0.2)
 
 
 def test_public_name():

@@ -15,6 +15,7 @@ from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError
 from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
+from likewise.evaluation.evaluate import HARDEST
 from likewise.metrics import clustering, confusions, few_shot, hardest_pairs, retrieval, verification
 
 KEYS = {
@@ -49,7 +50,7 @@ def test_every_figure_is_that_of_the_metric_itself(learned: Learned, some: Datas
     assert [(names.index(c["identity"]), names.index(c["taken_for"])) for c in values["confusions"]] == [
         (c.identity, c.taken_for) for c in confusions(*given)
     ]
-    assert report.hardest == hardest_pairs(*given)
+    assert report.hardest == hardest_pairs(*given, count=HARDEST)
 
 
 def test_the_keys_are_those_of_the_command(report: Report) -> None:
@@ -66,6 +67,7 @@ def test_the_keys_are_those_of_the_command(report: Report) -> None:
 def test_a_bare_encoder_is_measured_like_its_model(learned: Learned, some: Dataset, report: Report) -> None:
     bare = evaluate(learned.model.encoder, some, seed=0)
     different = {"encode_seconds", "measure_seconds"}
+    different |= {"threshold", "promised_fmr", "fmr_at_threshold", "fnmr_at_threshold"}  # it has no threshold
     ours, theirs = bare.as_dict(), report.as_dict()
     assert {k: v for k, v in ours.items() if k not in different} == {
         k: v for k, v in theirs.items() if k not in different
@@ -130,11 +132,12 @@ def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
     assert (found.fewshot.ways, found.fewshot.shots) == (5, 3)
 
 
-def test_intervals_resample_identities_from_twenty_on(learned: Learned, digits: Dataset) -> None:
-    many = arrays(digits.sources[:200], digits.labels[:200] * 2 + np.arange(200) % 2)
-    assert many.identities == 20
-    assert evaluate(learned.model, many).verification.resample == "identity"
-    assert evaluate(learned.model, many, resample="item").verification.resample == "item"
+def test_intervals_take_for_a_sample_what_training_showed(learned: Learned, some: Dataset, report: Report) -> None:
+    assert learned.model.encoder.trained["unit"] == "item"
+    assert report.verification.resample == "item"
+    assert evaluate(learned.model, some, unit="identity").verification.resample == "identity"
+    untrained = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+    assert evaluate(untrained, some).verification.resample == "identity"
 
 
 def test_names_of_absent_identities_do_not_disturb(learned: Learned, digits: Dataset) -> None:
@@ -152,7 +155,7 @@ def pairs(digits: Dataset) -> PairSet:
     first, second = rng.choice(len(digits), (2, 600))
     kept = first != second
     same = digits.labels[first[kept]] == digits.labels[second[kept]]
-    return PairSet(digits, first[kept], second[kept], same, "pairs")
+    return PairSet(digits, first[kept], second[kept], same, origin="pairs")
 
 
 class TestPairs:
@@ -174,14 +177,17 @@ class TestPairs:
         found = evaluate_pairs(learned.model, pairs)
         (file,) = found.write(tmp_path)
         assert json.loads(file.read_text()) == found.as_dict()
-        assert {name for name, _ in found.rows()} == {"pairs", "ROC AUC", "EER"}
+        assert [name for name, _ in found.rows()] == [
+            "pairs", "ROC AUC", "EER", "FNMR at FMR 0.1", "FNMR at FMR 0.01", "FNMR at FMR 0.001",
+            "FNMR at FMR 0.0001", "FMR at threshold", "FNMR at threshold",
+        ]  # fmt: skip
 
     def test_pairs_of_one_kind_are_refused(self, learned: Learned, pairs: PairSet) -> None:
         with pytest.raises(DataError, match="pairs of both kinds"):
             evaluate_pairs(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
 
     def test_hostile_origins_are_escaped(self) -> None:
-        report = PairReport(0.9, 0.1, 5, 5, (), "<script>alert(1)</script>")
+        report = PairReport(0.9, 0.1, (), None, 5, 5, (), "<script>alert(1)</script>")
         assert "<script>" not in report._repr_html_()
 
 

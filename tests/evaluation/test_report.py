@@ -63,7 +63,7 @@ def test_a_picture_that_is_gone_does_not_stop_the_report(report: Report, tmp_pat
     assert colours(tmp_path / "hardest.png") > 2
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.filterwarnings("error:Glyph")
 def test_awkward_names_are_drawn_as_they_are(report: Report, tmp_path: Path) -> None:
     data = replace(report.labelled.data, names=AWKWARD)
     draw_hardest(report.hardest, data, tmp_path / "hardest.png")

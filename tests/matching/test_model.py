@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from likewise.apps.learn import Learned, LearnOptions, learn
-from likewise.data import Dataset, PairSet, arrays
+from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, ModelError, SupportError, UsageError
 from likewise.matching import Model, Verdict, calibrate, default_unit, encode_labelled, encode_pairs, load
-from likewise.training import FitOptions
+from likewise.objective import SupCon
+from likewise.training import FitOptions, fit
 
 
 class TestVerify:
@@ -109,10 +110,21 @@ class TestCalibrate:
         with pytest.raises(SupportError):
             calibrate(learned.model.encoder, learned.parts.tune.subset(np.arange(20)), 1e-4)
 
-    def test_ten_classes_are_a_fixed_list_and_many_identities_a_sample(self, digits: Dataset) -> None:
-        assert default_unit(digits) == "item"
-        assert default_unit(arrays(digits.sources[:40], np.repeat(np.arange(20), 2))) == "identity"
-        assert default_unit(arrays(digits.sources[:38], np.repeat(np.arange(19), 2))) == "item"
+    def test_what_is_sampled_is_what_training_showed(self, learned: Learned, digits: Dataset) -> None:
+        """Ten digits in every part are a fixed list; where nothing was shown, identities are the careful guess."""
+        assert default_unit(learned.model.encoder) == "item"
+        assert calibrate(learned.model.encoder, learned.parts.tune).calibrated().unit == "item"
+        fresh = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+        assert default_unit(fresh) == "identity"
+        assert calibrate(fresh, learned.parts.tune).calibrated().unit == "identity"
+        assert calibrate(fresh, learned.parts.tune, unit="item").calibrated().unit == "item"
+
+    def test_new_identities_in_validation_make_them_a_sample(self, digits: Dataset) -> None:
+        for by, unit in (("item", "item"), ("identity", "identity")):
+            train, valid = digits.split(0.3, 0.3, by=by)
+            encoder = Encoder("mlp", 4)
+            fit(encoder, train, SupCon(), validation=valid, epochs=1, precision="float32")
+            assert default_unit(encoder) == unit
 
     def test_unreadable_items_are_told(self, learned: Learned, digits: Dataset) -> None:
         sources = [*digits.sources[:300]]
@@ -132,8 +144,9 @@ class TestCalibrate:
         wrong = (distances.numpy() <= line.threshold)[~kept.same]
         assert wrong.mean() == pytest.approx(line.fmr.value, abs=1e-9)
         assert wrong.mean() <= 0.05
-        with pytest.raises(UsageError, match="which identities"):
-            calibrate(learned.model.encoder, pairs, unit="identity")
+        assert model.calibrated().unit == "identity"  # those that pairs of the same link
+        with pytest.raises(UsageError, match="pairs of identities"):
+            calibrate(learned.model.encoder, pairs, unit="item")
 
 
 class TestEncodingSets:
@@ -154,7 +167,8 @@ class TestEncodingSets:
         items = Dataset(sources, digits.files[:6], digits.labels[:6], digits.names)
         pairs = PairSet(items, np.array([0, 3, 4, 5]), np.array([1, 2, 3, 0]), np.array([True, False, True, False]))
         distances, whole, skipped = encode_pairs(learned.model.encoder, pairs)
-        assert (whole.first.tolist(), whole.second.tolist()) == ([0, 5], [1, 0])
+        named = [(whole.items.files[a], whole.items.files[b]) for a, b in zip(whole.first, whole.second, strict=True)]
+        assert named == [("item 0", "item 1"), ("item 5", "item 0")]
         assert whole.same.tolist() == [True, False]
         expected = [learned.model.distance(sources[0], sources[1]), learned.model.distance(sources[5], sources[0])]
         assert distances.tolist() == pytest.approx(expected, abs=1e-6)
@@ -202,8 +216,8 @@ def test_models_of_other_weights_have_other_fingerprints() -> None:
 
 
 def test_what_a_notebook_shows(learned: Learned) -> None:
-    assert "not the same" in Verdict(False, 1.0, 0.5, 0.1, 0.01)._repr_html_()
-    assert "probability 90.0%" in Verdict(True, 0.1, 0.5, 0.9, 0.01)._repr_html_()
+    assert "not the same" in Verdict(False, 1.0, 0.5, 0.1, 0.01, 0.02, True)._repr_html_()
+    assert "probability 90.0%" in Verdict(True, 0.1, 0.5, 0.9, 0.01, 0.02, True)._repr_html_()
     assert learned.model.fingerprint[:12] in learned.model._repr_html_()
     assert "not calibrated" in Model(learned.model.encoder)._repr_html_()
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.media import check_replaceable, replacing_file, replacing_folder
+from likewise.media import check_replaceable, files, recover_folder, replacing_file, replacing_folder
 
 MARKER = "config.json"
 
@@ -27,6 +28,23 @@ def model(tmp_path: Path) -> Path:
     (folder / MARKER).write_text("old")
     (folder / "report" / "roc.png").write_bytes(b"old picture")
     return folder
+
+
+@pytest.fixture
+def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where folders cannot be swapped in one step."""
+    monkeypatch.setattr(files, "_exchanged_in_one_step", lambda *_: False)
+
+
+@pytest.fixture
+def one_step(tmp_path: Path) -> None:
+    for name in ("swap a", "swap b"):
+        (tmp_path / name).mkdir()
+    swapped = files._exchanged_in_one_step(tmp_path / "swap a", tmp_path / "swap b")
+    for name in ("swap a", "swap b"):
+        (tmp_path / name).rmdir()
+    if not swapped:
+        pytest.skip("folders cannot be swapped in one step here")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -167,6 +185,7 @@ class TestReplacingFolder:
         assert_untouched(model)
 
     @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+    @pytest.mark.usefixtures("two_steps")
     def test_failing_between_the_two_renames_puts_the_old_one_back(self, model, monkeypatch, error):
         rename = Path.rename
 
@@ -182,9 +201,45 @@ class TestReplacingFolder:
             save(model, {MARKER: b"new"})
         assert_untouched(model)
 
-    def test_everything_is_flushed_before_the_first_rename(self, model, monkeypatch):
+    @pytest.mark.usefixtures("one_step")
+    def test_in_one_step_there_is_always_a_folder(self, model, monkeypatch):
+        def no_rename(self: Path, target: Path) -> Path:
+            pytest.fail(f"{self} renamed to {target}")
+
+        monkeypatch.setattr(Path, "rename", no_rename)
+        over, missing = threading.Event(), []
+
+        def look() -> None:
+            while not over.is_set():
+                if not (model / MARKER).exists():
+                    missing.append(1)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            for n in range(100):
+                save(model, {MARKER: f"{n}".encode()})
+        finally:
+            over.set()
+            looking.join()
+        assert not missing
+        assert contents(model) == {MARKER: b"99"}
+        assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+    @pytest.mark.usefixtures("one_step")
+    def test_a_failed_swap_changes_nothing(self, model):
+        assert not files._exchanged_in_one_step(model, model.parent / "none")
+        assert_untouched(model)
+
+    @pytest.mark.parametrize("swaps", [True, False])
+    def test_everything_is_flushed_before_the_first_rename(self, model, monkeypatch, swaps):
         events: list[str] = []
-        fsync, rename = os.fsync, Path.rename
+        fsync, rename, swap = os.fsync, Path.rename, files._exchanged_in_one_step
+
+        def note_swap(one: Path, other: Path) -> bool:
+            swapped = swaps and swap(one, other)
+            events.extend(["rename"] * swapped)
+            return swapped
 
         def note_fsync(descriptor: int) -> None:
             events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
@@ -196,13 +251,14 @@ class TestReplacingFolder:
 
         monkeypatch.setattr(os, "fsync", note_fsync)
         monkeypatch.setattr(Path, "rename", note_rename)
+        monkeypatch.setattr(files, "_exchanged_in_one_step", note_swap)
         with replacing_folder(model, marker=MARKER) as folder:
             (folder / MARKER).write_text("new")
             (folder / "report").mkdir()
             (folder / "report" / "map.png").write_bytes(b"map")
         first = events.index("rename")
         assert {MARKER, "report", "map.png", folder.name} == set(events[:first])
-        assert events[first:] == ["rename", "rename", model.parent.name]
+        assert events[first:] in (["rename", model.parent.name], ["rename", "rename", model.parent.name])
 
     def test_killed_while_writing(self, model):
         script = (
@@ -216,6 +272,36 @@ class TestReplacingFolder:
         assert ended.returncode == -signal.SIGKILL
         assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
         save(model, {MARKER: b"new"})  # what it left behind is in nobody's way
+        assert contents(model) == {MARKER: b"new"}
+
+    def kill_between_the_two_renames(self, model: Path) -> None:
+        script = (
+            "import os, pathlib, signal, sys\n"
+            "from likewise.media import files\n"
+            "files._exchanged_in_one_step = lambda *_: False\n"
+            "rename = pathlib.Path.rename\n"
+            "def dying(self, target):\n"
+            "    rename(self, target)\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+            "pathlib.Path.rename = dying\n"
+            f"with files.replacing_folder(sys.argv[1], marker={MARKER!r}) as folder:\n"
+            f"    (folder / {MARKER!r}).write_text('new')\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", script, str(model)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert not model.exists()
+
+    def test_killed_between_the_two_renames_and_read_again(self, model):
+        self.kill_between_the_two_renames(model)
+        recover_folder(model)
+        assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
+
+    def test_killed_between_the_two_renames_and_written_again(self, model):
+        self.kill_between_the_two_renames(model)
+        with pytest.raises(ValueError, match="no"):
+            save(model, {MARKER: b"half"}, ValueError("no"))
+        assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
+        save(model, {MARKER: b"new"})
         assert contents(model) == {MARKER: b"new"}
 
     def test_a_folder_of_another_kind(self, tmp_path):
@@ -252,6 +338,40 @@ class TestCheckReplaceable:
     def test_what_may_not(self, model):
         with pytest.raises(UsageError, match="report"):
             check_replaceable(model / "report", marker=MARKER)
+
+
+class TestRecoverFolder:
+    def test_what_is_there_stays(self, model, tmp_path):
+        (tmp_path / f".{model.name}.0123456789ab.old").mkdir()
+        recover_folder(model)
+        assert contents(model) == {MARKER: b"old", "report/roc.png": b"old picture"}
+
+    @pytest.mark.parametrize(
+        "others",
+        [
+            [".m.0123456789ab.old", ".m.ba9876543210.old"],  # it is not plain which
+            [".m.x.0123456789ab.old"],  # of a folder m.x
+            [".m.0123456789ab.new"],  # never finished
+            ["m.0123456789ab.old", ".m.old", ".mm.0123456789ab.old"],
+            [],
+        ],
+    )
+    def test_what_is_not_plain_stays(self, tmp_path, others):
+        for name in others:
+            (tmp_path / name).mkdir()
+        recover_folder(tmp_path / "m")
+        assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+    def test_names_are_taken_as_they_are(self, tmp_path):
+        (tmp_path / ".m[1].*.0123456789ab.old").mkdir()
+        recover_folder(tmp_path / "m[1].*")
+        assert [path.name for path in tmp_path.iterdir()] == ["m[1].*"]
+
+    def test_where_there_is_no_place_at_all(self, tmp_path):
+        recover_folder(tmp_path / "nowhere" / "m")
+        recover_folder(tmp_path / ("n" * 300))
+        (tmp_path / "circle").symlink_to(tmp_path / "circle")
+        recover_folder(tmp_path / "circle")
 
 
 class TestReplacingFile:

@@ -45,6 +45,7 @@ def same_weights(a: Encoder, b: Encoder) -> bool:
 
 def without_times(history: History) -> dict[str, object]:
     values = history.as_dict()
+    del values["resumed_after"]
     for epoch in values["epochs"]:
         del epoch["seconds"], epoch["images_per_second"]
     return values

@@ -29,7 +29,8 @@ from likewise.objective import (
     TripletLoss,
     make_objective,
 )
-from likewise.training import History, Step, schedule, spread
+from likewise.training import Epoch, History, Step, schedule, spread
+from likewise.training.alarms import alarms
 
 
 class TestHistory:
@@ -236,7 +237,7 @@ class TestAlarms:
         assert [str(warning.message) for warning in caught] == list(history.warnings)
         collapsed, stuck = history.warnings
         assert collapsed.startswith("The embeddings collapsed: in epoch 1")
-        assert stuck.startswith("The loss is stuck at 0.2 in epoch 2")
+        assert stuck.startswith("The loss is stuck at 0.2 in epoch 3")
         assert all("Lower the learning rate" in text for text in history.warnings)
 
     def test_a_collapse_in_training_raises_the_alarm(self, parts: tuple[Dataset, Dataset]) -> None:
@@ -246,6 +247,29 @@ class TestAlarms:
                 *parts, TripletLoss(miner=HardestInBatch()), encoder=Encoder("mlp", 8, unit=False),
                 epochs=6, optimizer="sgd", lr=0.3, weight_decay=0.5, schedule="constant",
             )  # fmt: skip
+
+    def test_a_loss_that_only_passes_the_value_of_a_collapse_is_not_stuck(self) -> None:
+        """What a network does that is slow to start, or whose loss starts above: log 2 is passed, not kept."""
+        objective = make_objective("bce", dim=4, classes=2)
+        falling = np.array([0.8, 0.72, 0.693, 0.66, 0.6])
+        waiting = np.array([0.6931, 0.6930, 0.6928, 0.692, 0.65])
+        stuck = np.array([0.70, 0.694, 0.6931, 0.6932, 0.6931])
+
+        def heard(losses: np.ndarray, rates: list[float]) -> tuple[str, ...]:
+            epochs = [
+                Epoch(n, float(loss), 1.0, 0.5, 0.0, lr, 1.0, float(n), None)
+                for n, (loss, lr) in enumerate(zip(losses, rates, strict=True), start=1)
+            ]
+            found: tuple[str, ...] = ()
+            for n in range(1, len(epochs) + 1):
+                found = alarms(epochs[:n], objective, found)
+            return found
+
+        rising, constant = [0.1, 0.2, 0.3, 0.4, 0.5], [0.1] * 5
+        assert heard(falling, constant) == ()
+        assert heard(waiting, rising) == ()
+        (text,) = heard(stuck, constant)
+        assert text.startswith("The loss is stuck at 0.6931 in epoch 3")
 
     @pytest.mark.parametrize("loss", ["contrastive", "triplet", "softmax-triplet", "supcon", "softmax", "bce"])
     def test_a_healthy_run_is_quiet(self, parts: tuple[Dataset, Dataset], loss: str) -> None:

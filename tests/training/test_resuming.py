@@ -191,4 +191,6 @@ class TestResuming:
 
     def test_a_checkpoint_holds_no_pickle(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         trained(*parts, checkpoint=tmp_path / "state")
-        assert {file.name for file in (tmp_path / "state").iterdir()} == {"checkpoint.safetensors", "state.json"}
+        assert {file.name for file in (tmp_path / "state").iterdir()} == {
+            "checkpoint.safetensors", "history.jsonl", "state.json",
+        }  # fmt: skip

@@ -50,10 +50,9 @@ for module in (demo, data, models, train, evaluate, calibrate, verify, encode, m
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and leaves with its exit status: 0 yes or done, 1 no, 2 wrong use, 3 bad data or model."""
-    # Pillow's remarks on odd but readable files are not for the user, who cannot act on them; nor are matplotlib's on
-    # letters that its font lacks. A collapse is among the notes that training ends with.
+    # Pillow's remarks on odd but readable files are not for the user, who cannot act on them. A collapse is among the
+    # notes that training ends with.
     warnings.filterwarnings("ignore", module="PIL")
-    warnings.filterwarnings("ignore", message="Glyph .* missing")
     warnings.filterwarnings("ignore", category=CollapseWarning)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given

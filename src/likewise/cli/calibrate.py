@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from likewise.cli.console import answer, progress, say, say_skipped, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
+
+if TYPE_CHECKING:
+    from likewise.matching import Model
 
 
 def register(app: typer.Typer) -> None:
@@ -34,17 +39,20 @@ def calibrate(
     from likewise import matching
     from likewise.apps.learn import part_of
     from likewise.data import open_data
+    from likewise.media.files import check_replaceable
 
+    if out is not None:
+        check_replaceable(out, marker=matching.CONFIG)
     loaded = matching.load(model)
     opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
     with progress("encoding") as bar:
         calibrated = matching.calibrate(
             loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar, skipped=say_skipped
         )
-    if out is None:
+    if out is None or out.resolve() == Path(model).resolve():
         matching.save_calibration(calibrated, Path(model))
     else:
-        calibrated.save(out)
+        save_copy(calibrated, Path(model), out)
     found = calibrated.calibrated()
     line = found.threshold_for()
     values = {
@@ -74,3 +82,20 @@ def calibrate(
         ),
     ]
     answer(as_json, values, table(rows))
+
+
+def save_copy(calibrated: Model, folder: Path, out: Path) -> None:
+    """The model `folder` once more as `out`, report and all, with the calibration of `calibrated`.
+
+    Raises:
+        UsageError: `out` is there and is no model folder.
+        DataError: it cannot be written; what was there before is untouched.
+    """
+    from likewise.matching import CONFIG, save_calibration
+    from likewise.media.files import replacing_folder
+
+    with replacing_folder(out, marker=CONFIG) as fresh, TemporaryDirectory() as beside:
+        named = Path(beside, out.resolve().name)  # the card bears the name of its folder
+        shutil.copytree(folder, named)
+        save_calibration(calibrated, named)
+        shutil.copytree(named, fresh, dirs_exist_ok=True)

@@ -40,15 +40,16 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = Fa
 
 
 def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = False) -> None:
-    """The health of a labelled set: counts, imbalance, unreadable files, the same content twice."""
-    from likewise.data import PairSet, open_data
+    """The health of data: counts, imbalance, unreadable files, the same content twice, pairs that contradict."""
     from likewise.data import check as examine
+    from likewise.data import open_data
 
     opened = open_data(data, group_from=group_from)
     with progress("checking") as bar:
-        health = examine(opened.items if isinstance(opened, PairSet) else opened, bar)
+        health = examine(opened, bar)
     counts = list(health.counts.items())
-    rows = [("items", f"{health.items:,}"), ("identities", f"{health.identities:,}")]
+    identities = "not known, only pairs" if health.identities is None else f"{health.identities:,}"
+    rows = [("items", f"{health.items:,}"), ("identities", identities)]
     rows += [(f"  {name}", f"{count:,}") for name, count in counts[:10]]
     if len(counts) > 10:
         rows.append((f"  and {len(counts) - 10:,} more", f"{counts[-1][1]} to {counts[10][1]} items each"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
+
+METRICS = "metrics.json"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +26,8 @@ def evaluate(
         Literal["identity", "item"] | None,
         typer.Option(help="What intervals take for a sample: identity or item; as training showed unless said."),
     ] = None,
-    ways: Annotated[int, typer.Option(help="N of the N-way K-shot figure.")] = 20,
-    shots: Annotated[int, typer.Option(help="K of it.")] = 1,
+    ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, roc.png and hardest.png.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
@@ -34,27 +36,39 @@ def evaluate(
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs."""
     from likewise.apps.learn import part_of
     from likewise.data import PairSet, open_data
+    from likewise.errors import UsageError
     from likewise.evaluation import evaluate as measure
     from likewise.evaluation import evaluate_pairs
     from likewise.matching import load
+    from likewise.media.files import check_replaceable, replacing_folder
 
+    if out is not None:
+        check_replaceable(out, marker=METRICS)
     loaded = load(model)
     opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
+    few_shot = given(ways=ways, shots=shots)
+    of_labels = few_shot | given(unit=unit)
+    if isinstance(opened, PairSet) and of_labels:
+        names = ", ".join(f"--{name}" for name in of_labels)
+        raise UsageError("Pairs have no labels to draw classes or samples by", names, "Leave it out.")
     with progress("encoding") as bar:
         if isinstance(opened, PairSet):
             report = evaluate_pairs(loaded, opened, progress=bar)
             skipped = report.skipped
         else:
-            report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, seed=seed, progress=bar)
+            report = measure(loaded, opened, unit=unit, **few_shot, seed=seed, progress=bar)
             skipped = report.labelled.skipped
     report_skipped(skipped)
     values = report.as_dict()
     rows = report.rows()
     if out is not None:
-        from likewise.media.files import replacing_folder
-
-        with replacing_folder(out, marker="metrics.json") as fresh:
+        with replacing_folder(out, marker=METRICS) as fresh:
             written = [str(out / file.name) for file in report.write(fresh)]
         values["files"] = written
         rows.append(("files", ", ".join(written)))
     answer(as_json, values, table(rows))
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}

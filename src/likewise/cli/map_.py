@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,11 +20,13 @@ def map_(
     model: ModelArgument,
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .png, or .html to hover and search.")],
-    method: Annotated[str, typer.Option(help="umap or pca.")] = "umap",
-    dimensions: Annotated[int, typer.Option(help="2 or 3.")] = 2,
-    neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 15,
-    min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.3,
-    metric: Annotated[str, typer.Option(help="correlation, cosine or euclidean.")] = "correlation",
+    method: Annotated[Literal["umap", "pca"], typer.Option(help="umap or pca.")] = "umap",
+    dimensions: Annotated[int, typer.Option(min=2, max=3, help="2 or 3.")] = 2,
+    neighbours: Annotated[int, typer.Option(min=2, help="UMAP's n_neighbors.")] = 15,
+    min_dist: Annotated[float, typer.Option(min=0, max=1, help="UMAP's min_dist.")] = 0.3,
+    metric: Annotated[
+        Literal["correlation", "cosine", "euclidean"], typer.Option(help="correlation, cosine or euclidean.")
+    ] = "correlation",
     part: Part = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,

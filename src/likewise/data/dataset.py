@@ -254,7 +254,7 @@ class PairSet:
     def split(self, *shares: float, seed: int = 0) -> tuple[PairSet, ...]:
         """Parts holding about the given shares of the pairs, no item in two of them; see `likewise.data.splits`.
 
-        Where too many items hang together for that, pairs across parts are left out; each part's `origin` says how many.
+        Where too many items hang together for that, pairs across parts are left out; `origin` says how many.
 
         Args:
             shares: positive, summing to at most 1.

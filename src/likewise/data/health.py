@@ -1,4 +1,4 @@
-"""The health of a labelled set: counts, imbalance, what cannot be read, what stands twice."""
+"""The health of data: counts, imbalance, what cannot be read, what stands twice or contradicts itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from likewise.data.dataset import Dataset, Source, ZipMember
+from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import LikewiseError
 from likewise.media.pictures import content_hash, read_picture
 
@@ -25,7 +25,8 @@ class Problem:
     """Something to mend before training.
 
     Attributes:
-        kind: "unreadable", "two labels", "two parts", "twice", "single" or "imbalance".
+        kind: "unreadable", "two labels", "two parts", "twice", "single" or "imbalance"; of pairs "unreadable",
+            "two answers", "two parts" or "twice".
         text: one line.
         files: the files concerned; at most a few where there are many.
     """
@@ -42,13 +43,13 @@ class Health:
 
     Attributes:
         items: readable items.
-        identities: with at least one readable item.
-        counts: items of each identity, largest first.
+        identities: with at least one readable item; None where only pairs are known.
+        counts: items of each identity, largest first; of pairs, how many readable ones are "same" and "different".
         problems: most serious kind first.
     """
 
     items: int
-    identities: int
+    identities: int | None
     counts: dict[str, int]
     problems: tuple[Problem, ...]
 
@@ -64,24 +65,15 @@ class Health:
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{escape(p.kind)}</td><td>{escape(p.text)}</td></tr>" for p in self.problems)
         rows = rows or "<tr><td>no problems</td></tr>"
-        return f"<b>{self.items} items of {self.identities} identities</b><table>{rows}</table>"
+        of = "in pairs" if self.identities is None else f"of {self.identities} identities"
+        return f"<b>{self.items} items {of}</b><table>{rows}</table>"
 
 
-def check(data: Dataset, progress: Callable[[int, int, str], None] | None = None) -> Health:
+def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | None = None) -> Health:
     """Reads every item once and reports what would spoil training or make a figure dishonest."""
-    hashes: list[str | None] = []
-    problems: list[Problem] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(data), CHECKED_AT_ONCE):
-            positions = range(start, min(start + CHECKED_AT_ONCE, len(data)))
-            for i, (digest, reason) in zip(
-                positions, pool.map(_examine, (data.sources[i] for i in positions)), strict=True
-            ):
-                hashes.append(digest)
-                if digest is None:
-                    problems.append(Problem("unreadable", reason, (data.files[i],)))
-            if progress:
-                progress(positions.stop, len(data), "checking")
+    if isinstance(data, PairSet):
+        return _check_pairs(data, *_examined(data.items, progress))
+    hashes, problems = _examined(data, progress)
     problems += _repeated(data, hashes)
     readable = data.subset(np.flatnonzero([digest is not None for digest in hashes]))
     counts = readable.counts()
@@ -100,6 +92,68 @@ def check(data: Dataset, progress: Callable[[int, int, str], None] | None = None
     return Health(len(readable), readable.identities, named, tuple(problems))
 
 
+def _check_pairs(pairs: PairSet, hashes: list[str | None], problems: list[Problem]) -> Health:
+    # Items are what they show: one picture under two names is one item. What cannot be read is like nothing else.
+    contents = np.unique([digest or f"unreadable {i}" for i, digest in enumerate(hashes)], return_inverse=True)[1]
+    names = pairs.items.files
+    two_answers: list[Problem] = []
+    twice: list[Problem] = []
+    first: dict[tuple[int, int], int] = {}
+    for i, (a, b) in enumerate(np.sort(np.stack([contents[pairs.first], contents[pairs.second]], axis=1)).tolist()):
+        files = (names[pairs.first[i]], names[pairs.second[i]])
+        text = f"{files[0]} and {files[1]}"
+        j = first.setdefault((a, b), i)
+        if a == b and pairs.same[i]:
+            twice.append(Problem("twice", f"{text} are the same file: such a pair says nothing", files))
+        elif a == b:
+            two_answers.append(Problem("two answers", f"{text} are the same file, listed as different", files))
+        elif pairs.same[i] != pairs.same[j]:
+            two_answers.append(Problem("two answers", f"{text} are listed as same and as different", files))
+        elif i != j:
+            twice.append(Problem("twice", f"{text} are listed twice: one pair counts as two", files))
+    readable = np.array([digest is not None for digest in hashes], dtype=bool)
+    same = pairs.same[readable[pairs.first] & readable[pairs.second]]
+    counts = {"same": int(same.sum()), "different": int((~same).sum())}
+    found = (*problems, *two_answers, *_in_two_parts(pairs, contents), *twice)
+    return Health(int(readable.sum()), None, counts, found)
+
+
+def _in_two_parts(pairs: PairSet, contents: IntArray) -> list[Problem]:
+    """One problem for all items that stand in pairs of two parts."""
+    if pairs.parts is None:
+        return []
+    of_pair = np.unique(pairs.parts, return_inverse=True)[1]
+    items = np.r_[pairs.first, pairs.second]
+    uses = np.unique(np.stack([contents[items], np.r_[of_pair, of_pair]]), axis=1)  # each content with each part once
+    content, parts = np.unique(uses[0], return_counts=True)
+    shared = content[parts > 1]
+    if not len(shared):
+        return []
+    files = tuple(pairs.items.files[int(np.flatnonzero(contents == i)[0])] for i in shared[:10])
+    text = f"{len(shared)} items are in pairs of two parts, {files[0]} among them: what is tested was trained on"
+    return [Problem("two parts", text, files)]
+
+
+def _examined(
+    data: Dataset, progress: Callable[[int, int, str], None] | None
+) -> tuple[list[str | None], list[Problem]]:
+    """Content hash of each item, None where it cannot be read, and a problem for each of these."""
+    hashes: list[str | None] = []
+    problems: list[Problem] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(data), CHECKED_AT_ONCE):
+            positions = range(start, min(start + CHECKED_AT_ONCE, len(data)))
+            for i, (digest, reason) in zip(
+                positions, pool.map(_examine, (data.sources[i] for i in positions)), strict=True
+            ):
+                hashes.append(digest)
+                if digest is None:
+                    problems.append(Problem("unreadable", reason, (data.files[i],)))
+            if progress:
+                progress(positions.stop, len(data), "checking")
+    return hashes, problems
+
+
 def _examine(source: Source) -> tuple[str | None, str]:
     """Content hash, or None and the reason."""
     try:
@@ -111,7 +165,7 @@ def _examine(source: Source) -> tuple[str | None, str]:
 
 
 def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
-    """Identical contents: worst under two labels, bad across parts, a waste within one identity."""
+    """Identical contents: under two labels, across parts, within one identity."""
     first: dict[str, int] = {}
     found: dict[str, list[Problem]] = {"two labels": [], "two parts": [], "twice": []}
     for i, digest in enumerate(hashes):
@@ -128,5 +182,6 @@ def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
         elif data.parts is not None and data.parts[i] != data.parts[j]:
             found["two parts"].append(Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files))
         else:
-            found["twice"].append(Problem("twice", same, files))
+            text = f"{same}: split by item, one copy may be trained on and the other tested"
+            found["twice"].append(Problem("twice", text, files))
     return [*found["two labels"], *found["two parts"], *found["twice"]]

@@ -6,7 +6,9 @@ import gzip
 import os
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,13 +36,15 @@ def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -
         DataError: it does not exist, or holds nothing that can be used.
     """
     path = Path(where)
-    if path.is_dir():
-        data: Dataset | PairSet = idx_folder(path) if any(path.glob("*-images-idx3-ubyte*")) else folder(path)
-    elif path.suffix.lower() == ".zip" and path.is_file():
+    with _readable("Data", path):  # below a locked folder it cannot even be asked what there is
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_folder:
+        data: Dataset | PairSet = idx_folder(path) if _idx_images(path) else folder(path)
+    elif path.suffix.lower() == ".zip" and is_file:
         data = zip_folder(path)
-    elif path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
+    elif path.suffix.lower() in MANIFEST_SUFFIXES and is_file:
         data = pairs_file(path) if _columns(path) >= PAIRS_COLUMNS else manifest(path)
-    elif path.suffix.lower() == ".npz" and path.is_file():
+    elif path.suffix.lower() == ".npz" and is_file:
         data = npz(path)
     elif str(where) in assets.ASSETS:
         data = named(str(where))
@@ -61,20 +65,32 @@ def folder(path: str | os.PathLike[str]) -> Dataset:
     """A folder of folders: the identity of a picture is the folder it lies in, relative to `path`.
 
     Where the top folders are called train, test, valid or tune they are parts, and identities start below them.
-    Hidden files and files that are no pictures by their suffix are passed over.
+    Hidden files and files that are no pictures by their suffix are passed over. Links to folders are followed, but no
+    folder is entered twice.
 
     Raises:
-        DataError: missing, or no pictures in sub-folders.
+        DataError: missing, a folder that may not be listed, or no pictures in sub-folders.
     """
     root = Path(path)
-    if not root.is_dir():
-        raise DataError("Data are in a folder", f"{str(root)!r}, which is not one", "Check the path.")
     found: list[PurePosixPath] = []
-    for directory, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
-        found += [inside / name for name in sorted(files) if _is_picture(name)]
+    entered: set[tuple[int, int]] = set()
+    with _readable("A folder", root):
+        if not root.is_dir():
+            raise DataError("Data are in a folder", f"{str(root)!r}, which is not one", "Check the path.")
+        for directory, folders, files in os.walk(root, onerror=_raised, followlinks=True):
+            status = Path(directory).stat()
+            if False:
+                folders.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
+            found += [inside / name for name in sorted(files) if _is_picture(name)]
     return _from_tree(found, lambda inside: root / inside, str(root))
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 def zip_folder(path: str | os.PathLike[str]) -> Dataset:
@@ -83,21 +99,17 @@ def zip_folder(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DataError: not a zip, or no pictures in sub-folders.
     """
-    try:
+    with _readable("A zip", path, "Make it again."):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError("A zip can be opened", f"{str(path)!r}: {error}", "Make it again.") from error
-    found: list[PurePosixPath] = sorted(
-        PurePosixPath(info.filename)
+    members = {  # by their path in plain form: a zip may hold ./ada/1.png
+        PurePosixPath(info.filename): info.filename
         for info in archive.infolist()
         if not info.is_dir() and _is_picture(info.filename) and "__MACOSX" not in info.filename
-    )
-    tops = {inside.parts[0] for inside in found}
-    wrapper = ""
-    if len(tops) == 1 and not tops & set(PARTS) and all(len(inside.parts) > 2 for inside in found):
-        wrapper = f"{tops.pop()}/"
-        found = [PurePosixPath(*inside.parts[1:]) for inside in found]
-    return _from_tree(found, lambda inside: ZipMember(archive, f"{wrapper}{inside}"), str(path))
+    }
+    tops = {inside.parts[0] for inside in members}
+    if len(tops) == 1 and not tops & set(PARTS) and all(len(inside.parts) > 2 for inside in members):
+        members = {PurePosixPath(*inside.parts[1:]): name for inside, name in members.items()}
+    return _from_tree(sorted(members), lambda inside: ZipMember(archive, members[inside]), str(path))
 
 
 def _is_picture(name: str) -> bool:
@@ -157,8 +169,10 @@ def _labelled(
     )
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [(0, int(run), "") if run.isdigit() else (1, 0, run) for run in re.findall(r"[0-9]+|[^0-9]+", name)]
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key: "2" before "10"; 1 and 01, equal as numbers, by their spelling."""
+    runs = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(run), "") if run[0] in "0123456789" else (1, 0, run) for run in runs], name
 
 
 def manifest(path: str | os.PathLike[str]) -> Dataset:
@@ -191,7 +205,7 @@ def manifest(path: str | os.PathLike[str]) -> Dataset:
 
 
 def pairs_file(path: str | os.PathLike[str]) -> PairSet:
-    """A table with the columns a, b (paths) and same (1 or 0, true or false, yes or no).
+    """A table with the columns a, b (paths) and same (1 or 0, true or false, yes or no), optionally split.
 
     Raises:
         DataError: unreadable, a column missing, an answer that is neither, or only one kind of answer.
@@ -199,7 +213,7 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
     table = _table(path)
     if not set(table.columns) >= PAIRS_COLUMNS:
         raise DataError("A pairs file has the columns a, b and same", ", ".join(map(str, table.columns)))
-    _complete(table, ["a", "b", "same"], path)
+    _complete(table, [c for c in ("a", "b", "same", "split") if c in table.columns], path)
     yes, no = {"1", "1.0", "true", "yes", "same"}, {"0", "0.0", "false", "no", "different"}
     answers = [str(v).strip().lower() for v in table["same"]]
     for row, answer in enumerate(answers):
@@ -220,7 +234,8 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
             "A pair has two different items",
             f"the same file twice in row {int(np.argmax(first == second)) + 2} of {str(path)!r}",
         )
-    return PairSet(items, first, second, same, origin=str(path))
+    parts = np.array([_part(str(p)) for p in table["split"]]) if "split" in table.columns else None
+    return PairSet(items, first, second, same, parts, origin=str(path))
 
 
 def arrays(
@@ -263,11 +278,8 @@ def npz(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DataError: damaged, or the arrays are not there.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError("An .npz file can be read", f"{str(path)!r}: {error}") from error
+    with _readable("An .npz file", path, "Make it again."), np.load(path, allow_pickle=False) as file:
+        held = {name: file[name] for name in file.files}
     items, labels = held.get("items", held.get("x")), held.get("labels", held.get("y"))
     if items is None or labels is None:
         raise DataError("An .npz data set holds the arrays items and labels", ", ".join(held) or "nothing")
@@ -284,10 +296,23 @@ def idx(images: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Datas
 
 
 def idx_folder(path: str | os.PathLike[str]) -> Dataset:
-    """A folder with {train,t10k,test}-images-idx3-ubyte[.gz] and their labels; t10k is the part called test."""
+    """A folder with {train,t10k,test}-images-idx3-ubyte[.gz] and their labels; t10k is the part called test.
+
+    A file that is there both plain and gzipped is read once.
+    """
     base = Path(path)
-    images = sorted(base.glob("*-images-idx3-ubyte*"))
-    return _idx_parts([(i, i.with_name(i.name.replace("images-idx3", "labels-idx1"))) for i in images], str(base))
+    images = _idx_images(base)
+    labels = [_plain_or_gzipped(base / name.replace("images-idx3", "labels-idx1")) for name in images]
+    return _idx_parts(list(zip([_plain_or_gzipped(base / name) for name in images], labels, strict=True)), str(base))
+
+
+def _idx_images(base: Path) -> list[str]:
+    """Names of the files of pictures in IDX format, without .gz."""
+    return sorted({f.name.removesuffix(".gz") for end in ("", ".gz") for f in base.glob(f"*-images-idx3-ubyte{end}")})
+
+
+def _plain_or_gzipped(file: Path) -> Path:
+    return file if file.exists() else file.with_name(f"{file.name}.gz")
 
 
 def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
@@ -308,11 +333,9 @@ def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
 
 
 def _read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
-    try:
+    with _readable("An IDX file", path, "Get it again."):
         raw = Path(path).read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
-        raise DataError("An IDX file can be read", f"{str(path)!r}: {error}", "Get it again.") from error
     header = 4 + 4 * dimensions
     if len(raw) < header or raw[:4] != bytes((0, 0, 8, dimensions)):
         raise DataError(
@@ -377,6 +400,15 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
     return replace(data, groups=np.array([number[g] for g in groups], dtype=np.int64), group_names=tuple(names))
 
 
+@contextmanager
+def _readable(what: str, path: str | os.PathLike[str], remedy: str = "Check its permissions.") -> Generator[None]:
+    """Turns whatever files, gzip, zip and NumPy raise about `path` into a DataError."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{what} can be read", f"{str(path)!r}: {error}", remedy) from error
+
+
 def _table(path: str | os.PathLike[str]) -> Any:
     import pandas as pd
 
@@ -395,7 +427,7 @@ def _table(path: str | os.PathLike[str]) -> Any:
 def _columns(path: Path) -> set[str]:
     if path.suffix.lower() == ".parquet":
         return set(_table(path).columns)
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with _readable("A table", path), path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline().lstrip("\ufeff")
     return {name.strip().strip('"') for name in first.split("\t" if path.suffix.lower() == ".tsv" else ",")}
 

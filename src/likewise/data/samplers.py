@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likewise.data.dataset import IntArray
 from likewise.data.splits import position_within
@@ -30,7 +31,9 @@ class Sampler(ABC):
 class PlainBatches(Sampler):
     """Every item once per epoch in random order, `size` at a time.
 
-    With `balanced`, items are drawn with replacement so that every identity comes up equally often.
+    With `balanced`, every draw is of an identity first, each as likely, and takes the next of its items in a random
+    order that starts again at its end. No item stands twice in a batch, where it would be its own positive: once an
+    identity has no more to give, further draws of it are void and the batch is smaller.
     """
 
     def __init__(self, labels: IntArray, size: int, *, balanced: bool = False, seed: int = 0) -> None:
@@ -47,11 +50,32 @@ class PlainBatches(Sampler):
         """See `Sampler`."""
         rng = np.random.default_rng((self._seed, number))
         if self._balanced:
-            weights = (1 / np.bincount(self._labels))[self._labels]
-            order = rng.choice(len(self._labels), len(self._labels), p=weights / weights.sum())
+            yield from self._balanced_epoch(rng)
         else:
             order = rng.permutation(len(self._labels))
-        yield from (part.astype(np.int64) for part in np.array_split(order, self._batches))
+            yield from (part.astype(np.int64) for part in np.array_split(order, self._batches))
+
+    def _balanced_epoch(self, rng: np.random.Generator) -> Iterator[IntArray]:
+        draws = len(self._labels)
+        _, label, counts = np.unique(self._labels, return_inverse=True, return_counts=True)
+        identity = rng.integers(len(counts), size=draws)
+        batch = np.arange(draws) * self._batches // draws
+        # By identity and in the order of the draws: how many of the same went before, in the epoch and in the batch.
+        order = np.argsort(identity, kind="stable")
+        identity, batch, place = identity[order], batch[order], np.arange(draws)
+        before = place - _start_of_run(np.r_[True, identity[1:] != identity[:-1]])
+        in_batch = place - _start_of_run(np.r_[True, (identity[1:] != identity[:-1]) | (batch[1:] != batch[:-1])])
+        shuffled = np.lexsort((rng.random(draws), label))  # the items of each identity, one identity after another
+        item = shuffled[(np.cumsum(counts) - counts)[identity] + before % counts[identity]]
+        kept = in_batch < counts[identity]
+        item, batch = item[kept], batch[kept]
+        item = item[np.argsort(batch, kind="stable")]
+        yield from np.split(item.astype(np.int64), np.cumsum(np.bincount(batch, minlength=self._batches))[:-1])
+
+
+def _start_of_run(starts: NDArray[np.bool_]) -> IntArray:
+    """For each place where its run begins, given the places where a run begins."""
+    return np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))
 
 
 @final

@@ -193,9 +193,9 @@ class Encoder(nn.Module):
             One row per readable item; what could not be read is listed in `problems`.
 
         Raises:
-            UsageError: a lone path or bytes, or a tensor of another shape.
+            UsageError: a lone path, bytes or picture, or a tensor of another shape.
         """
-        if isinstance(items, (str, bytes)):  # to Python they are sequences too, of items that cannot be read
+        if _is_lone(items):
             raise UsageError("Items are encoded in a list", f"a lone {type(items).__name__}", "Pass [item].")
         preprocessing = self.ready()
         blocks: list[Tensor] = []
@@ -278,6 +278,16 @@ class Encoder(nn.Module):
                 "Use the version that wrote it.",
             ) from error
         return encoder
+
+
+def _is_lone(items: object) -> bool:
+    """Whether `items` is one item; paths, bytes and pictures are sequences too, of what cannot be encoded.
+
+    (H, W, C) could be H grey pictures as wide as a picture has channels, but is not.
+    """
+    if isinstance(items, np.ndarray):
+        return items.ndim == 2 or (items.ndim == 3 and items.shape[2] in (1, 3, 4) and items.shape[2] < items.shape[1])
+    return isinstance(items, (str, bytes, bytearray)) or not isinstance(items, (Sequence, Tensor))
 
 
 @contextmanager

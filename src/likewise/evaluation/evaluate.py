@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
-from likewise.calibration import Calibration, rates_at
+from likewise.calibration import Rates, rates_at
 from likewise.calibration.rates import Unit, listed_rates_at
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Progress
@@ -24,10 +25,11 @@ from likewise.metrics import (
     verification,
 )
 from likewise.metrics.curve import listed_curve
-from likewise.metrics.verification import FMR_LEVELS, fnmr_not_known
+from likewise.metrics.verification import FMR_LEVELS
 from likewise.objective.distances import Distance
 
 HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
+ACCEPTED = 10  # different pairs that a threshold must accept before it says something of their rate
 WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 
@@ -66,11 +68,16 @@ def evaluate(
             "Bring more items.",
         )
     embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance_on_cpu()
-    unit = unit or default_unit(encoder)
+    sampled = unit or default_unit(encoder)
+    numbers, order = labels.unique(return_inverse=True)[1].sort(stable=True)
+
+    def rates(threshold: float) -> Rates:
+        return rates_at([threshold], embeddings[order], numbers, distance, sampled)[0]
+
     return Report(
         retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(embeddings, labels, distance, resample=unit, seed=seed),
-        at_threshold=_at_threshold(_calibration(model), labelled, distance, unit),
+        verification=verification(embeddings, labels, distance, resample=sampled, seed=seed),
+        at_threshold=_at_threshold(model, rates),
         clustering=clustering(embeddings, labels, seed=seed),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
@@ -94,48 +101,38 @@ def evaluate_pairs(model: Model | Encoder, pairs: PairSet, *, progress: Progress
     same = int(np.count_nonzero(whole.same))
     if same in (0, len(whole)):
         raise DataError("Measuring needs pairs of both kinds", f"{same} same of {len(whole)} readable pairs")
-    curve = listed_curve(distances.numpy(), whole.same)
-    reasons = [fnmr_not_known(level, len(whole) - same) for level in FMR_LEVELS]
-    cuts = [float(curve.thresholds[np.searchsorted(curve.fmr, level, side="right") - 1]) for level in FMR_LEVELS]
-    calibration = _calibration(model)
-    line = calibration and calibration.threshold_for()
+    far, different = distances.numpy(), len(whole) - same
+    curve = listed_curve(far, whole.same)
     identity = whole.linked_identities()
-    rates = listed_rates_at(
-        [*cuts, *([line.threshold] if line else [])],
-        distances.numpy(),
-        whole.same,
-        identity[whole.first],
-        identity[whole.second],
-    )
+    first, second = identity[whole.first], identity[whole.second]
+
+    def rates(threshold: float) -> Rates:
+        return listed_rates_at([threshold], far, whole.same, first, second)[0]
+
+    def fnmr_at(fmr: float) -> FnmrAtFmr:
+        if fmr * different < ACCEPTED:
+            reason = f"{fmr:g} of {different} different pairs is less than the {ACCEPTED} it takes to set a threshold"
+            return FnmrAtFmr(fmr, None, reason)
+        cut = curve.thresholds[np.searchsorted(curve.fmr, fmr, side="right") - 1]
+        return FnmrAtFmr(fmr, rates(float(cut)).fnmr, None)
+
     return PairReport(
         roc_auc=curve.auc(),
         eer=curve.eer(),
-        fnmr_at_fmr=tuple(
-            FnmrAtFmr(level, None if reason else found.fnmr, reason)
-            for level, reason, found in zip(FMR_LEVELS, reasons, rates, strict=False)
-        ),
-        at_threshold=line and AtThreshold(line.threshold, line.promised, rates[-1]),
+        fnmr_at_fmr=tuple(fnmr_at(fmr) for fmr in FMR_LEVELS),
+        at_threshold=_at_threshold(model, rates),
         pairs_same=same,
-        pairs_different=len(whole) - same,
+        pairs_different=different,
         skipped=skipped,
         data=pairs.origin,
     )
 
 
-def _calibration(model: Model | Encoder) -> Calibration | None:
-    return model.calibration if isinstance(model, Model) else None
-
-
-def _at_threshold(
-    calibration: Calibration | None, labelled: Labelled, distance: Distance, unit: Unit
-) -> AtThreshold | None:
-    if calibration is None:
+def _at_threshold(model: Model | Encoder, rates: Callable[[float], Rates]) -> AtThreshold | None:
+    if isinstance(model, Encoder) or model.calibration is None:
         return None
-    line = calibration.threshold_for()
-    identities, order = labelled.labels.sort(stable=True)
-    numbered = identities.unique_consecutive(return_inverse=True)[1]
-    (rates,) = rates_at([line.threshold], labelled.embeddings[order], numbered, distance, unit)
-    return AtThreshold(line.threshold, line.promised, rates)
+    line = model.calibration.threshold_for()
+    return AtThreshold(line.threshold, line.promised, rates(line.threshold))
 
 
 def _few_shot(labelled: Labelled, distance: Distance, ways: int, shots: int, seed: int) -> FewShot | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,8 +67,10 @@ def draw_hardest(hardest: HardestPairs, data: Dataset, file: Path) -> None:
             gap = np.full((PICTURE_SIDE, 4, 3), 255, np.uint8)
             axis.imshow(np.hstack([_picture(data, pair.first), gap, _picture(data, pair.second)]))
             names = " | ".join(_short(data.names[data.labels[item]]) for item in (pair.first, pair.second))
-            axis.set_title(f"{names}\ndistance {pair.distance:.3g}", fontsize=8)
-    figure.savefig(file, dpi=100)
+            axis.set_title(f"{names}\ndistance {pair.distance:.3g}", fontsize=8, parse_math=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box stands for what the font lacks
+        figure.savefig(file, dpi=100)
 
 
 def _without_repeats(pairs: Sequence[Pair]) -> list[Pair]:

@@ -74,7 +74,7 @@ def _figures(figures: dict[str, Any]) -> list[str]:
     for fmr, known in figures.get("fnmr_at_fmr", {}).items():
         text = known.get("reason") or f"{known['value']:.4f} ({known['low']:.4f} to {known['high']:.4f})"
         lines.append(f"| FNMR at FMR {fmr} (95%) | {text} |")
-    if "fnmr_at_fmr" in figures:  # labelled items were measured, and drawn; of pairs there are figures only
+    if "precision_at_1" in figures:  # labelled items were measured, and drawn; of pairs there are figures only
         lines += ["", "![errors](report/roc.png)", "![hardest pairs](report/hardest.png)"]
     return [*lines, ""]
 

@@ -20,7 +20,7 @@ from likewise.encoder import Encoder
 from likewise.errors import ModelError
 from likewise.matching.card import card
 from likewise.matching.model import Model
-from likewise.media.files import replacing_file, replacing_folder
+from likewise.media.files import recover_folder, replacing_file, replacing_folder
 
 FORMAT = 1
 CONFIG, PARAMETERS, CALIBRATION = "config.json", "model.safetensors", "calibration.json"
@@ -121,8 +121,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: no model folder, damaged, or written by a newer version.
     """
-    if not (folder / CONFIG).is_file():
-        what = "no such folder" if not folder.is_dir() else f"a folder without {CONFIG}"
+    recover_folder(folder)
+    try:
+        found, what = (folder / CONFIG).is_file(), f"a folder without {CONFIG}" if folder.is_dir() else "no such folder"
+    except OSError as error:
+        raise ModelError("A model folder can be read", f"{str(folder)!r}: {error}", "Check permissions.") from error
+    if not found:
         raise ModelError(
             f"A model is a folder with {CONFIG}",
             f"{str(folder)!r}, {what}",

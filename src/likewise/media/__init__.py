@@ -1,6 +1,6 @@
 """Pictures in and files out: the one place that decodes, and the one that overwrites without losing."""
 
-from likewise.media.files import check_replaceable, replacing_file, replacing_folder
+from likewise.media.files import check_replaceable, recover_folder, replacing_file, replacing_folder
 from likewise.media.pictures import (
     MAX_PIXELS,
     PICTURE_SUFFIXES,
@@ -17,6 +17,7 @@ __all__ = [
     "content_hash",
     "png_bytes",
     "read_picture",
+    "recover_folder",
     "replacing_file",
     "replacing_folder",
     "resize_picture",

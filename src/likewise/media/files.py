@@ -1,15 +1,19 @@
 """Writing that loses nothing: what is saved is written beside its place, flushed, then renamed into it.
 
 Whatever goes wrong on the way (a full disk, an exception, Ctrl-C), what was there before is still there and
-nothing half-written remains.
+nothing half-written remains. After a kill or a power cut it is there too, though what was being written may remain
+beside it, under a name that starts with a dot.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import shutil
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +26,8 @@ from likewise.errors import DataError, UsageError
 def replacing_folder(target: str | Path, *, marker: str) -> Generator[Path]:
     """Yields a fresh folder to write into, which takes the place of `target` when the block ends well.
 
-    A folder that was there is exchanged as a whole, so files of the old one never mix with the new.
+    A folder that was there is exchanged as a whole, so files of the old one never mix with the new. On Linux's usual
+    disks that is one step; elsewhere a kill between two steps leaves no folder, and `recover_folder` finds the old one.
 
     Args:
         target: where the folder is to be; missing parents are made.
@@ -86,6 +91,7 @@ def check_replaceable(target: str | Path, *, marker: str) -> None:
     `replacing_folder` asks it; so may a caller, before the hours of work whose result is to go there.
     """
     target = Path(target)
+    recover_folder(target)
     with _whole_or_not_at_all(target):
         if target.is_dir():
             replaceable = (target / marker).is_file() or not any(target.iterdir())
@@ -93,6 +99,21 @@ def check_replaceable(target: str | Path, *, marker: str) -> None:
             replaceable = not target.exists()
     if not replaceable:
         raise UsageError(f"Only a folder that holds a {marker} is overwritten", target, "Choose another place.")
+
+
+def recover_folder(target: str | Path) -> None:
+    """Brings back a folder that a kill in the middle of `replacing_folder` left under another name.
+
+    For all who read what `replacing_folder` writes, before they look. It does nothing where `target` is there, or where
+    it is not plain what it was.
+    """
+    with suppress(OSError, RuntimeError):  # a circle of links, say: the reader will tell that nothing is there
+        target = Path(target).resolve()
+        if not target.exists():
+            name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.old")
+            aside = [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+            if len(aside) == 1:
+                aside[0].rename(target)
 
 
 @contextmanager
@@ -113,7 +134,11 @@ def _beside(target: Path, ending: str) -> Path:
 
 
 def _exchange(fresh: Path, target: Path) -> None:
-    """Renames `fresh` to `target`; a full folder cannot be renamed over, so the old one steps aside first."""
+    """Puts `fresh` in the place of `target`; what was there is deleted, here or as `fresh`."""
+    if target.exists() and _exchanged_in_one_step(fresh, target):
+        _flush(target.parent)
+        return
+    # A full folder cannot be renamed over, so the old one steps aside first.
     aside = _beside(target, ".old")
     try:
         if target.exists():
@@ -126,6 +151,18 @@ def _exchange(fresh: Path, target: Path) -> None:
                 shutil.rmtree(aside, ignore_errors=True)
             else:
                 aside.rename(target)
+
+
+def _exchanged_in_one_step(one: Path, other: Path) -> bool:
+    """Swaps the names of two folders; False where system or disk cannot, or will not."""
+    if sys.platform != "linux":
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError):  # an old C library
+        return False
+    from_here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    return renameat2(from_here, os.fsencode(one), from_here, os.fsencode(other), exchange) == 0
 
 
 def _flush(path: Path) -> None:

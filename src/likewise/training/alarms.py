@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from likewise.objective import Objective
 from likewise.training.history import Epoch
 
 COLLAPSED_SPREAD = 0.02  # below it, embeddings differ by less than 2% of their length
 STUCK_WITHIN = 0.02  # of the loss of a collapse, relative
+STUCK_EPOCHS = 3  # in a row; a loss may pass through that value on its way down
 EMPTY_BATCHES = 0.5  # share of batches without any pair or triplet
 
 
-def alarms(epoch: Epoch, objective: Objective, before: tuple[str, ...]) -> tuple[str, ...]:
-    """Warnings so far, with those that this epoch gives for the first time.
+def alarms(epochs: Sequence[Epoch], objective: Objective, before: tuple[str, ...]) -> tuple[str, ...]:
+    """Warnings so far (`before`), with those that the last of `epochs` gives for the first time.
 
     The three signs: embeddings that fell together (spread near zero); a loss that stays where identical embeddings
-    would put it, with nearly every term active; batches in which no pair or triplet was found.
+    would put it, with nearly every term active, though the learning rate no longer rises; batches in which no pair or
+    triplet was found.
     """
+    *_, epoch = epochs
     found: dict[str, str] = {}
     if epoch.spread < COLLAPSED_SPREAD:
         found["The embeddings collapsed"] = (
             f": in epoch {epoch.epoch} they lie within {epoch.spread:.1%} of their length of each other (loss"
             f" {epoch.loss:.4g}). Lower the learning rate, use larger batches, or a gentler miner (semi-hard, random)."
         )
-    stuck = objective.collapsed_loss
-    if stuck and epoch.epoch > 1 and epoch.active > 0.9 and abs(epoch.loss - stuck) < STUCK_WITHIN * stuck:
+    stuck, last = objective.collapsed_loss, epochs[-STUCK_EPOCHS:]
+    if (
+        stuck
+        and len(last) == STUCK_EPOCHS
+        and last[-1].lr <= last[-2].lr
+        and all(e.active > 0.9 and abs(e.loss - stuck) < STUCK_WITHIN * stuck for e in last)
+    ):
         found["The loss is stuck"] = (
             f" at {epoch.loss:.4g} in epoch {epoch.epoch}; identical embeddings give {stuck:.4g}, so nothing is"
-            " learned. Lower the learning rate, or use miner semi-hard or random."
+            " learned. Lower the learning rate; for triplets, use miner semi-hard or random."
         )
     if epoch.empty > EMPTY_BATCHES:
         found["Batches are empty"] = (

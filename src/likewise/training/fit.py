@@ -128,7 +128,9 @@ def fit(
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
             entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, shown)
-            state.close_epoch(entry, offered, figure, alarms(entry, objective, state.history.warnings))
+            state.close_epoch(
+                entry, offered, figure, alarms((*state.history.epochs, entry), objective, state.history.warnings)
+            )
             if checkpoint is not None:
                 state.save(checkpoint)
     except KeyboardInterrupt:
