@@ -241,12 +241,14 @@ class TestAlarms:
         assert all("Lower the learning rate" in text for text in history.warnings)
 
     def test_a_collapse_in_training_raises_the_alarm(self, parts: tuple[Dataset, Dataset]) -> None:
-        """Hardest negatives at a learning rate far too high, without the unit sphere to hold embeddings apart."""
-        with pytest.warns(CollapseWarning, match="The embeddings collapsed"):
-            trained(
+        """Hardest negatives, a high learning rate and strong decay, and no unit sphere to hold embeddings apart."""
+        with pytest.warns(CollapseWarning) as caught:
+            _, history = trained(
                 *parts, TripletLoss(miner=HardestInBatch()), encoder=Encoder("mlp", 8, unit=False),
                 epochs=6, optimizer="sgd", lr=0.3, weight_decay=0.5, schedule="constant",
             )  # fmt: skip
+        assert any(str(warning.message).startswith("The embeddings collapsed") for warning in caught)
+        assert history.epochs[0].spread > 0.1  # they were apart at first
 
     def test_a_loss_that_only_passes_the_value_of_a_collapse_is_not_stuck(self) -> None:
         """What a network does that is slow to start, or whose loss starts above: log 2 is passed, not kept."""

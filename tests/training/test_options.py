@@ -20,7 +20,7 @@ from likewise.objective import (
     TripletLoss,
     make_objective,
 )
-from likewise.training import FitOptions, fit
+from likewise.training import FitOptions, choose_device, choose_precision, fit
 
 
 class TestOptions:
@@ -135,3 +135,41 @@ class TestOptions:
             after = list(encoder.distance.parameters())
             assert len(after) == len(before) > 0
             assert all(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+class TestPrecision:
+    def test_bfloat16_learns_too_and_its_loss_is_computed_in_float32(self, parts: tuple[Dataset, Dataset]) -> None:
+        seen: list[tuple[torch.dtype, float]] = []
+        objective = SupCon()
+        inner = objective._outcome
+
+        def watched(embeddings: torch.Tensor, *rest: object) -> object:
+            lengths = embeddings.detach().norm(dim=1)
+            seen.append((embeddings.dtype, float((lengths - 1).abs().max())))
+            return inner(embeddings, *rest)
+
+        objective._outcome = watched
+        encoder, history = trained(*parts, objective, precision="bfloat16", epochs=6)
+        assert history.precision == encoder.trained["precision"] == "bfloat16"
+        assert history.epochs[-1].loss < 0.8 * history.epochs[0].loss
+        assert {dtype for dtype, _ in seen} == {torch.float32}
+        assert max(off for _, off in seen) < 1e-5  # and lengths are 1, not 1 +- 0.004
+        assert all(parameter.dtype == torch.float32 for parameter in encoder.parameters())
+        assert encoder.encode(parts[1].sources).embeddings.dtype == torch.float32
+
+    def test_the_network_does_run_in_bfloat16(self, parts: tuple[Dataset, Dataset]) -> None:
+        for precision, expected in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+            encoder = Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8))
+            seen: set[torch.dtype] = set()
+            encoder.stages["embedding"].register_forward_hook(
+                lambda module, _, out, seen=seen: seen.add(out.dtype) if module.training else None
+            )
+            trained(*parts, encoder=encoder, precision=precision, epochs=1)
+            assert seen == {expected}
+
+    def test_what_is_asked_for_is_what_is_used(self) -> None:
+        cpu = choose_device("cpu")
+        assert choose_precision("float32", cpu) == "float32"
+        assert choose_precision("bfloat16", cpu) == "bfloat16"
+        assert choose_precision("auto", cpu) in ("float32", "bfloat16")
+        assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")

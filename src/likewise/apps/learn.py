@@ -170,10 +170,12 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Part
     Raises:
         DataError: too little for four parts.
     """
+    names = set[str]() if data.parts is None else set(data.parts.tolist())
     if isinstance(data, PairSet):
+        if names >= {"train", "valid", "tune", "test"}:
+            return Parts(*(data.part(name) for name in ("train", "valid", "tune", "test")), "item", own_test=True)
         train, valid, tune, test = data.split(*SHARES, seed=seed)
         return Parts(train, valid, tune, test, "item")
-    names = set[str]() if data.parts is None else set(data.parts.tolist())
     if not names >= {"train", "test"}:
         rule = by or ("group" if data.groups is not None else default_split(data))
         train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)

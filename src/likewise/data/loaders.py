@@ -79,7 +79,7 @@ def folder(path: str | os.PathLike[str]) -> Dataset:
             raise DataError("Data are in a folder", f"{str(root)!r}, which is not one", "Check the path.")
         for directory, folders, files in os.walk(root, onerror=_raised, followlinks=True):
             status = Path(directory).stat()
-            if False:
+            if (status.st_dev, status.st_ino) in entered:
                 folders.clear()
                 continue
             entered.add((status.st_dev, status.st_ino))

@@ -18,6 +18,7 @@ from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
 from likewise.encoder import Encoder
 from likewise.errors import CollapseWarning, DataError, UsageError
+from likewise.media.files import recover_folder
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import alarms
 from likewise.training.batches import Batches, prepare
@@ -72,12 +73,14 @@ def fit(
     objective.to(device).train()
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
-    skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))  # parts of a pairs file share their items
+    skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))
     history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
     data = {"train": batches.fingerprint, "validation": None if validation is None else validation.origin}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
-    if resume and checkpoint is not None and (checkpoint / STATE).exists():
-        state.restore(checkpoint)
+    if resume and checkpoint is not None:
+        recover_folder(checkpoint)
+        if (checkpoint / STATE).exists():
+            state.restore(checkpoint)
 
     random = torch.Generator(device=device)
     stopped: Stopped = "finished"
