@@ -171,22 +171,25 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Part
         DataError: too little for four parts.
     """
     names = set[str]() if data.parts is None else set(data.parts.tolist())
-    if isinstance(data, PairSet):
-        if names >= {"train", "valid", "tune", "test"}:
-            return Parts(*(data.part(name) for name in ("train", "valid", "tune", "test")), "item", own_test=True)
-        train, valid, tune, test = data.split(*SHARES, seed=seed)
-        return Parts(train, valid, tune, test, "item")
     if not names >= {"train", "test"}:
+        if isinstance(data, PairSet):
+            train, valid, tune, test = data.split(*SHARES, seed=seed)
+            return Parts(train, valid, tune, test, "item")
         rule = by or ("group" if data.groups is not None else default_split(data))
         train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
         return Parts(train, valid, tune, test, rule)
     rest, test = data.part("train"), data.part("test")
-    new = not set(rest.labels.tolist()) & set(test.labels.tolist())
-    rule = by or ("group" if data.groups is not None else "identity" if new else "item")
     own = {name: data.part(name) for name in ("valid", "tune") if name in names}
     share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
     taken = [share] * (2 - len(own))
-    train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed) if taken else (rest,)
+    rule: By = "item"
+    if isinstance(rest, PairSet):
+        train, *held_out = rest.split(1 - sum(taken), *taken, seed=seed) if taken else (rest,)
+    else:
+        assert isinstance(test, Dataset)  # a part is of the kind of the whole
+        new = not set(rest.labels.tolist()) & set(test.labels.tolist())
+        rule = by or ("group" if rest.groups is not None else "identity" if new else "item")
+        train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed) if taken else (rest,)
     valid, tune = (own[name] if name in own else held_out.pop(0) for name in ("valid", "tune"))
     return Parts(train, valid, tune, test, rule, own_test=True)
 
