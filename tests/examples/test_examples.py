@@ -75,7 +75,7 @@ def saw_triplets(printed: str, *, whole: bool) -> None:
 
 
 def saw_calibrate_own_data(printed: str, *, whole: bool) -> None:
-    before, after = (float(found) for found in re.findall(r"found ([\d.]+) on new pictures", printed))
+    before, after = (float(found) for found in re.findall(r"found ([\d.]+) \(", printed))
     assert 0.03 < after < 0.3
     if whole:  # the worse camera is part of the example
         assert before > 0.2

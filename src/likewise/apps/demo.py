@@ -85,5 +85,5 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
 
 def recipe(data: Dataset, seed: int) -> LearnOptions:
     """Options for small pictures: enough epochs for small sets, few for large ones."""
-    epochs = 5 if len(data) > SMALL else 30
+    epochs = 4 if len(data) > SMALL else 30
     return LearnOptions(loss="supcon", dim=64, fit=FitOptions(epochs=epochs, lr=3e-3, augment="jitter", seed=seed))
