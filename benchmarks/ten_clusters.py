@@ -1,6 +1,6 @@
 """The lesson's experiment: `tutorial` network, softmax-triplet loss, map of the test items; does it show ten clusters?
 
-    LIKEWISE_DATA=... python benchmarks/ten_clusters.py [--seeds 3]
+LIKEWISE_DATA=... python benchmarks/ten_clusters.py [--seeds 3]
 """
 
 from __future__ import annotations
