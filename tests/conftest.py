@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.data import Dataset, arrays
 from likewise.training import FitOptions, Step
+
+# The networks trained in tests are so small that a second thread only waits for the first.
+torch.set_num_threads(1)
 
 
 class Quiet:

@@ -365,3 +365,13 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: py
         draw(flat(np.eye(2)), [0, 1], ["a", "b"], file)
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_map_leaves_torchs_threads_as_they_were():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        layout(np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -51,12 +51,19 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
         lines += [
             f"- Data: {trained['data']} ({trained['items']:,} items{of}, fingerprint"
             f" `{trained['data_fingerprint'][:16]}`).",
-            f"- Objective: {', '.join(f'{k} {v}' for k, v in trained['objective'].items())}.",
+            f"- Objective: {_plain(trained['objective'])}.",
             f"- {options['epochs']} epochs at most, best {trained['best_epoch']}, optimizer {options['optimizer']},"
             f" seed {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
         ]
     versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
     return [*lines, f"- Made with {versions}.", f"- Fingerprint `{config['fingerprint']}`.", ""]
+
+
+def _plain(options: dict[str, Any]) -> str:
+    """An objective's options as a person says them: triplet, margin 0.2, miner semi-hard."""
+    name = str(options.get("name", ""))
+    rest = [f"{k} {_plain(v) if isinstance(v, dict) else v}" for k, v in options.items() if k != "name"]
+    return ", ".join([name, *rest])
 
 
 def _figures(figures: dict[str, Any]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,7 +177,7 @@ def _umap(
     start = (start / np.abs(start).max() * 10 + noise).astype(np.float32)
 
     report(0, 1, "UMAP")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _torch_threads_kept():
         # On import: an optional part that needs TensorFlow is missing. On fit: without a search index no new
         # items can be added. Both as wanted here.
         warnings.simplefilter("ignore")
@@ -194,6 +195,16 @@ def _umap(
             tqdm_kwds={"disable": False, "file": _Epochs(report), "bar_format": "{n_fmt}/{total_fmt}"},
         )
         return np.asarray(umap.fit_transform(rows.numpy()), np.float32)
+
+
+@contextmanager
+def _torch_threads_kept() -> Generator[None]:
+    """numba, when it starts, sets the number of threads of the OpenMP library that torch works with too."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _neighbours(rows: Tensor, k: int) -> tuple[NDArray[np.int64], Float32]:
