@@ -59,6 +59,9 @@ class TestRoundTrip:
             # A zip (torch.save) or a pickle stream of protocol 2 and up.
             assert not content.startswith((b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")), name
 
+    def test_whoever_may_read_one_file_may_read_them_all(self, model_folder: Path) -> None:
+        assert len({path.stat().st_mode for path in model_folder.iterdir() if path.is_file()}) == 1
+
     def test_config_says_how_it_was_made(self, model_folder: Path) -> None:
         config = json.loads((model_folder / "config.json").read_text())
         assert config["format"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -61,6 +62,8 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         save_file(parameters, fresh / PARAMETERS)
         save_file(_golden(encoder), fresh / GOLDEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for tensors in (PARAMETERS, GOLDEN):  # safetensors lets nobody else read; the folder is one thing
+            shutil.copymode(fresh / CONFIG, fresh / tensors)
         if model.calibration is not None:
             (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
         _write_card(fresh / CARD, card(folder.name, config, model.calibration, figures))
