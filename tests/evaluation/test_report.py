@@ -14,6 +14,7 @@ from likewise.apps.learn import Learned
 from likewise.data import Dataset
 from likewise.evaluation import Report, evaluate
 from likewise.evaluation.pictures import draw_curves, draw_hardest, draw_history
+from likewise.metrics import FnmrAtFmr
 from likewise.training import Epoch, History
 
 HOSTILE = '<img src=x onerror="alert(1)">&\'"'
@@ -107,14 +108,16 @@ def test_nothing_hostile_reaches_a_notebook(learned: Learned, report: Report, di
     data = replace(report.labelled.data, names=(HOSTILE,) * 10, origin=HOSTILE)
     from likewise.data import check
 
+    unknown = replace(report.verification, fnmr_at_fmr=(FnmrAtFmr(0.1, None, HOSTILE),))
     shown = [
-        replace(report, labelled=replace(report.labelled, data=data))._repr_html_(),
+        replace(report, labelled=replace(report.labelled, data=data), verification=unknown)._repr_html_(),
         data._repr_html_(),
         check(data.subset([0, 0, 1, 2]))._repr_html_(),
     ]
     for html in shown:
         assert "<img" not in html
         assert "<table>" in html
+    assert "&lt;img" in shown[0]
     assert "&lt;img" in shown[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,16 +59,33 @@ class TestRepeating:
         assert torch.equal(torch.rand(3), expected)
         assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
-    @pytest.mark.parametrize("augment", ["none", "jitter"])
-    def test_validation_does_not_touch_training(self, parts: tuple[Dataset, Dataset], augment: str) -> None:
+    @pytest.mark.parametrize("options", [{}, {"augment": "jitter"}, {"average": 0.9}], ids=str)
+    def test_validation_does_not_touch_training(
+        self, parts: tuple[Dataset, Dataset], options: dict[str, object]
+    ) -> None:
         train, valid = parts
         losses: list[list[float]] = [[], []]
         for told, validation in zip(losses, (None, valid), strict=True):
             trained(
                 train, validation, TripletLoss(), encoder=Encoder("convnet-small", 8),
-                augment=augment, watch=lambda step, told=told: told.append(step.loss),
+                watch=lambda step, told=told: told.append(step.loss), **options,
             )  # fmt: skip
         assert losses[0] == losses[1]
+
+    def test_every_step_draws_anew(self, parts: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+        from likewise.training import fit
+
+        drawn: list[int] = []
+        real = sys.modules[fit.__module__].seeded
+
+        def seeded(augment: object, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+            drawn.append(seed)
+            return real(augment, pixels, seed)
+
+        monkeypatch.setattr(sys.modules[fit.__module__], "seeded", seeded)
+        for seed in (0, 1):
+            trained(*parts, epochs=3, augment="jitter", seed=seed)
+        assert len(drawn) == len(set(drawn)) >= 12
 
 
 class TestResuming:
