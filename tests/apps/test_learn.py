@@ -141,7 +141,9 @@ class TestLearn:
     def test_a_seed_repeats_the_model_bit_for_bit(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
         data = digits.subset(np.arange(0, 1797, 4))
         for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-            learn(data, tmp_path / name, replace(QUICK, fit=replace(QUICK.fit, seed=seed)), watcher=watcher)
+            learned = learn(data, tmp_path / name, replace(QUICK, fit=replace(QUICK.fit, seed=seed)), watcher=watcher)
+            expected = divide(data, seed=seed)  # the seed is that of the split too
+            assert [part.files for part in four(learned.parts)] == [part.files for part in four(expected)]
         a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
         assert a == b != c
         assert (tmp_path / "a" / "calibration.json").read_text() == (tmp_path / "b" / "calibration.json").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,8 +274,10 @@ class TestTraining:
             (tmp_path / "flat" / digit).mkdir(parents=True)
             for number in range(20):
                 Image.new("L", (8, 8), 90).save(tmp_path / "flat" / digit / f"{number}.png")
-        found = run("train", tmp_path / "flat", *quick, "--json")
+        with warnings.catch_warnings(record=True) as heard:
+            found = run("train", tmp_path / "flat", *quick, "--json")
         assert found.status == 0
+        assert heard == []  # Python would write them to standard error, with a line of source
         assert sum("The embeddings collapsed" in line for line in found.err.splitlines()) == 1
         assert any("The embeddings collapsed" in note for note in found.json["notes"])
 

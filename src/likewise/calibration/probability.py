@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 _KNOTS = 10
 _TAIL = 0.002  # share of the pairs beyond the first and the last knot
 _RIDGE = 1e-4  # on the slopes: where nothing is seen, as between two classes far apart, the line is straight
+_FITTED_POINTS = 1024
 _BINS = 15
 
 
@@ -64,7 +65,7 @@ def fit_probability(curve: ErrorCurve, trials: int) -> ProbabilityCurve:
         curve: counts of same and different pairs by distance, both kinds present.
         trials: how many pairs of identities (or items) formed the different pairs.
     """
-    distances, same, different = _weights(curve)
+    distances, same, different = _merged(*_weights(curve))
     knots = _place_knots(distances, (same + different).cumsum() / 2)
     # Column k rises from 0 to 1 between knots k and k + 1: the log-odds are linear in the steps taken down.
     ramps = ((distances[:, None] - knots[:-1]) / np.diff(knots)).clip(0, 1)
@@ -101,6 +102,19 @@ def calibration_error(fitted: ProbabilityCurve, curve: ErrorCurve) -> float:
     of = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
     given = np.bincount(of, probability * (same + different), _BINS)
     return float(np.abs(given - np.bincount(of, same, _BINS)).sum() / 2)
+
+
+def _merged(distances: Floats, same: Floats, different: Floats) -> tuple[Floats, Floats, Floats]:
+    """The same in at most `_FITTED_POINTS` points of about equal weight, each at the mean of the distances it is for.
+
+    A curve has up to tens of thousands of distances, ten knots need no more than some hundred.
+    """
+    both = same + different
+    group = np.minimum((both.cumsum() / both.sum() * _FITTED_POINTS).astype(np.int64), _FITTED_POINTS - 1)
+    weight = np.bincount(group, both)
+    held = weight > 0
+    at = np.bincount(group, both * distances)[held] / weight[held]
+    return at, np.bincount(group, same)[held], np.bincount(group, different)[held]
 
 
 def _weights(curve: ErrorCurve) -> tuple[Floats, Floats, Floats]:
