@@ -111,10 +111,10 @@ def _merged(distances: Floats, same: Floats, different: Floats) -> tuple[Floats,
     """
     both = same + different
     group = np.minimum((both.cumsum() / both.sum() * _FITTED_POINTS).astype(np.int64), _FITTED_POINTS - 1)
-    weight = np.bincount(group, both)
+    sums = (np.bincount(group, of).astype(np.float64) for of in (both, both * distances, same, different))
+    weight, moment, same, different = sums
     held = weight > 0
-    at = np.bincount(group, both * distances)[held] / weight[held]
-    return at, np.bincount(group, same)[held], np.bincount(group, different)[held]
+    return moment[held] / weight[held], same[held], different[held]
 
 
 def _weights(curve: ErrorCurve) -> tuple[Floats, Floats, Floats]:
