@@ -43,6 +43,9 @@ def test_folders_are_searched_in_order(learned: Learned, digit_folder: Path, tmp
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "more" / "deep" / "größe 顔.JPG")
     (tmp_path / "more" / "notes.txt").write_text("no picture by its name")
     (tmp_path / "more" / ".hidden.png").write_text("hidden")
+    (tmp_path / "more" / ".thumbnails").mkdir()
+    (tmp_path / "more" / ".thumbnails" / "1.png").write_text("hidden with its folder")
+    (tmp_path / "more" / "deep" / "round").symlink_to(tmp_path / "more")  # entered once all the same
     written = encode_files(learned.folder, [digit_folder / "1", tmp_path / "more"], tmp_path / "out.npz")
     _, names, _ = read(tmp_path / "out.npz")
     assert written.items == 31

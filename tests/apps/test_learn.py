@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.apps.learn import Learned, LearnOptions, Parts, divide, learn, prepare
+from likewise.apps.learn import Learned, LearnOptions, Parts, divide, learn, part_of, prepare
 from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
@@ -202,6 +202,64 @@ class TestLearn:
         second = learn(data, tmp_path / "m", replace(QUICK, fit=replace(QUICK.fit, seed=1)), watcher=watcher)
         assert set(seen) == {first.model.fingerprint}
         assert load(tmp_path / "m").fingerprint == second.model.fingerprint != first.model.fingerprint
+
+
+class TestPartOf:
+    """Parts by the names they had in training, for measuring a model on what it never saw."""
+
+    @pytest.mark.parametrize("name", ["train", "valid", "tune", "test"])
+    def test_parts_set_aside_in_training_are_found_again(self, learned: Learned, digits: Dataset, name: str) -> None:
+        said: list[str] = []
+        found = part_of(load(learned.folder), digits, name, said.append)
+        assert found.files == getattr(learned.parts, name).files
+        assert said == []
+
+    def test_measuring_on_everything_a_model_was_trained_on_is_remarked(
+        self, learned: Learned, digits: Dataset
+    ) -> None:
+        said: list[str] = []
+        assert part_of(learned.model, digits, None, said.append) is digits
+        (text,) = said
+        assert "--part test" in text
+
+    def test_the_same_items_from_another_place_are_the_same(self, learned: Learned, digits: Dataset) -> None:
+        moved = replace(digits, origin="elsewhere")
+        assert part_of(learned.model, moved, "test", print).files == learned.parts.test.files
+
+    def test_items_that_came_since_would_mix_the_parts(self, learned: Learned, digits: Dataset) -> None:
+        changed = replace(digits.subset(np.arange(1796)), origin="digits")
+        with pytest.raises(UsageError, match="items there were then"):
+            part_of(learned.model, changed, "test", print)
+        said: list[str] = []
+        assert part_of(learned.model, changed, None, said.append) is changed
+        assert len(said) == 1
+
+    def test_other_data_have_their_own_parts_or_none(self, learned: Learned, digits: Dataset) -> None:
+        own = arrays(digits.sources[:100], digits.labels[:100], parts=["train"] * 60 + ["test"] * 40)
+        said: list[str] = []
+        assert part_of(learned.model, own, "test", said.append).files == own.files[60:]
+        assert part_of(learned.model, own, None, said.append) is own
+        assert said == []
+        with pytest.raises(UsageError, match="have a part called 'test'"):
+            part_of(learned.model, arrays(digits.sources[:100], digits.labels[:100]), "test", print)
+
+    def test_a_test_part_of_the_datas_own_stays_what_it_is(
+        self, digits: Dataset, tmp_path: Path, watcher: object
+    ) -> None:
+        few = digits.subset(np.arange(0, 1797, 4))
+        data = arrays(few.sources, few.labels, parts=["train"] * 300 + ["test"] * 150)
+        model = learn(data, tmp_path / "m", QUICK, watcher=watcher).model
+        assert part_of(model, data, "test", print).files == data.files[300:]
+        more = data.subset(np.r_[5:450])
+        assert part_of(model, more, "test", print).files == data.files[300:]
+
+    def test_pairs_have_parts_too(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
+        first, second = np.arange(0, 1796, 2), np.arange(1, 1797, 2)
+        pairs = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], origin="pairs of digits")
+        learned = learn(pairs, tmp_path / "m", replace(QUICK, loss="contrastive"), watcher=watcher)
+        found = part_of(load(tmp_path / "m"), pairs, "test", print)
+        assert found.items.files == learned.parts.test.items.files
+        assert found.same.tolist() == learned.parts.test.same.tolist()
 
 
 REFUSED: dict[str, tuple[LearnOptions, str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any, final
 
 import numpy as np
 
+from likewise.data.loaders import pictures_below
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
 from likewise.matching import load
 from likewise.media.files import replacing_file
-from likewise.media.pictures import PICTURE_SUFFIXES
 
 
 @final
@@ -57,7 +56,11 @@ def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: 
     """
     if out.suffix.lower() not in (".npz", ".parquet"):
         raise UsageError("Embeddings are written as .npz or .parquet", repr(str(out)))
-    found = [file for path in files for file in (_pictures(path) if path.is_dir() else [path])]
+    found = [
+        file
+        for path in files
+        for file in ([path / inside for inside in pictures_below(path)] if path.is_dir() else [path])
+    ]
     if not found:
         raise DataError("There is something to encode", f"no pictures in {', '.join(map(str, files))}")
     loaded = load(model)
@@ -85,12 +88,3 @@ def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: 
             table = pa.table({"file": pa.array(text), "embedding": rows})
             pq.write_table(table.replace_schema_metadata({"likewise.fingerprint": fingerprint}), fresh)
     return Written(out, len(names), loaded.dim, skipped, fingerprint)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        Path(directory) / name
-        for directory, _, files in os.walk(folder)
-        for name in files
-        if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
-    )

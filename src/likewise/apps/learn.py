@@ -200,12 +200,12 @@ def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callab
     Without a name all of `data`; if the model was trained on them, that is said.
 
     Raises:
-        UsageError: there is no such part.
+        UsageError: there is no such part, or it is not known any more because items came or went since training.
     """
     split = model.encoder.trained.get("split", {})
-    trained_on = split.get("of") == data.origin
+    trained_on, changed = split.get("items") == data.listing(), split.get("of") == data.origin
     if name is None:
-        if trained_on:
+        if trained_on or changed:
             say("The model was trained on part of these data, which flatters it; --part test is what it never saw.")
         return data
     if trained_on:
@@ -215,6 +215,12 @@ def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callab
         }  # fmt: skip
         if name in known:
             return known[name]
+    elif changed and not split["own_test"]:  # divided again, items trained on would fall into other parts
+        raise UsageError(
+            "Parts set aside in training are known of the items there were then",
+            f"other items in {data.origin}",
+            "Train again, or name data of another place.",
+        )
     return data.part(name)
 
 
@@ -295,7 +301,10 @@ def learn(
         return report.as_dict()
 
     encoder.trained["options"] = options.as_dict()
-    encoder.trained["split"] = {"of": data.origin, "by": parts.by, "seed": options.fit.seed, "own_test": parts.own_test}
+    encoder.trained["split"] = {
+        "of": data.origin, "items": data.listing(), "by": parts.by, "seed": options.fit.seed,
+        "own_test": parts.own_test,
+    }  # fmt: skip
     save(model, out, write_report)
     if history.stopped != "interrupted":
         shutil.rmtree(checkpoint, ignore_errors=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -130,6 +131,11 @@ class Dataset:
         """
         return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
+    def listing(self) -> str:
+        """SHA-256 over which items there are and what is said of them, not over their contents."""
+        said = (*self.files, *self.names, "", *map(str, () if self.parts is None else self.parts))
+        return _digest(said, self.labels, *(() if self.groups is None else (self.groups,)))
+
     def of_identities(self, labels: Sequence[int] | IntArray) -> Dataset:
         """The items of the given identities."""
         return self.subset(np.flatnonzero(np.isin(self.labels, labels)))
@@ -162,6 +168,13 @@ class Dataset:
             f"<b>{len(self)} items of {self.identities} identities</b> ({escape(self.origin)})"
             f"<table><tr><th>identity</th><th>items</th></tr>{rows}</table>"
         )
+
+
+def _digest(texts: Iterable[str], *columns: NDArray[np.generic]) -> str:
+    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape"))
+    for column in columns:
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
 def _of_part(parts: NDArray[np.str_] | None, name: str) -> IntArray:
@@ -229,6 +242,11 @@ class PairSet:
             UsageError: the data say nothing of parts, or have none of that name.
         """
         return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
+
+    def listing(self) -> str:
+        """SHA-256 over which pairs there are and what is said of them, not over the contents of their items."""
+        said = (*self.items.files, "", *map(str, () if self.parts is None else self.parts))
+        return _digest(said, self.first, self.second, self.same)
 
     def linked_identities(self) -> IntArray:
         """(number of items,) a number per item, equal where a chain of same pairs links two items.

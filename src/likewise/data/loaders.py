@@ -72,6 +72,15 @@ def folder(path: str | os.PathLike[str]) -> Dataset:
         DataError: missing, a folder that may not be listed, or no pictures in sub-folders.
     """
     root = Path(path)
+    return _from_tree(pictures_below(root), lambda inside: root / inside, str(root))
+
+
+def pictures_below(root: Path) -> list[PurePosixPath]:
+    """Files that are pictures by their suffix, by their path in `root`; hidden ones are passed over.
+
+    Raises:
+        DataError: missing, or a folder that may not be listed.
+    """
     found: list[PurePosixPath] = []
     entered: set[tuple[int, int]] = set()
     with _readable("A folder", root):
@@ -86,7 +95,7 @@ def folder(path: str | os.PathLike[str]) -> Dataset:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
             found += [inside / name for name in sorted(files) if _is_picture(name)]
-    return _from_tree(found, lambda inside: root / inside, str(root))
+    return found
 
 
 def _raised(error: OSError) -> None:
