@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_runs import Killed, kill_at, same_weights, trained, without_times
 
 from likewise.data import Dataset
 from likewise.encoder import Encoder
-from likewise.errors import DataError, UsageError
+from likewise.errors import LikewiseError, UsageError
 from likewise.objective import (
     Contrastive,
     HardestInBatch,
@@ -23,6 +23,7 @@ from likewise.objective import (
     TripletLoss,
     make_objective,
 )
+from likewise.training.state import discard
 
 
 class TestRepeating:
@@ -191,24 +192,62 @@ class TestResuming:
         with pytest.raises(UsageError, match=r"another .*\bdata\b"):
             trained(train.subset(np.arange(199)), valid, checkpoint=tmp_path / "state", resume=True)
 
+    @pytest.mark.parametrize(
+        "metadata",
+        [None, {}, {"state": "[]"}, {"state": "{"}, {"state": '{"run": []}'}, {"state": '{"run": {}}'}],
+        ids=str,
+    )
+    def test_a_checkpoint_of_something_else_is_one_line(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, metadata: dict[str, str] | None
+    ) -> None:
+        (tmp_path / "state").mkdir()
+        save_file({"x": torch.ones(1)}, tmp_path / "state" / "checkpoint.safetensors", metadata=metadata)
+        with pytest.raises(LikewiseError, match=r"A checkpoint fits the run|A run is resumed with") as caught:
+            trained(*parts, checkpoint=tmp_path / "state", resume=True)
+        assert "\n" not in str(caught.value)
+
     def test_a_damaged_checkpoint_is_one_line(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         trained(*parts, checkpoint=tmp_path / "state")
-        tensors, state = tmp_path / "state" / "checkpoint.safetensors", tmp_path / "state" / "state.json"
-        whole, text = tensors.read_bytes(), state.read_text()
-        for damage in (
-            lambda: tensors.write_bytes(whole[: len(whole) // 2]),
-            tensors.unlink,
-            lambda: (tensors.write_bytes(whole), state.write_text(text[:-20])),
-            lambda: state.write_text("[]"),
-            lambda: state.write_text(json.dumps(json.loads(text) | {"epochs": [{}]})),
-        ):
-            damage()
-            with pytest.raises(DataError, match="A checkpoint fits the run") as caught:
+        file = tmp_path / "state" / "checkpoint.safetensors"
+        whole = file.read_bytes()
+        for damaged in (whole[: len(whole) // 2], whole[:100], b"", whole.replace(b"epochs", b"epocs_")):
+            file.write_bytes(damaged)
+            with pytest.raises(LikewiseError) as caught:
                 trained(*parts, checkpoint=tmp_path / "state", resume=True)
             assert "\n" not in str(caught.value)
 
-    def test_a_checkpoint_holds_no_pickle(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-        trained(*parts, checkpoint=tmp_path / "state")
-        assert {file.name for file in (tmp_path / "state").iterdir()} == {
-            "checkpoint.safetensors", "history.jsonl", "state.json",
-        }  # fmt: skip
+    def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole, _ = trained(*parts, epochs=4)
+        written: list[Path] = []
+
+        def dying(tensors: dict[str, torch.Tensor], file: Path, **options: object) -> None:
+            written.append(file)
+            save_file(tensors, file, **options)
+            if len(written) == 3:
+                file.write_bytes(file.read_bytes()[:1000])
+                raise Killed
+
+        monkeypatch.setattr("likewise.training.state.save_file", dying)
+        with pytest.raises(Killed):
+            trained(*parts, epochs=4, checkpoint=tmp_path / "state")
+        monkeypatch.undo()
+        resumed, history = trained(*parts, epochs=4, checkpoint=tmp_path / "state", resume=True)
+        assert history.resumed_after == 2
+        assert same_weights(resumed, whole)
+
+    def test_a_checkpoint_holds_no_pickle_and_can_be_taken_away(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path
+    ) -> None:
+        state = tmp_path / "state"
+        trained(*parts, checkpoint=state)
+        assert {file.name for file in state.iterdir()} == {"checkpoint.safetensors", "history.jsonl"}
+        (state / ".checkpoint.safetensors.0123456789ab.safetensors").write_text("half written when killed")
+        (state / "letter.txt").write_text("precious")
+        discard(state)
+        assert [file.name for file in state.iterdir()] == ["letter.txt"]
+        (state / "letter.txt").unlink()
+        discard(state)
+        assert not state.exists()
+        discard(state)

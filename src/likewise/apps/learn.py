@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from likewise.matching.folder import CONFIG, REPORT
 from likewise.media.files import check_replaceable
 from likewise.objective import Objective, make_objective
 from likewise.training import FitOptions, History, Step, check_trainable, fit
+from likewise.training.state import discard
 
 SHARES = (0.6, 0.1, 0.15, 0.15)  # to fit, to choose the epoch, to calibrate, to report
 HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
@@ -307,7 +307,7 @@ def learn(
     }  # fmt: skip
     save(model, out, write_report)
     if history.stopped != "interrupted":
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        discard(checkpoint)
     pictures = tuple(sorted((out / REPORT).glob("*.png")))
     return Learned(model, history, report, out, (out / "README.md", *pictures), parts, tuple(notes))
 

@@ -18,14 +18,13 @@ from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
 from likewise.encoder import Encoder
 from likewise.errors import CollapseWarning, DataError, UsageError
-from likewise.media.files import recover_folder
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import alarms
 from likewise.training.batches import Batches, prepare
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.history import Epoch, History, Step, Stopped
 from likewise.training.options import FitOptions
-from likewise.training.state import STATE, TrainingState, snapshot
+from likewise.training.state import CHECKPOINT, TrainingState, snapshot
 from likewise.training.validation import validated_by, validator
 
 
@@ -77,10 +76,8 @@ def fit(
     history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
     data = {"train": batches.fingerprint, "validation": None if validation is None else validation.origin}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
-    if resume and checkpoint is not None:
-        recover_folder(checkpoint)
-        if (checkpoint / STATE).exists():
-            state.restore(checkpoint)
+    if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
+        state.restore(checkpoint)
 
     random = torch.Generator(device=device)
     stopped: Stopped = "finished"

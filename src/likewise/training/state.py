@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from likewise.encoder import Encoder
 from likewise.errors import DataError, UsageError
-from likewise.media.files import replacing_folder
+from likewise.media.files import replacing_file
 from likewise.objective import Objective
 from likewise.training.history import Epoch, History
 from likewise.training.options import FitOptions
 
-STATE = "state.json"
-TENSORS = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.jsonl"
 AVERAGE_WARM_UP = 10  # steps; before them a running mean of the weights would be mostly the random start
 
@@ -80,7 +80,7 @@ class TrainingState:
         )
 
     def save(self, folder: Path) -> None:
-        """Writes everything the next epoch needs; an earlier checkpoint survives a failure."""
+        """Writes everything the next epoch needs, as one file: there is always a whole one, whenever a kill comes."""
         tensors: Weights = {}
         for prefix, weights in (
             ("encoder", self.encoder.state_dict()),
@@ -100,10 +100,11 @@ class TrainingState:
             "best_figure": None if math.isinf(self.best_figure) else self.best_figure,
             "warnings": self.history.warnings,
         }
-        with replacing_folder(folder, marker=STATE) as fresh:
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, fresh / TENSORS)
-            (fresh / STATE).write_text(json.dumps(state))
-            (fresh / HISTORY).write_text(self.history.lines())
+        contiguous = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        with replacing_file(folder / CHECKPOINT) as fresh:
+            save_file(contiguous, fresh, metadata={"state": json.dumps(state)})
+        with replacing_file(folder / HISTORY) as fresh:
+            fresh.write_text(self.history.lines())
 
     def restore(self, folder: Path) -> None:
         """Goes back to where `save` was called.
@@ -113,8 +114,9 @@ class TrainingState:
             UsageError: it is of a run with another encoder or objective, other options or other data.
         """
         try:
-            tensors = load_file(folder / TENSORS)
-            state: dict[str, Any] = json.loads((folder / STATE).read_text())
+            with safe_open(folder / CHECKPOINT, framework="pt") as file:
+                tensors: Weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+                state: dict[str, Any] = json.loads(file.metadata()["state"])
             changed = [what for what, value in self._run().items() if state["run"].get(what) != value]
             if changed:
                 raise UsageError(
@@ -146,7 +148,7 @@ class TrainingState:
                 warnings=tuple(state["warnings"]),
                 resumed_after=len(state["epochs"]),
             )
-        except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 "A checkpoint fits the run that resumes from it",
                 f"{str(folder)!r}: {str(error).splitlines()[0]}",
@@ -162,6 +164,15 @@ class TrainingState:
             "data": self.data,
             "computed in": self.history.precision,
         }
+
+
+def discard(folder: Path) -> None:
+    """Takes away what `TrainingState.save` wrote to `folder`, and the folder if it holds nothing else."""
+    for name in (CHECKPOINT, HISTORY):
+        for file in (folder / name, *folder.glob(f".{name}.*")):  # a kill leaves what was half written
+            file.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def snapshot(module: nn.Module) -> Weights:
