@@ -57,9 +57,9 @@ def peer_retrieval(x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
     ).get_accuracy(x, y)
 
 
-def both(resample: str) -> Callable[[torch.Tensor, torch.Tensor], None]:
+def both(unit: str) -> Callable[[torch.Tensor, torch.Tensor], None]:
     def run(x: torch.Tensor, y: torch.Tensor) -> None:
-        verification(x, y, Euclidean(), resample=resample)
+        verification(x, y, Euclidean(), unit=unit)
         retrieval(x, y, Euclidean())
 
     return run
@@ -67,7 +67,7 @@ def both(resample: str) -> Callable[[torch.Tensor, torch.Tensor], None]:
 
 PARTS: dict[str, Callable[[torch.Tensor, torch.Tensor], Any]] = {
     "bare matrix product": bare_product,
-    "verification, items resampled": lambda x, y: verification(x, y, Euclidean(), resample="item"),
+    "verification, items resampled": lambda x, y: verification(x, y, Euclidean(), unit="item"),
     "verification, identities resampled": lambda x, y: verification(x, y, Euclidean()),
     "retrieval": lambda x, y: retrieval(x, y, Euclidean()),
     "verification + retrieval": both("item"),

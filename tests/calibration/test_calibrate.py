@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.calibration import calibrate, calibrate_pairs
+from likewise.calibration import Calibration, calibrate, calibrate_pairs
 from likewise.errors import DataError, SupportError, UsageError
 from likewise.objective.distances import L1, Euclidean
 
@@ -262,3 +264,19 @@ def test_two_people_met_both_ways_round_are_one_trial():
         first=[0, 1, 2, 0, 1], second=[1, 0, 1, 0, 1], unit="identity",
     )  # fmt: skip
     assert (found.pairs_different, found.trials, found.identities) == (3, 2, 3)
+
+
+def test_a_recount_that_rounds_otherwise_widens_the_interval(monkeypatch):
+    module = sys.modules["likewise.calibration.calibrate"]  # the package's name for it is the function's
+    rates_at = module.rates_at
+
+    def recounted(*given, **options):
+        return [
+            replace(found, fmr=replace(found.fmr, value=2 * found.fmr.high, low=1.5 * found.fmr.high))
+            for found in rates_at(*given, **options)
+        ]
+
+    monkeypatch.setattr(module, "rates_at", recounted)
+    found = calibrate(*people(30, 4), Euclidean())
+    assert all(line.fmr.low <= line.fmr.value <= line.fmr.high for line in found.thresholds)
+    assert Calibration.from_json(found.to_json()) == found

@@ -153,6 +153,17 @@ class TestJson:
             "models": [{"model": str(tmp_path / "one.model"), "task": "embed", "backbone": "mlp", "dim": 16}]
         }
 
+    def test_models_list_names_what_it_cannot_read(self, run: Run, model_folder: Path, tmp_path: Path) -> None:
+        import shutil
+
+        shutil.copytree(model_folder, tmp_path / "newer.model")
+        config = json.loads((tmp_path / "newer.model" / "config.json").read_text())
+        (tmp_path / "newer.model" / "config.json").write_text(json.dumps({**config, "format": 99}))
+        (entry,) = run("models", "list", tmp_path, "--json").json["models"]
+        assert entry["model"] == str(tmp_path / "newer.model")
+        assert "format 99" in entry["problem"]
+        assert "format 99" in run("models", "list", tmp_path).out
+
     def test_models_info(self, run: Run, learned: Learned, model_folder: Path) -> None:
         found = run("models", "info", model_folder, "--json")
         assert found.status == 0

@@ -40,7 +40,7 @@ def test_every_figure_is_that_of_the_metric_itself(learned: Learned, some: Datas
     values = report.as_dict()
     for found in (
         retrieval(*given),
-        verification(*given, resample="item", seed=0),
+        verification(*given, unit="item", seed=0),
         clustering(*given[:2], seed=0),
     ):
         for key, value in found.as_dict().items():
@@ -134,10 +134,10 @@ def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
 
 def test_intervals_take_for_a_sample_what_training_showed(learned: Learned, some: Dataset, report: Report) -> None:
     assert learned.model.encoder.trained["unit"] == "item"
-    assert report.verification.resample == "item"
-    assert evaluate(learned.model, some, unit="identity").verification.resample == "identity"
+    assert report.verification.unit == "item"
+    assert evaluate(learned.model, some, unit="identity").verification.unit == "identity"
     untrained = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
-    assert evaluate(untrained, some).verification.resample == "identity"
+    assert evaluate(untrained, some).verification.unit == "identity"
 
 
 def test_names_of_absent_identities_do_not_disturb(learned: Learned, digits: Dataset) -> None:

@@ -13,13 +13,13 @@ from likewise.metrics.resampling import rate_estimate, replicates, unit_counts
 from likewise.objective.distances import Euclidean
 
 
-@pytest.mark.parametrize("resample", ["identity", "item"])
+@pytest.mark.parametrize("unit", ["identity", "item"])
 @pytest.mark.parametrize("block", [37, 10**6])
-def test_a_replicate_counts_every_pair_as_its_units_were_drawn(cloud, resample: str, block: int) -> None:
+def test_a_replicate_counts_every_pair_as_its_units_were_drawn(cloud, unit: str, block: int) -> None:
     points, labels = cloud(0, [4, 1, 7, 3, 5])
     labels, order = labels.sort(stable=True)
     points = points[order]
-    by_identity = resample == "identity"
+    by_identity = unit == "identity"
     units = labels if by_identity else torch.arange(len(labels))
     strata = np.zeros(5, np.int64) if by_identity else labels.numpy()
     curve = error_curve(points, labels, Euclidean()).thinned(40)
@@ -83,9 +83,7 @@ def test_an_interval_holds_its_value_and_stays_a_rate() -> None:
 def test_identities_that_differ_much_widen_the_interval_over_identities(cloud) -> None:
     points, labels = cloud(1, [30] * 12)
     points = points * torch.linspace(0.2, 2.0, 12)[labels][:, None]  # the first are far tighter than the last
-    by_identity, by_item = (
-        verification(points, labels, Euclidean(), resample=unit).eer for unit in ("identity", "item")
-    )
+    by_identity, by_item = (verification(points, labels, Euclidean(), unit=unit).eer for unit in ("identity", "item"))
     assert by_identity.value == by_item.value
     assert by_identity.high - by_identity.low > 2 * (by_item.high - by_item.low)
 

@@ -138,10 +138,9 @@ def test_order_rotation_and_names_of_identities_do_not_matter(lattice, seed: int
 @given(seed=st.integers(0, 10**6), block=st.integers(1, 900))
 def test_the_block_changes_nothing(lattice, seed: int, block: int) -> None:
     points, labels = lattice(seed, [5, 1, 9, 6])
-    for resample in ("identity", "item"):
+    for unit in ("identity", "item"):
         one, other = (
-            verification(points, labels, Euclidean(), resample=resample, resamples=20, block=size)
-            for size in (block, 10**6)
+            verification(points, labels, Euclidean(), unit=unit, resamples=20, block=size) for size in (block, 10**6)
         )
         assert one.as_dict() == other.as_dict()
 
@@ -166,12 +165,12 @@ def test_everything_in_one_place_is_chance() -> None:
     assert [point.fnmr and point.fnmr.value for point in found.fnmr_at_fmr[:2]] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("resample", ["identity", "item"])
-def test_no_error_seen_is_not_called_no_error(resample) -> None:
+@pytest.mark.parametrize("unit", ["identity", "item"])
+def test_no_error_seen_is_not_called_no_error(unit) -> None:
     labels = torch.arange(8).repeat_interleave(6)
     points = 100.0 * torch.nn.functional.one_hot(labels).float() + torch.arange(48)[:, None] / 48
-    found = verification(points, labels, Euclidean(), resample=resample)
-    units = 8 if resample == "identity" else 48
+    found = verification(points, labels, Euclidean(), unit=unit)
+    units = 8 if unit == "identity" else 48
     assert (found.roc_auc.value, found.eer.value) == (1.0, 0.0)
     for estimate in (found.eer, found.fnmr_at_fmr[0].fnmr):
         assert estimate is not None
@@ -197,7 +196,7 @@ def test_the_answer_is_plain_json(cloud) -> None:
     assert set(answer["fnmr_at_fmr"]["0.1"]) == {"value", "low", "high"}
     assert set(answer["fnmr_at_fmr"]["0.01"]) == {"value", "reason"}
     assert (answer["pairs_same"], answer["pairs_different"]) == (190 + 45, 200)
-    assert answer["resample"] == "identity"
+    assert answer["unit"] == "identity"
 
 
 def test_a_seed_repeats_the_intervals(cloud) -> None:

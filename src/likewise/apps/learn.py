@@ -357,7 +357,8 @@ def _promise(model: Model, parts: Parts) -> list[str]:
     """What the calibration after training promises, and to whom."""
     line = model.calibrated().threshold_for()
     held = "the smallest these data support" if line.supported else "though these data are too few to support even that"
-    notes = [f"Calibrated for a false match rate of {line.promised:g}, {held}."]
+    refused = f"{line.fnmr.value:.1%} of pairs of the same identity are refused at it"
+    notes = [f"Calibrated for a false match rate of {line.promised:g}, {held}; {refused}."]
     if parts.unit == "item":
         notes.append(
             "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"

@@ -22,6 +22,7 @@ from likewise.calibration.result import Calibration, Threshold
 from likewise.calibration.support import LADDER, require_support, smallest_supported_fmr, trials_needed
 from likewise.errors import DataError, UsageError
 from likewise.metrics.curve import ErrorCurve, error_curve
+from likewise.metrics.estimate import Estimate
 from likewise.metrics.inputs import Array, checked
 from likewise.objective.distances import Distance
 
@@ -160,8 +161,7 @@ def conclude(
         Threshold(
             promised=fmr,
             threshold=cut,
-            # What was promised was promised of these counts: other blocks may round a distance otherwise.
-            fmr=replace(found.fmr, value=float(curve.fmr[place])),
+            fmr=_at(found.fmr, float(curve.fmr[place])),
             fnmr=found.fnmr,
             supported=trials_needed(fmr) <= evidence.trials,
         )
@@ -180,6 +180,11 @@ def conclude(
         pairs_same=evidence.pairs_same,
         seed=seed,
     )
+
+
+def _at(estimate: Estimate, value: float) -> Estimate:
+    """For what the curve counted, as that was promised: a recount in other blocks may round a distance otherwise."""
+    return replace(estimate, value=value, low=min(estimate.low, value), high=max(estimate.high, value))
 
 
 def _cross_fitted_error(a: ErrorCurve, b: ErrorCurve, trials: int) -> float | None:

@@ -26,25 +26,31 @@ def list_(
     """Model folders in DIR (here unless said)."""
     from likewise.errors import DataError, ModelError
     from likewise.matching import CONFIG, read_config
+    from likewise.matching.folder import PARAMETERS
 
     if not where.is_dir():
         raise DataError("Models are looked for in a folder", f"{str(where)!r}, which is not one")
     found: list[dict[str, object]] = []
+    rows: list[tuple[str, str]] = []
     for config in sorted(where.glob(f"*/{CONFIG}")):
+        folder = str(config.parent)
         try:
             values = read_config(config.parent)
-        except ModelError:
-            continue  # another program's config.json
+        except ModelError as error:
+            if (config.parent / PARAMETERS).exists():  # else it is another program's config.json
+                found.append({"model": folder, "problem": str(error)})
+                rows.append((folder, f"unreadable: {error}"))
+            continue
         made = values["architecture"]
         found.append(
             {
-                "model": str(config.parent),
+                "model": folder,
                 "task": values["task"],
                 "backbone": made["backbone"],
                 "dim": made["dim"],
             }
         )
-    rows = [(str(m["model"]), f"{m['task']}, {m['backbone']}, {m['dim']}-d") for m in found]
+        rows.append((folder, f"{values['task']}, {made['backbone']}, {made['dim']}-d"))
     answer(as_json, {"models": found}, table(rows) if rows else f"No model folders in {where}.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from likewise.cli.console import Bar, answer, say
+from likewise.cli.console import Bar, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def train(
         learned = learn(labelled, out, options, resume=resume, watcher=watcher)
     for note in learned.notes:
         say(note)
-    answer(as_json, learned.as_dict())
+    values = learned.as_dict()
+    answer(as_json, values, table([(name, value) for name, value in values.items() if name != "notes"]))
 
 
 def parse_batch(text: str | None) -> tuple[int, int] | int | None:

@@ -76,7 +76,7 @@ def evaluate(
 
     return Report(
         retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(embeddings, labels, distance, resample=sampled, seed=seed),
+        verification=verification(embeddings, labels, distance, unit=sampled, seed=seed),
         at_threshold=_at_threshold(model, rates),
         clustering=clustering(embeddings, labels, seed=seed),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),

@@ -56,7 +56,7 @@ class Verification:
         pairs_same: how many pairs of the same identity there are.
         pairs_different: how many pairs of different identities.
         identities: how many identities.
-        resample: what the intervals resample: "identity" (the identities are a sample of all there are) or
+        unit: what the intervals resample: "identity" (the identities are a sample of all there are) or
             "item" (the list of identities is fixed, their items are a sample).
         confidence: of the intervals, two-sided.
     """
@@ -68,7 +68,7 @@ class Verification:
     pairs_same: int
     pairs_different: int
     identities: int
-    resample: Literal["identity", "item"]
+    unit: Literal["identity", "item"]
     confidence: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Verification:
             "pairs_same": self.pairs_same,
             "pairs_different": self.pairs_different,
             "identities": self.identities,
-            "resample": self.resample,
+            "unit": self.unit,
             "confidence": self.confidence,
         }
 
@@ -95,7 +95,7 @@ def verification(
     distance: Distance,
     *,
     fmr: Sequence[float] = FMR_LEVELS,
-    resample: Literal["identity", "item"] = "identity",
+    unit: Literal["identity", "item"] = "identity",
     resamples: int = 500,
     confidence: float = 0.95,
     seed: int = 0,
@@ -113,7 +113,7 @@ def verification(
         labels: (N,) integers.
         distance: what compares them; symmetric.
         fmr: promised false match rates, each in (0, 1).
-        resample: what the intervals resample, see `Verification`.
+        unit: what the intervals resample, see `Verification`.
         resamples: bootstrap replicates.
         confidence: of the intervals, two-sided.
         seed: of the replicates.
@@ -140,7 +140,7 @@ def verification(
         )
 
     curve = error_curve(vectors, identities, distance, block)
-    by_identity = resample == "identity"
+    by_identity = unit == "identity"
     units = identities if by_identity else torch.arange(len(ids))
     strata = np.zeros(len(names), np.int64) if by_identity else identities.numpy()
     counts = unit_counts(vectors, identities, units, curve.thinned(_STEPS), distance, block)
@@ -158,7 +158,7 @@ def verification(
         pairs_same=pairs_same,
         pairs_different=int(curve.different[-1]),
         identities=len(names),
-        resample=resample,
+        unit=unit,
         confidence=confidence,
     )
 
