@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from likewise.cli import calibrate, data, demo, encode, evaluate, map_, models, train, verify
+from likewise.cli import calibrate, cluster, data, demo, encode, evaluate, map_, models, search, train, verify
 from likewise.cli.console import say
 from likewise.errors import CollapseWarning, DataError, LikewiseError
 
@@ -44,7 +44,7 @@ def _common(
     """Options of every command; `main` looks at --debug, wherever it is written."""
 
 
-for module in (demo, data, models, train, evaluate, calibrate, verify, encode, map_):
+for module in (demo, data, models, train, evaluate, calibrate, verify, encode, map_, cluster, search):
     module.register(app)
 
 

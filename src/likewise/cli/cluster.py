@@ -1,0 +1,78 @@
+"""likewise cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from likewise.cli.console import answer, progress, report_skipped, say, table
+from likewise.cli.options import Json, ModelArgument, Seed
+
+LISTED = 10  # clusters named in the table
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(cluster)
+
+
+def cluster(
+    model: ModelArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, and of folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder with a folder per cluster; a second run goes on with it.")],
+    method: Annotated[
+        Literal["agglomerative", "hdbscan", "x-means", "k-means"],
+        typer.Option(help="agglomerative (needs a calibrated model), hdbscan, x-means or k-means."),
+    ] = "agglomerative",
+    k: Annotated[
+        int | None, typer.Option(min=1, help="Clusters of k-means, by default found; most of x-means.")
+    ] = None,
+    fmr: Annotated[
+        float | None, typer.Option(help="Agglomerative: stop at the threshold of exactly this promised rate.")
+    ] = None,
+    smallest: Annotated[
+        int | None, typer.Option(min=1, help="Pictures a cluster has at least; by default 3 with hdbscan, else 2.")
+    ] = None,
+    curves: Annotated[Path | None, typer.Option(help="Draw the elbow and silhouette curves over k: a .png.")] = None,
+    link: Annotated[
+        Literal["hard", "symbolic"] | None,
+        typer.Option(help="Link to the pictures instead of copying: hard or symbolic."),
+    ] = None,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Make clusters anew that you did not touch.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing to OUT.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Group the pictures of DIR and copy each group into a folder of its own.
+
+    Rename a folder to name its cluster, move pictures that are wrong, delete those you do not want, and run it again.
+    """
+    from likewise.apps.cluster import ClusterOptions, cluster_folder
+    from likewise.matching import load
+
+    options = ClusterOptions(method, k, smallest, seed)
+    loaded = load(model)
+    with progress("clustering") as bar:
+        done = cluster_folder(
+            loaded, folder, out, options, fmr=fmr, link=link, afresh=afresh, dry_run=dry_run, curves=curves,
+            progress=bar,
+        )  # fmt: skip
+    report_skipped(done.skipped)
+    for note in done.notes:
+        say(note)
+    largest = sorted(done.clusters, key=lambda group: (-len(group.items), group.id))
+    rows: list[tuple[str, object]] = [("clusters", len(done.clusters))]
+    rows += [(f"  {group.name}", len(group.items)) for group in largest[:LISTED]]
+    if len(largest) > LISTED:
+        rows.append(
+            (f"  and {len(largest) - LISTED} more", f"{len(largest[-1].items)} to {len(largest[LISTED].items)}")
+        )
+    rows.append(("unassigned", len(done.unassigned)))
+    if done.removed:
+        rows.append(("deleted by you", len(done.removed)))
+    if done.agreement is not None:
+        rows += [("BCubed F", done.agreement.bcubed_f), ("pairwise F", done.agreement.pairwise_f)]
+    rows.append(("dry run, not written to" if dry_run else "written to", str(out)))
+    answer(as_json, done.as_dict(), table(rows))

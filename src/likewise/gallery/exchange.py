@@ -1,0 +1,148 @@
+"""Records in a Parquet file that other programs can read, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from likewise.errors import DataError, ModelError
+from likewise.gallery.names import check_name
+from likewise.gallery.records import MOST_IDS, Records, new_ids
+from likewise.gallery.results import Enrolled
+from likewise.gallery.store import Store
+from likewise.media.files import replacing_file
+
+FINGERPRINT = b"likewise.fingerprint"
+_COLUMNS = ("id", "name", "embedding", "hash", "time", "metadata", "original")
+_READ_AT_ONCE = 10_000
+
+
+def write_parquet(file: Path, fingerprint: str, dim: int, records: Iterator[Records]) -> int:
+    """Writes records, a row each, and the model's fingerprint in the metadata of the table; returns how many.
+
+    Raises:
+        DataError: it cannot be written; a file that was there is untouched.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("id", pa.int64()), ("name", pa.string()), ("embedding", pa.list_(pa.float32(), dim)),
+            ("hash", pa.string()), ("time", pa.float64()), ("metadata", pa.string()), ("original", pa.binary()),
+        ],
+        metadata={FINGERPRINT: fingerprint.encode()},
+    )  # fmt: skip
+    count = 0
+    with replacing_file(file) as fresh, pq.ParquetWriter(fresh, schema) as writer:
+        for block in records:
+            columns = [
+                pa.array(block.ids),
+                pa.array(block.names),
+                pa.FixedSizeListArray.from_arrays(pa.array(block.embeddings.reshape(-1)), dim),
+                pa.array(block.hashes),
+                pa.array(block.times),
+                pa.array([json.dumps(values, ensure_ascii=False) for values in block.metadata]),
+                pa.array(block.originals, pa.binary()),
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+            count += len(block)
+    return count
+
+
+def import_records(store: Store, file: Path) -> Enrolled:
+    """Enters the records of such a file; see `Gallery.import_`.
+
+    Raises:
+        DataError: no such file. ModelError: embeddings of another model.
+    """
+    about = store.describe()
+    fingerprint, blocks = read_parquet(file)
+    if fingerprint != about.fingerprint:
+        raise other_model(fingerprint, about.fingerprint)
+    added: list[tuple[str, int]] = []
+    already: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    for block in blocks:
+        if block.embeddings.shape[1:] != (about.dim,) or not np.isfinite(block.embeddings).all():
+            raise _refused(file, f"embeddings that are not {about.dim} finite numbers")
+        names = [check_name(name) for name in block.names]
+        holders = store.holding(block.hashes)
+        new: list[int] = []
+        for row, (name, content) in enumerate(zip(names, block.hashes, strict=True)):
+            others = sorted(set(holders.get(content, [])) - {name})
+            if others:
+                skipped.append((str(block.ids[row]), f"the same content is enrolled as {others[0]!r}"))
+            elif content in holders:
+                already.append(str(block.ids[row]))
+            else:
+                holders[content] = [name]
+                new.append(row)
+        if not new:
+            continue
+        ids = block.ids[new]
+        taken = np.concatenate([held.ids for held in store.records(ids=ids)] or [ids[:0]])
+        _, first = np.unique(ids, return_index=True)
+        free = ~np.isin(ids, taken) & np.isin(np.arange(len(ids)), first) & (ids >= 0) & (ids < MOST_IDS)
+        ids = np.where(free, ids, new_ids(len(ids)))
+        store.add(replace(block.take(new), ids=ids, names=[names[row] for row in new]))
+        added += zip(map(str, block.ids[new].tolist()), ids.tolist(), strict=True)
+    return Enrolled(tuple(added), tuple(already), tuple(skipped))
+
+
+def other_model(given: str, kept: str) -> ModelError:
+    """The refusal of embeddings with another fingerprint."""
+    return ModelError(
+        f"A gallery holds embeddings of one model, here {kept[:12]}",
+        f"those of {given[:12]}",
+        "Enrol into another gallery, or exchange the model with `likewise gallery rebuild GALLERY MODEL`.",
+    )
+
+
+def read_parquet(file: Path) -> tuple[str, Iterator[Records]]:
+    """Fingerprint and records of such a file.
+
+    Raises:
+        DataError: it is no such file, or a row of it cannot be; the records raise it as they are read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        held = pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        raise _refused(file, str(error).splitlines()[0]) from error
+    fingerprint = (held.schema_arrow.metadata or {}).get(FINGERPRINT)
+    missing = [column for column in _COLUMNS if column not in held.schema_arrow.names]
+    if fingerprint is None or missing:
+        raise _refused(file, "no fingerprint of a model" if fingerprint is None else f"no column {', '.join(missing)}")
+
+    def blocks() -> Iterator[Records]:
+        try:
+            for batch in held.iter_batches(_READ_AT_ONCE, columns=list(_COLUMNS)):
+                id, name, embedding, content_hash, time, metadata, original = (
+                    batch.column(column).to_pylist() for column in _COLUMNS
+                )
+                yield Records(
+                    ids=np.array(id, np.int64),
+                    names=[str(text) for text in name],
+                    embeddings=np.array(embedding, np.float32).reshape(len(name), -1),
+                    hashes=[bytes.fromhex(text).hex() for text in content_hash],
+                    times=np.array(time, np.float64),
+                    metadata=[dict(json.loads(text)) for text in metadata],
+                    originals=original,
+                )
+        except (OSError, pa.ArrowException, TypeError, ValueError) as error:
+            raise _refused(file, str(error).splitlines()[0]) from error
+        finally:
+            held.close()
+
+    return fingerprint.decode("ascii", "backslashreplace"), blocks()
+
+
+def _refused(file: Path, reason: str) -> DataError:
+    return DataError("A gallery is imported from a file that `gallery export` wrote", f"{str(file)!r}: {reason}")

@@ -1,0 +1,553 @@
+"""A database of embeddings that answers who or what something is, takes newcomers without training, and can forget."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from likewise.encoder import Item, Progress
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.gallery.decision import (
+    Candidates,
+    Decision,
+    K,
+    Lines,
+    Rule,
+    check_rule,
+    decide,
+    expected_fpir,
+    lines_of_model,
+    robust_mean,
+)
+from likewise.gallery.exchange import import_records, other_model, write_parquet
+from likewise.gallery.items import Encode, EncodedItem, encode_items
+from likewise.gallery.leave_out import GalleryCalibration, leave_out
+from likewise.gallery.modelfiles import files_of, model_from
+from likewise.gallery.names import check_name
+from likewise.gallery.records import Records, new_ids
+from likewise.gallery.results import Claim, Enrolled, Forgotten, Identified, Probe
+from likewise.gallery.store import Description, Store, store_for
+from likewise.matching import Model, load
+from likewise.matching.folder import CALIBRATION
+from likewise.objective.distances import Distance
+
+_MOVED_AT_ONCE = 1000  # records, with their originals
+
+
+@final
+class Gallery:
+    """Records of one model's embeddings, and a copy of the model.
+
+    What is written is on disk when a method returns, and a kill loses nothing of it. A gallery may be used by several
+    threads and processes at once. `with` closes it.
+
+    Args:
+        store: where it is kept; `Gallery.open` finds it.
+        model: the model it holds embeddings of; None to load the kept copy when it is needed.
+        encode: what encodes items, if not the model itself: a service lets requests share it.
+    """
+
+    def __init__(self, store: Store, model: Model | None = None, encode: Encode | None = None) -> None:
+        self._store = store
+        self._model, self._fingerprint = model, None if model is None else model.fingerprint
+        self._encode = encode
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | os.PathLike[str],
+        model: Model | str | os.PathLike[str] | None = None,
+        *,
+        encode: Encode | None = None,
+    ) -> Self:
+        """The gallery at `uri`; if there is none, and `model` is given, a new one.
+
+        Args:
+            uri: a file, or `http://host:port/name` on a Milvus server.
+            model: whose embeddings it holds, or the folder of that model. A new gallery keeps a copy; one that is there
+                must be of this model.
+            encode: see the class.
+
+        Raises:
+            DataError: there is no gallery and no model to make one, or it cannot be read.
+            ModelError: the gallery holds embeddings of another model, or decides with another calibration of this one.
+            UsageError: an address that cannot be.
+        """
+        uri = os.fspath(uri)
+        kind = store_for(uri)
+        if model is None:
+            return cls(kind.open(uri), None, encode)
+        given, folder = _loaded(model)
+        if kind.exists(uri):
+            store = kind.open(uri)
+            try:
+                _check_same(given, store)
+            except BaseException:
+                store.close()
+                raise
+        else:
+            description = Description(given.fingerprint, given.dim, time.time(), {"rule": "vote", "k": K})
+            store = kind.create(uri, description, files_of(given, folder))
+        return cls(store, given, encode)
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return self._store.uri
+
+    @property
+    def model(self) -> Model:
+        """The model, loaded from the kept copy when first needed, and again when somebody has exchanged it.
+
+        Raises:
+            ModelError: its files are damaged, or the libraries here give other embeddings.
+        """
+        fingerprint = self._store.describe().fingerprint
+        if self._model is None or self._fingerprint != fingerprint:
+            self._model, self._fingerprint = model_from(self._store.model_files()), fingerprint
+        return self._model
+
+    def enrol(
+        self,
+        name: str,
+        items: Item | Sequence[Item],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        keep_originals: bool = False,
+    ) -> Enrolled:
+        """Enters items under a name, new or known: all that can be read, in one step.
+
+        Content that is enrolled under this name is not entered again; under another name it is refused.
+
+        Args:
+            name: one line of text, up to 200 characters of any alphabet, without slashes.
+            items: one, or a list: paths, bytes or arrays.
+            metadata: to remember with each, JSON-ready.
+            keep_originals: whether to keep the items themselves, which `rebuild` needs to exchange the model.
+
+        Raises:
+            UsageError: no name, or metadata that are no JSON. DataError: nothing could be entered; says why.
+        """
+        name, noted = check_name(name), _json_ready(metadata or {})
+        found, skipped = self._encoded(items, keep=keep_originals)
+        holders = self._store.holding([one.content_hash for one in found])
+        new: dict[str, EncodedItem] = {}
+        already: list[str] = []
+        for one in found:
+            others = sorted(set(holders.get(one.content_hash, [])) - {name})
+            if others:
+                skipped.append((one.file, f"the same content is enrolled as {others[0]!r}"))
+            elif one.content_hash in holders or one.content_hash in new:
+                already.append(one.file)
+            else:
+                new[one.content_hash] = one
+        if not new and not already:
+            raise DataError("There is something to enrol", f"{skipped[0][0]}: {skipped[0][1].rstrip('.')}")
+        ids = new_ids(len(new))
+        if new:
+            self._store.add(
+                Records(
+                    ids=ids,
+                    names=[name] * len(new),
+                    embeddings=np.stack([one.embedding for one in new.values()]),
+                    hashes=list(new),
+                    times=np.full(len(new), time.time()),
+                    metadata=[noted] * len(new),
+                    originals=[one.original for one in new.values()],
+                )
+            )
+        added = zip((one.file for one in new.values()), ids.tolist(), strict=True)
+        return Enrolled(tuple(added), tuple(already), tuple(skipped))
+
+    def identify(self, items: Item | Sequence[Item], *, k: int | None = None, rule: Rule | None = None) -> Identified:
+        """Who or what items are: a name, "unsure" or "unknown" for each thing found in them.
+
+        Args:
+            items: one, or a list: paths, bytes or arrays.
+            k: how many of the nearest records decide; None for the gallery's own number.
+            rule: "vote" or "mean" (`likewise.gallery.decision`); None for the gallery's own.
+
+        Raises:
+            DataError: nothing could be read. ModelError: neither the gallery nor its model is calibrated.
+            UsageError: a rule or k that cannot be.
+        """
+        settings = self._store.describe().settings
+        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
+        found, skipped = self._encoded(items)
+        if not found:
+            raise DataError("At least one item can be read", skipped[0][1].rstrip("."))
+        lines, records = self.lines(rule, k), self._store.count()
+        decisions = self._decide(np.stack([one.embedding for one in found]), lines, rule, k)
+        probes = tuple(Probe(one.file, one.box, decision) for one, decision in zip(found, decisions, strict=True))
+        return Identified(probes, tuple(skipped), lines, rule, k, records)
+
+    def verify(self, item: Item, name: str) -> Claim:
+        """Whether an item is who it is said to be: its distance to the nearest record of that name.
+
+        The threshold is the model's; if the model has none, the gallery's strict line.
+
+        Raises:
+            DataError: an unknown name, or an item that cannot be read.
+            ModelError: neither the gallery nor its model is calibrated.
+        """
+        name = check_name(name)
+        records = sum(len(block) for block in self._records_of(name))
+        found, skipped = self._encoded(item)
+        if not found:
+            raise DataError("An item can be read", skipped[0][1].rstrip("."))
+        calibration = self.model.calibration
+        near = self._store.search(found[0].embedding[None], 1, self._distance(), names=[name])
+        if near.ids.size == 0:  # it was forgotten a moment ago
+            raise self._unknown(name)
+        distance = float(near.distances[0, 0])
+        if calibration is None:
+            strict = self.lines("vote", K).strict
+            return Claim(distance <= strict, name, distance, strict, None, None, records)
+        line = calibration.threshold_for()
+        return Claim(
+            same=bool(line.accepts(distance)),
+            name=name,
+            distance=distance,
+            threshold=line.threshold,
+            probability=float(calibration.probability([distance])[0]),
+            fmr=expected_fpir(line.promised, records),
+            records=records,
+        )
+
+    def forget(self, name: str | None = None, *, id: int | None = None) -> Forgotten:
+        """Removes all records of a name, or one record by its id, with all that was kept of them.
+
+        When it returns, no byte of the gallery's files or indexes says anything about them. Backups, exports and logs
+        made before are other files.
+
+        Raises:
+            DataError: an unknown name or id; or another process reads an old state of the file, so that bytes are left
+                although the records are gone; says what to do.
+            UsageError: both or none of the two.
+        """
+        if (name is None) == (id is None):
+            raise UsageError("A name or an id is forgotten", "both" if name else "neither", "Pass one of them.")
+        if name is not None:
+            name = check_name(name)
+            ids = np.concatenate([block.ids for block in self._records_of(name)])
+        else:
+            ids = np.array([id], np.int64)
+            whose = [block.names[0] for block in self._store.records(ids=ids)]
+            if not whose:
+                raise DataError(
+                    "An id that is forgotten is enrolled", id, "`likewise gallery list GALLERY NAME` lists ids."
+                )
+            name = whose[0]
+        return Forgotten(name, self._store.forget(ids))
+
+    def rename(self, old: str, new: str) -> int:
+        """Gives all records of a name another name, which nobody has; how many there were.
+
+        Raises:
+            DataError: an unknown name, or one that is taken; see `merge`. UsageError: no name.
+        """
+        old, new = check_name(old), check_name(new)
+        if old != new and any(self._store.records(names=[new])):
+            raise DataError("A new name is free", repr(new), "`merge` joins the records of two names.")
+        return self._named(old, new)
+
+    def merge(self, name: str, into: str) -> int:
+        """Gives all records of a name the name `into`, which somebody has; how many there were.
+
+        Raises:
+            DataError: an unknown name. UsageError: no name, or twice the same.
+        """
+        name, into = check_name(name), check_name(into)
+        if name == into:
+            raise UsageError("Two names are merged", f"twice {name!r}")
+        next(self._records_of(into))
+        return self._named(name, into)
+
+    def names(self) -> dict[str, int]:
+        """Every name and how many records it has, sorted by name."""
+        return self._store.names()
+
+    def records(self, name: str | None = None, *, originals: bool = False) -> Iterator[Records]:
+        """All records, or those of a name, a block at a time; `originals` are left out unless asked for.
+
+        Raises:
+            DataError: an unknown name.
+        """
+        return (
+            self._store.records(originals=originals) if name is None else self._records_of(check_name(name), originals)
+        )
+
+    def lines(self, rule: Rule | None = None, k: int | None = None) -> Lines:
+        """Where "known" and "unsure" end, and what that promises for as many records as there are now.
+
+        Those that `calibrate` found, if it was for this rule and k; else the model's.
+
+        Raises:
+            ModelError: neither is calibrated.
+        """
+        settings = self._store.describe().settings
+        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
+        found, records = self.calibration, max(1, self._store.count())
+        if found is not None and (found.rule, found.k) == (rule, k):
+            return found.lines(records)
+        if self.model.calibration is None:
+            raise ModelError(
+                "A gallery decides once it or its model is calibrated",
+                "neither",
+                "Run `likewise gallery calibrate GALLERY --fpir 0.1`, or rebuild it with a calibrated model.",
+            )
+        return lines_of_model(self.model.calibration, records, rule)
+
+    @property
+    def calibration(self) -> GalleryCalibration | None:
+        """What `calibrate` found; None if it was never called for this model."""
+        found = self._store.describe().settings.get("calibration")
+        return None if found is None else GalleryCalibration.from_dict(found)
+
+    def calibrate(
+        self,
+        fpir: float = 0.01,
+        *,
+        loose_fpir: float | None = None,
+        rule: Rule | None = None,
+        k: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> GalleryCalibration:
+        """Sets both lines for this gallery, by leaving out each name in turn (`likewise.gallery.leave_out`).
+
+        Args:
+            fpir: promised share of strangers' looks that end in a name.
+            loose_fpir: promised share that end in a name or in "unsure"; None for ten times `fpir`, at most 0.5.
+            rule, k: how to decide from now on; None to leave it as it is.
+            seed: of the names that are left out, in galleries of more than 20,000 records.
+            progress: told of the work.
+
+        Raises:
+            SupportError: too few names for this promise; says how many are missing. UsageError: impossible options.
+        """
+        settings = self._store.describe().settings
+        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
+        blocks = list(self._store.records())
+        if not blocks:
+            raise DataError("A gallery is calibrated on what is enrolled", "nothing", "Enrol first.")
+        embeddings = torch.from_numpy(np.concatenate([block.embeddings for block in blocks]))
+        _, names = np.unique([name for block in blocks for name in block.names], return_inverse=True)
+        found = leave_out(
+            embeddings, names, self._distance(), fpir=fpir,
+            loose_fpir=max(fpir, min(10 * fpir, 0.5)) if loose_fpir is None else loose_fpir,
+            rule=rule, k=k, unit=self.model.encoder.unit, seed=seed, progress=progress,
+        )  # fmt: skip
+        self._store.configure({**settings, "rule": rule, "k": k, "calibration": found.as_dict()})
+        return found
+
+    def rebuild(self, model: Model | str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+        """Exchanges the model: all kept originals are encoded anew, in one step; how many records there are.
+
+        For the same model with another calibration, nothing is encoded. The gallery's own calibration is dropped, as
+        its lines were for the old embeddings.
+
+        Raises:
+            DataError: a record has no original, or one that cannot be read now; nothing has changed then.
+        """
+        given, folder = _loaded(model)
+        before = self._store.describe()
+        same, total, done = given.fingerprint == before.fingerprint, self._store.count(), 0
+
+        def renewed() -> Iterator[Records]:
+            nonlocal done
+            for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
+                done += len(block)
+                yield block if same else replace(block, embeddings=_encoded_anew(block, given))
+                if progress:
+                    progress(done, total, "rebuilding")
+
+        settings = {key: value for key, value in before.settings.items() if key != "calibration"}
+        description = replace(before, fingerprint=given.fingerprint, dim=given.dim, settings=settings)
+        self._store.rebuild(description, files_of(given, folder), renewed())
+        self._model, self._fingerprint = given, given.fingerprint
+        return done
+
+    def export(self, file: str | os.PathLike[str], *, originals: bool = False) -> int:
+        """Writes all records to a Parquet file (docs/formats.md); how many. What is forgotten later stays in it.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        about = self._store.describe()
+        records = self._store.records(originals=originals, block=_MOVED_AT_ONCE if originals else 10_000)
+        return write_parquet(Path(file), about.fingerprint, about.dim, records)
+
+    def import_(self, file: str | os.PathLike[str]) -> Enrolled:
+        """Enters the records of a file that `export` wrote; called again after an interruption it goes on.
+
+        Content that is enrolled under the same name is not entered again, under another name it is left out. Ids stay,
+        but for those that are taken.
+
+        Raises:
+            DataError: no such file. ModelError: embeddings of another model.
+        """
+        return import_records(self._store, Path(file))
+
+    def move(self, uri: str | os.PathLike[str], *, progress: Progress | None = None) -> Gallery:
+        """The gallery at another address, where nothing may be; the one here is removed once all is there.
+
+        Nobody else should write meanwhile; if somebody has, nothing is removed and the move is undone.
+
+        Raises:
+            DataError: something is there, or it could not be moved; the gallery here is then as it was.
+        """
+        uri = os.fspath(uri)
+        names = self._store.names()
+        target = store_for(uri).create(uri, self._store.describe(), self._store.model_files())
+        try:
+            done = 0
+            for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
+                target.add(block)
+                done += len(block)
+                if progress:
+                    progress(done, sum(names.values()), "moving")
+            if not names == self._store.names() == target.names():
+                raise DataError("Nobody writes to a gallery that moves", "other records than before", "Try again.")
+        except BaseException:
+            target.remove()
+            raise
+        self._store.remove()
+        return Gallery(target, self._model, self._encode)
+
+    def info(self) -> dict[str, Any]:
+        """What the gallery is, JSON-ready."""
+        about, names, found = self._store.describe(), self._store.names(), self.calibration
+        records = sum(names.values())
+        return {
+            "uri": self.uri,
+            "fingerprint": about.fingerprint,
+            "dim": about.dim,
+            "created": about.created,
+            "names": len(names),
+            "records": records,
+            "rule": about.settings["rule"],
+            "k": about.settings["k"],
+            "calibration": None if found is None else found.as_dict(),
+            "grown": None if found is None else records / found.records,
+        }
+
+    def close(self) -> None:
+        """Lets go of the file or the connection."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _distance(self) -> Distance:
+        return self.model.encoder.distance_on_cpu()
+
+    def _encoded(
+        self, items: Item | Sequence[Item], *, keep: bool = False
+    ) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
+        return encode_items(items, self._encode or self.model.encode, keep=keep)
+
+    def _decide(self, embeddings: NDArray[np.float32], lines: Lines, rule: Rule, k: int) -> list[Decision]:
+        distance = self._distance()
+        found = self._store.search(embeddings, k, distance)
+        names = sorted({name for row in found.names for name in row})
+        number = {name: i for i, name in enumerate(names)}
+        numbers = np.array([[number[name] for name in row] for row in found.names], np.int64).reshape(found.ids.shape)
+        near, to_means = Candidates(numbers, found.distances), None
+        if rule == "mean" and names:
+            to_means = self._to_means(embeddings, near, names)
+        return decide(near, to_means, names, lines, self.model.calibration)
+
+    def _to_means(self, embeddings: NDArray[np.float32], near: Candidates, names: Sequence[str]) -> NDArray[np.float32]:
+        """(Q, c) distance of every probe to the mean of each name that comes into question."""
+        distance, unit = self._distance(), self.model.encoder.unit
+        rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+        for block in self._store.records(names=names):
+            for name, row in zip(block.names, block.embeddings, strict=True):
+                rows[name].append(row)
+        means = torch.from_numpy(np.stack([robust_mean(np.stack(rows[name]), distance, unit) for name in names]))
+        flat = torch.from_numpy(np.repeat(embeddings, near.names.shape[1], axis=0))
+        with torch.no_grad():
+            far = distance.rowwise(flat, means[torch.from_numpy(near.names.reshape(-1))])
+        return far.numpy().reshape(near.names.shape)
+
+    def _records_of(self, name: str, originals: bool = False) -> Iterator[Records]:
+        """The blocks of one name, of which there is at least one."""
+        blocks = self._store.records(names=[name], originals=originals)
+        first = next(blocks, None)
+        if first is None:
+            raise self._unknown(name)
+        yield first
+        yield from blocks
+
+    def _unknown(self, name: str) -> DataError:
+        names = list(self._store.names())
+        alike = get_close_matches(name, names, 1) if len(names) <= 10_000 else []
+        hint = f"Perhaps {alike[0]!r}?" if alike else "`likewise gallery list` shows who is."
+        return DataError("A name that is asked for is enrolled", repr(name), hint)
+
+    def _named(self, old: str, new: str) -> int:
+        changed = self._store.rename(old, new)
+        if not changed:
+            raise self._unknown(old)
+        return changed
+
+
+def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:
+    """A model, and the folder it is from where it is from one."""
+    if isinstance(model, Model):
+        return model, None
+    folder = Path(model)
+    return load(folder), folder
+
+
+def _check_same(given: Model, store: Store) -> None:
+    kept = store.describe().fingerprint
+    if given.fingerprint != kept:
+        raise other_model(given.fingerprint, kept)
+    calibration = store.model_files().get(CALIBRATION, b"").decode()
+    if calibration != ("" if given.calibration is None else given.calibration.to_json()):
+        raise ModelError(
+            "A gallery decides by the calibration of its model that it keeps",
+            "another one of the same model",
+            "Take it over with `likewise gallery rebuild GALLERY MODEL`, or leave the model out.",
+        )
+
+
+def _encoded_anew(block: Records, model: Model) -> NDArray[np.float32]:
+    originals = [original for original in block.originals if original is not None]
+    if len(originals) < len(block):
+        name = block.names[block.originals.index(None)]
+        raise DataError(
+            "A gallery gets another model by encoding its kept originals",
+            f"a record of {name!r} without one",
+            "Enrol the pictures anew, into a gallery of the other model; `--keep-originals` would keep them.",
+        )
+    encoded = model.encode(originals)
+    if encoded.problems:
+        place, reason = encoded.problems[0]
+        raise DataError("A kept original can be read", f"one of {block.names[place]!r}: {reason.rstrip('.')}")
+    return encoded.embeddings.numpy()
+
+
+def _json_ready(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(metadata), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError("Metadata are a JSON object", error, 'Pass for example {"door": 3}.') from error

@@ -1,0 +1,122 @@
+"""Items on their way to an encoder: each is read once, and what was read is what is hashed, encoded and kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.encoder import Encoded, Item
+from likewise.encoder.preprocessing import Readable
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.media.pictures import content_hash, png_bytes
+
+LARGEST = 1 << 30  # bytes of a file; pixels are limited where it is decoded
+
+Encode = Callable[[Sequence[Item]], Encoded]
+
+
+@final
+@dataclass(frozen=True)
+class EncodedItem:
+    """An item that could be read.
+
+    Attributes:
+        file: its path, or what else says which it was.
+        box: the part of it that was encoded: left, top, width, height in pixels; None for all of it.
+        embedding: (D,) float32.
+        content_hash: SHA-256 in hexadecimal.
+        original: its bytes, where they were to be kept.
+    """
+
+    file: str
+    box: tuple[int, int, int, int] | None
+    embedding: NDArray[np.float32]
+    content_hash: str
+    original: bytes | None
+
+
+def encode_items(
+    items: Item | Sequence[Item], encode: Encode, *, keep: bool = False
+) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
+    """The items that could be read, and file and reason of those that could not.
+
+    Args:
+        items: one, or a list.
+        encode: e.g. `Model.encode`.
+        keep: whether originals are wanted.
+
+    Raises:
+        UsageError: nothing to encode. ModelError: an embedding that is no finite numbers.
+    """
+    listed: Sequence[Item] = items if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
+    if not listed:
+        raise UsageError("There is something to encode", "an empty list", "Pass at least one item.")
+    opened = [_Opened(item, i, keep) for i, item in enumerate(listed)]
+    encoded = encode([one.item for one in opened])
+    embeddings = encoded.embeddings.numpy()
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.square(embeddings).sum(axis=1)).all():
+            raise ModelError("Embeddings are finite numbers", "others", "The model is damaged; train it again.")
+    found = [
+        EncodedItem(opened[i].file, None, row, opened[i].content_hash, opened[i].original)
+        for i, row in zip(encoded.kept.tolist(), embeddings, strict=True)
+    ]
+    return found, [(opened[i].file, reason) for i, reason in encoded.problems]
+
+
+@final
+class _Opened:
+    """One item; reading it leaves its hash, and its bytes where they are to be kept."""
+
+    def __init__(self, item: Item, number: int, keep: bool) -> None:
+        self._keep = keep
+        self.content_hash = ""
+        self.original: bytes | None = None
+        self.file = str(item) if isinstance(item, (str, os.PathLike, Readable)) else f"item {number}"
+        self.item: Item = self  # what is handed to the encoder, which reads it
+        if isinstance(item, np.ndarray):
+            self.item, self.content_hash = item, content_hash(item)
+            self.original = png_bytes(item) if keep else None
+        elif isinstance(item, bytes):
+            self._read = lambda: item
+        elif isinstance(item, Readable):
+            self._read = item.read
+        else:
+            self._read = lambda: read_file(Path(item))
+
+    def read(self) -> bytes:
+        """The bytes, as `encode` asks for them."""
+        content = self._read()
+        self.content_hash = content_hash(content)
+        self.original = content if self._keep else None
+        return content
+
+    def __str__(self) -> str:
+        return self.file
+
+
+def read_file(path: Path) -> bytes:
+    """All of a regular file; opening a pipe would wait for ever.
+
+    Raises:
+        DataError: it cannot be read, or is too large.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("a folder or a device")
+        if status.st_size > LARGEST:
+            raise OSError(f"{status.st_size:,} bytes, and {LARGEST:,} are the most")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            "A picture is a file that can be read", f"{path} ({reason})", "Check its name and permissions."
+        ) from error

@@ -1,0 +1,169 @@
+"""What a gallery answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from likewise.gallery.decision import Decision, Lines, Rule
+
+Skipped = tuple[tuple[str, str], ...]  # file and reason
+
+
+@final
+@dataclass(frozen=True)
+class Enrolled:
+    """The answer of `Gallery.enrol` and `Gallery.import_`.
+
+    Attributes:
+        added: file (or former id) and new id of every record that was made.
+        already: what is enrolled under the same name already, and was not entered twice.
+        skipped: what could not be entered, and why.
+    """
+
+    added: tuple[tuple[str, int], ...]
+    already: tuple[str, ...]
+    skipped: Skipped
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "added": [{"file": file, "id": id} for file, id in self.added],
+            "already": list(self.already),
+            "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
+        }
+
+
+@final
+@dataclass(frozen=True)
+class Probe:
+    """One thing that was looked up.
+
+    Attributes:
+        file: where it is from.
+        box: which part of it: left, top, width, height in pixels; None for all of it.
+        decision: who it is.
+    """
+
+    file: str
+    box: tuple[int, int, int, int] | None
+    decision: Decision
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "file": self.file,
+            "box": None if self.box is None else list(self.box),
+            "decision": self.decision.outcome,
+            "name": self.decision.name,
+            "matches": [asdict(match) for match in self.decision.matches],
+        }
+
+    def __str__(self) -> str:
+        near = ", ".join(f"{match.name} {match.distance:.4g}" for match in self.decision.matches)
+        who = self.decision.name if self.decision.outcome == "known" else self.decision.outcome
+        if self.decision.outcome == "unsure":
+            who = f"unsure, perhaps {self.decision.name}"
+        return f"{self.file}: {who} ({near})" if near else f"{self.file}: {who}"
+
+
+@final
+@dataclass(frozen=True)
+class Identified:
+    """The answer of `Gallery.identify`; iterating gives its probes.
+
+    Attributes:
+        probes: one for each thing found in what was given, in its order.
+        skipped: what could not be read, and why.
+        lines: where known and unsure end, and what that promises.
+        rule, k: how was decided.
+        records: how many there are in the gallery.
+    """
+
+    probes: tuple[Probe, ...]
+    skipped: Skipped
+    lines: Lines
+    rule: Rule
+    k: int
+    records: int
+
+    def __iter__(self) -> Iterator[Probe]:
+        return iter(self.probes)
+
+    def __len__(self) -> int:
+        return len(self.probes)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether everything given could be read and has a name."""
+        return not self.skipped and all(probe.decision.outcome == "known" for probe in self.probes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "probes": [probe.as_dict() for probe in self.probes],
+            "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
+            "lines": self.lines.as_dict(),
+            "rule": self.rule,
+            "k": self.k,
+            "records": self.records,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.probes))
+
+
+@final
+@dataclass(frozen=True)
+class Claim:
+    """The answer of `Gallery.verify`: whether a probe is who it is said to be.
+
+    Attributes:
+        same: whether `distance` is at most `threshold`.
+        name: who it is said to be.
+        distance: to the nearest record of that name.
+        threshold: where the line is drawn.
+        probability: that probe and nearest record are the same, if both were equally likely beforehand; None where the
+            model does not know.
+        fmr: share of others that pass for this name, as promised: each of its records is one more chance; None where
+            the line is the gallery's, whose promise is about all names.
+        records: how many records the name has.
+    """
+
+    same: bool
+    name: str
+    distance: float
+    threshold: float
+    probability: float | None
+    fmr: float | None
+    records: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.name}: {'yes' if self.same else 'no'}, distance {self.distance:.4g}, threshold {self.threshold:.4g}"
+        )
+        text += "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} records)"
+        return text if self.probability is None else f"{text}, probability {self.probability:.1%}"
+
+
+@final
+@dataclass(frozen=True)
+class Forgotten:
+    """The answer of `Gallery.forget`.
+
+    Attributes:
+        name: whose records these were.
+        records: how many.
+    """
+
+    name: str
+    records: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)

@@ -1,0 +1,171 @@
+"""Where records are kept: one small interface, and the table of what implements it.
+
+gym.gallery                   a file: SQLite
+http://host:19530/gym         a server: Milvus
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.errors import UsageError
+from likewise.gallery.records import Found, Records
+from likewise.objective.distances import Distance
+
+
+@final
+@dataclass(frozen=True)
+class Description:
+    """What a gallery says of itself.
+
+    Attributes:
+        fingerprint: of the model whose embeddings it holds.
+        dim: D, length of an embedding.
+        created: in seconds since 1970 (UTC).
+        settings: how it decides and what its calibration found, JSON-ready; see `likewise.gallery.decision`.
+    """
+
+    fingerprint: str
+    dim: int
+    created: float
+    settings: dict[str, Any]
+
+
+class Store(ABC):
+    """Keeps the records of one gallery, the files of its model, and its settings.
+
+    Every method sees what other processes have written so far, and what a method has returned from is on disk: a kill
+    right after it loses nothing. A method that writes does all or nothing. Errors are `DataError`: locked or read-only
+    beyond a bounded wait, damaged, full disk, server gone.
+    """
+
+    uri: str
+
+    @classmethod
+    @abstractmethod
+    def create(cls, uri: str, description: Description, model_files: Mapping[str, bytes]) -> Self:
+        """A new gallery without records; DataError where one is already."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, uri: str) -> Self:
+        """The gallery at `uri`; DataError where there is none."""
+
+    @classmethod
+    @abstractmethod
+    def exists(cls, uri: str) -> bool:
+        """Whether there is a gallery at `uri`, or anything else that would be in its way."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """Fingerprint, dimension, settings."""
+
+    @abstractmethod
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Replaces the settings."""
+
+    @abstractmethod
+    def model_files(self) -> dict[str, bytes]:
+        """The model folder the gallery keeps a copy of: relative path -> content."""
+
+    @abstractmethod
+    def add(self, records: Records) -> None:
+        """Adds records; their ids are new."""
+
+    @abstractmethod
+    def forget(self, ids: NDArray[np.int64]) -> int:
+        """Removes records with all that was kept of them, from every file and index; the number that were there."""
+
+    @abstractmethod
+    def rename(self, old: str, new: str) -> int:
+        """Gives all records called `old` the name `new`, which may be in use; the number changed."""
+
+    @abstractmethod
+    def rebuild(self, description: Description, model_files: Mapping[str, bytes], records: Iterator[Records]) -> None:
+        """Puts another description, model and records in the place of all there is; readers see the old until it is
+        done.
+
+        `records` may come from this store's own `records`, and may have ids that are in use. Where it raises, the old
+        stays.
+        """
+
+    @abstractmethod
+    def names(self) -> dict[str, int]:
+        """Every name and how many records it has, sorted by name."""
+
+    def count(self) -> int:
+        """How many records there are."""
+        return sum(self.names().values())
+
+    @abstractmethod
+    def records(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        ids: NDArray[np.int64] | None = None,
+        originals: bool = False,
+        block: int = 10_000,
+    ) -> Iterator[Records]:
+        """All records, or those of some names or ids, a block at a time; `originals` are None unless asked for."""
+
+    @abstractmethod
+    def holding(self, hashes: Sequence[str]) -> dict[str, list[str]]:
+        """Those of the content hashes that are enrolled already, and under which names."""
+
+    @abstractmethod
+    def search(
+        self, probes: NDArray[np.float32], k: int, distance: Distance, *, names: Sequence[str] | None = None
+    ) -> Found:
+        """The k nearest records of every probe (Q, D), among all or among those of some names."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Deletes the gallery as a whole, and closes it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of files and connections; a second time does nothing."""
+
+
+# How a URI begins -> module and class. Modules are imported when needed: not everybody has every server's client.
+STORES = {
+    "http://": ("likewise.gallery.milvus", "MilvusStore"),
+    "https://": ("likewise.gallery.milvus", "MilvusStore"),
+    "": ("likewise.gallery.sqlite", "SqliteStore"),
+}
+
+
+def store_for(uri: str) -> type[Store]:
+    """What keeps galleries with such an address.
+
+    Raises:
+        UsageError: nothing does, or its client is not installed.
+    """
+    beginning = next(beginning for beginning in STORES if uri.startswith(beginning))
+    if not uri or (not beginning and "://" in uri):
+        raise UsageError("A gallery is a file or http://host:port/name", repr(uri), "Pass for example gym.gallery.")
+    module, name = STORES[beginning]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "pymilvus":
+            raise
+        raise UsageError(
+            "A gallery on a server needs pymilvus", uri, 'Install it: pip install "likewise[milvus]".'
+        ) from error
+
+
+def open_store(uri: str) -> Store:
+    """The gallery at `uri`.
+
+    Raises:
+        UsageError: see `store_for`. DataError: there is no gallery, or it cannot be read.
+    """
+    return store_for(uri).open(uri)
