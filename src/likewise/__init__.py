@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from likewise.evaluation import Report as Report
     from likewise.evaluation import evaluate as evaluate
     from likewise.evaluation import evaluate_pairs as evaluate_pairs
+    from likewise.gallery import Gallery as Gallery
     from likewise.matching import Model as Model
     from likewise.matching import Verdict as Verdict
     from likewise.matching import calibrate as calibrate
@@ -101,6 +102,7 @@ _NAMES_OF_MODULE = {
         "evaluate",
         "evaluate_pairs",
     ),
+    "likewise.gallery": ("Gallery",),
     "likewise.matching": (
         "Model",
         "Verdict",

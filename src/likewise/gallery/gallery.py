@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
@@ -26,6 +27,7 @@ from likewise.gallery.decision import (
     Rule,
     check_rule,
     decide,
+    distances_to,
     expected_fpir,
     lines_of_model,
     robust_mean,
@@ -35,12 +37,11 @@ from likewise.gallery.items import Encode, EncodedItem, encode_items
 from likewise.gallery.leave_out import GalleryCalibration, leave_out
 from likewise.gallery.modelfiles import files_of, model_from
 from likewise.gallery.names import check_name
-from likewise.gallery.records import Records, new_ids
+from likewise.gallery.records import MOST_IDS, Records, new_ids
 from likewise.gallery.results import Claim, Enrolled, Forgotten, Identified, Probe
 from likewise.gallery.store import Description, Store, store_for
 from likewise.matching import Model, load
 from likewise.matching.folder import CALIBRATION
-from likewise.objective.distances import Distance
 
 _MOVED_AT_ONCE = 1000  # records, with their originals
 
@@ -113,10 +114,7 @@ class Gallery:
         Raises:
             ModelError: its files are damaged, or the libraries here give other embeddings.
         """
-        fingerprint = self._store.describe().fingerprint
-        if self._model is None or self._fingerprint != fingerprint:
-            self._model, self._fingerprint = model_from(self._store.model_files()), fingerprint
-        return self._model
+        return self._model_of(self._store.describe())
 
     def enrol(
         self,
@@ -125,6 +123,7 @@ class Gallery:
         *,
         metadata: Mapping[str, Any] | None = None,
         keep_originals: bool = False,
+        progress: Progress | None = None,
     ) -> Enrolled:
         """Enters items under a name, new or known: all that can be read, in one step.
 
@@ -135,12 +134,13 @@ class Gallery:
             items: one, or a list: paths, bytes or arrays.
             metadata: to remember with each, JSON-ready.
             keep_originals: whether to keep the items themselves, which `rebuild` needs to exchange the model.
+            progress: told of encoding.
 
         Raises:
             UsageError: no name, or metadata that are no JSON. DataError: nothing could be entered; says why.
         """
-        name, noted = check_name(name), _json_ready(metadata or {})
-        found, skipped = self._encoded(items, keep=keep_originals)
+        name, noted, about = check_name(name), _json_ready(metadata or {}), self._store.describe()
+        found, skipped = self._encoded(about, items, progress, keep=keep_originals)
         holders = self._store.holding([one.content_hash for one in found])
         new: dict[str, EncodedItem] = {}
         already: list[str] = []
@@ -167,54 +167,77 @@ class Gallery:
                     originals=[one.original for one in new.values()],
                 )
             )
+            try:
+                self._check_still(about)
+            except ModelError:
+                self._store.forget(ids)  # embeddings of a model that has been exchanged meanwhile
+                raise
         added = zip((one.file for one in new.values()), ids.tolist(), strict=True)
-        return Enrolled(tuple(added), tuple(already), tuple(skipped))
+        return Enrolled(name, tuple(added), tuple(already), tuple(skipped))
 
-    def identify(self, items: Item | Sequence[Item], *, k: int | None = None, rule: Rule | None = None) -> Identified:
+    def identify(
+        self,
+        items: Item | Sequence[Item],
+        *,
+        k: int | None = None,
+        rule: Rule | None = None,
+        progress: Progress | None = None,
+    ) -> Identified:
         """Who or what items are: a name, "unsure" or "unknown" for each thing found in them.
 
         Args:
             items: one, or a list: paths, bytes or arrays.
             k: how many of the nearest records decide; None for the gallery's own number.
             rule: "vote" or "mean" (`likewise.gallery.decision`); None for the gallery's own.
+            progress: told of encoding.
 
         Raises:
             DataError: nothing could be read. ModelError: neither the gallery nor its model is calibrated.
             UsageError: a rule or k that cannot be.
         """
-        settings = self._store.describe().settings
-        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
-        found, skipped = self._encoded(items)
+        about = self._store.describe()
+        rule, k = _asked(about, rule, k)
+        found, skipped = self._encoded(about, items, progress)
         if not found:
             raise DataError("At least one item can be read", skipped[0][1].rstrip("."))
-        lines, records = self.lines(rule, k), self._store.count()
-        decisions = self._decide(np.stack([one.embedding for one in found]), lines, rule, k)
+        records = self._store.count()
+        lines = self._lines(about, rule, k, records)
+        decisions = self._decide(about, np.stack([one.embedding for one in found]), lines, rule, k)
+        self._check_still(about)
         probes = tuple(Probe(one.file, one.box, decision) for one, decision in zip(found, decisions, strict=True))
         return Identified(probes, tuple(skipped), lines, rule, k, records)
 
-    def verify(self, item: Item, name: str) -> Claim:
+    def verify(self, item: Item, name: str, *, fmr: float | None = None) -> Claim:
         """Whether an item is who it is said to be: its distance to the nearest record of that name.
 
         The threshold is the model's; if the model has none, the gallery's strict line.
 
+        Args:
+            item: a path, bytes or array.
+            name: who it is said to be.
+            fmr: which of the model's promised false match rates to hold for each comparison; None for its own.
+
         Raises:
             DataError: an unknown name, or an item that cannot be read.
             ModelError: neither the gallery nor its model is calibrated.
+            UsageError: the model is not calibrated for this rate.
         """
-        name = check_name(name)
+        name, about = check_name(name), self._store.describe()
         records = sum(len(block) for block in self._records_of(name))
-        found, skipped = self._encoded(item)
+        found, skipped = self._encoded(about, item)
         if not found:
             raise DataError("An item can be read", skipped[0][1].rstrip("."))
-        calibration = self.model.calibration
-        near = self._store.search(found[0].embedding[None], 1, self._distance(), names=[name])
+        model = self._model_of(about)
+        near = self._store.search(found[0].embedding[None], 1, model.encoder.distance_on_cpu(), names=[name])
+        self._check_still(about)
         if near.ids.size == 0:  # it was forgotten a moment ago
             raise self._unknown(name)
         distance = float(near.distances[0, 0])
-        if calibration is None:
-            strict = self.lines("vote", K).strict
+        if model.calibration is None and fmr is None:
+            strict = self.lines("vote").strict
             return Claim(distance <= strict, name, distance, strict, None, None, records)
-        line = calibration.threshold_for()
+        calibration = model.calibrated()
+        line = calibration.threshold_for(fmr)
         return Claim(
             same=bool(line.accepts(distance)),
             name=name,
@@ -242,13 +265,12 @@ class Gallery:
             name = check_name(name)
             ids = np.concatenate([block.ids for block in self._records_of(name)])
         else:
-            ids = np.array([id], np.int64)
-            whose = [block.names[0] for block in self._store.records(ids=ids)]
-            if not whose:
-                raise DataError(
-                    "An id that is forgotten is enrolled", id, "`likewise gallery list GALLERY NAME` lists ids."
-                )
-            name = whose[0]
+            ids = np.array([id] if 0 <= (id or 0) < MOST_IDS else [], np.int64)
+            whose = next(self._store.records(ids=ids), None)
+            if whose is None:
+                hint = "`likewise gallery list GALLERY NAME` lists ids."
+                raise DataError("An id that is forgotten is enrolled", id, hint)
+            name = whose.names[0]
         return Forgotten(name, self._store.forget(ids))
 
     def rename(self, old: str, new: str) -> int:
@@ -296,24 +318,13 @@ class Gallery:
         Raises:
             ModelError: neither is calibrated.
         """
-        settings = self._store.describe().settings
-        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
-        found, records = self.calibration, max(1, self._store.count())
-        if found is not None and (found.rule, found.k) == (rule, k):
-            return found.lines(records)
-        if self.model.calibration is None:
-            raise ModelError(
-                "A gallery decides once it or its model is calibrated",
-                "neither",
-                "Run `likewise gallery calibrate GALLERY --fpir 0.1`, or rebuild it with a calibrated model.",
-            )
-        return lines_of_model(self.model.calibration, records, rule)
+        about = self._store.describe()
+        return self._lines(about, *_asked(about, rule, k), self._store.count())
 
     @property
     def calibration(self) -> GalleryCalibration | None:
         """What `calibrate` found; None if it was never called for this model."""
-        found = self._store.describe().settings.get("calibration")
-        return None if found is None else GalleryCalibration.from_dict(found)
+        return _calibration_of(self._store.describe())
 
     def calibrate(
         self,
@@ -337,19 +348,21 @@ class Gallery:
         Raises:
             SupportError: too few names for this promise; says how many are missing. UsageError: impossible options.
         """
-        settings = self._store.describe().settings
-        rule, k = check_rule(rule or settings["rule"], settings["k"] if k is None else k)
+        about = self._store.describe()
+        rule, k = _asked(about, rule, k)
+        model = self._model_of(about)
         blocks = list(self._store.records())
         if not blocks:
             raise DataError("A gallery is calibrated on what is enrolled", "nothing", "Enrol first.")
         embeddings = torch.from_numpy(np.concatenate([block.embeddings for block in blocks]))
         _, names = np.unique([name for block in blocks for name in block.names], return_inverse=True)
         found = leave_out(
-            embeddings, names, self._distance(), fpir=fpir,
+            embeddings, names, model.encoder.distance_on_cpu(), fpir=fpir,
             loose_fpir=max(fpir, min(10 * fpir, 0.5)) if loose_fpir is None else loose_fpir,
-            rule=rule, k=k, unit=self.model.encoder.unit, seed=seed, progress=progress,
+            rule=rule, k=k, unit=model.encoder.unit, seed=seed, progress=progress,
         )  # fmt: skip
-        self._store.configure({**settings, "rule": rule, "k": k, "calibration": found.as_dict()})
+        kept = {"calibration": found.as_dict(), "calibrated": about.fingerprint}  # for no other model's embeddings
+        self._store.configure({**about.settings, "rule": rule, "k": k, **kept})
         return found
 
     def rebuild(self, model: Model | str | os.PathLike[str], *, progress: Progress | None = None) -> int:
@@ -373,7 +386,7 @@ class Gallery:
                 if progress:
                     progress(done, total, "rebuilding")
 
-        settings = {key: value for key, value in before.settings.items() if key != "calibration"}
+        settings = {key: before.settings[key] for key in ("rule", "k")}
         description = replace(before, fingerprint=given.fingerprint, dim=given.dim, settings=settings)
         self._store.rebuild(description, files_of(given, folder), renewed())
         self._model, self._fingerprint = given, given.fingerprint
@@ -428,7 +441,8 @@ class Gallery:
 
     def info(self) -> dict[str, Any]:
         """What the gallery is, JSON-ready."""
-        about, names, found = self._store.describe(), self._store.names(), self.calibration
+        about, names = self._store.describe(), self._store.names()
+        found = _calibration_of(about)
         records = sum(names.values())
         return {
             "uri": self.uri,
@@ -455,37 +469,61 @@ class Gallery:
     ) -> None:
         self.close()
 
-    def _distance(self) -> Distance:
-        return self.model.encoder.distance_on_cpu()
+    def _model_of(self, about: Description) -> Model:
+        if self._model is None or self._fingerprint != about.fingerprint:
+            self._model, self._fingerprint = model_from(self._store.model_files()), about.fingerprint
+        return self._model
+
+    def _check_still(self, about: Description) -> None:
+        """Another process may have exchanged the model since `about` was read, and distances would mean nothing."""
+        if self._store.describe().fingerprint != about.fingerprint:
+            raise ModelError("One model encodes and is compared with", "one that was exchanged meanwhile", "Ask again.")
 
     def _encoded(
-        self, items: Item | Sequence[Item], *, keep: bool = False
+        self,
+        about: Description,
+        items: Item | Sequence[Item],
+        progress: Progress | None = None,
+        *,
+        keep: bool = False,
     ) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
-        return encode_items(items, self._encode or self.model.encode, keep=keep)
+        encode = self._encode or partial(self._model_of(about).encode, progress=progress)
+        return encode_items(items, encode, keep=keep)
 
-    def _decide(self, embeddings: NDArray[np.float32], lines: Lines, rule: Rule, k: int) -> list[Decision]:
-        distance = self._distance()
+    def _lines(self, about: Description, rule: Rule, k: int, records: int) -> Lines:
+        found, records = _calibration_of(about), max(1, records)
+        if found is not None and (found.rule, found.k) == (rule, k):
+            return found.lines(records)
+        calibration = self._model_of(about).calibration
+        if calibration is None:
+            raise ModelError(
+                "A gallery decides once it or its model is calibrated",
+                "neither",
+                "Run `likewise gallery calibrate GALLERY --fpir 0.1`, or rebuild it with a calibrated model.",
+            )
+        return lines_of_model(calibration, records, rule)
+
+    def _decide(
+        self, about: Description, embeddings: NDArray[np.float32], lines: Lines, rule: Rule, k: int
+    ) -> list[Decision]:
+        model = self._model_of(about)
+        distance = model.encoder.distance_on_cpu()
         found = self._store.search(embeddings, k, distance)
         names = sorted({name for row in found.names for name in row})
         number = {name: i for i, name in enumerate(names)}
         numbers = np.array([[number[name] for name in row] for row in found.names], np.int64).reshape(found.ids.shape)
         near, to_means = Candidates(numbers, found.distances), None
         if rule == "mean" and names:
-            to_means = self._to_means(embeddings, near, names)
-        return decide(near, to_means, names, lines, self.model.calibration)
-
-    def _to_means(self, embeddings: NDArray[np.float32], near: Candidates, names: Sequence[str]) -> NDArray[np.float32]:
-        """(Q, c) distance of every probe to the mean of each name that comes into question."""
-        distance, unit = self._distance(), self.model.encoder.unit
-        rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-        for block in self._store.records(names=names):
-            for name, row in zip(block.names, block.embeddings, strict=True):
-                rows[name].append(row)
-        means = torch.from_numpy(np.stack([robust_mean(np.stack(rows[name]), distance, unit) for name in names]))
-        flat = torch.from_numpy(np.repeat(embeddings, near.names.shape[1], axis=0))
-        with torch.no_grad():
-            far = distance.rowwise(flat, means[torch.from_numpy(near.names.reshape(-1))])
-        return far.numpy().reshape(near.names.shape)
+            rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+            for block in self._store.records(names=names):
+                for name, row in zip(block.names, block.embeddings, strict=True):
+                    rows[name].append(row)
+            nobody = np.full(about.dim, np.inf, np.float32)  # forgotten a moment ago
+            means = np.stack(
+                [robust_mean(np.stack(r), distance, model.encoder.unit) if r else nobody for r in rows.values()]
+            )
+            to_means = distances_to(embeddings, means[numbers], distance)
+        return decide(near, to_means, names, lines, model.calibration)
 
     def _records_of(self, name: str, originals: bool = False) -> Iterator[Records]:
         """The blocks of one name, of which there is at least one."""
@@ -507,6 +545,17 @@ class Gallery:
         if not changed:
             raise self._unknown(old)
         return changed
+
+
+def _asked(about: Description, rule: Rule | None, k: int | None) -> tuple[Rule, int]:
+    """What was asked for, or else what the gallery does."""
+    return check_rule(rule or about.settings["rule"], about.settings["k"] if k is None else k)
+
+
+def _calibration_of(about: Description) -> GalleryCalibration | None:
+    found = about.settings.get("calibration")
+    fits = about.settings.get("calibrated") == about.fingerprint
+    return GalleryCalibration.from_dict(found) if found is not None and fits else None
 
 
 def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:

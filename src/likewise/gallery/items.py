@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.data.loaders import pictures_below
 from likewise.encoder import Encoded, Item
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError, ModelError, UsageError
@@ -100,6 +101,22 @@ class _Opened:
 
     def __str__(self) -> str:
         return self.file
+
+
+def files_in(paths: Sequence[Path]) -> list[Path]:
+    """The files among `paths`, and the pictures below the folders among them.
+
+    Raises:
+        DataError: a folder that may not be listed, or no file at all.
+    """
+    found = [
+        file
+        for path in paths
+        for file in ([path / below for below in pictures_below(path)] if path.is_dir() else [path])
+    ]
+    if not found:
+        raise DataError("There is something to encode", f"no pictures in {', '.join(map(str, paths))}")
+    return found
 
 
 def read_file(path: Path) -> bytes:

@@ -31,7 +31,7 @@ from torch import Tensor
 from likewise.calibration.support import LADDER, trials_needed
 from likewise.encoder import Progress
 from likewise.errors import DataError, SupportError, UsageError
-from likewise.gallery.decision import Candidates, Lines, Rule, chosen, robust_mean
+from likewise.gallery.decision import Candidates, Lines, Rule, chosen, distances_to, robust_mean
 from likewise.metrics import cross_blocks
 from likewise.metrics.estimate import Estimate
 from likewise.metrics.intervals import wilson
@@ -272,13 +272,7 @@ class _Means:
         for row, column in np.argwhere(near.names == self._of[probes, None]).tolist():
             members = self._members[near.names[row, column]]
             means[row, column] = robust_mean(self._rows[members[members != probes[row]]], self._distance, self._unit)
-        flat = torch.from_numpy(np.repeat(self._rows[probes], near.names.shape[1], axis=0))
-        with torch.no_grad():
-            far = (
-                self._distance.rowwise(flat, torch.from_numpy(means.reshape(flat.shape)))
-                .numpy()
-                .reshape(near.names.shape)
-            )
+        far = distances_to(self._rows[probes], means, self._distance)
         return Candidates(near.names, np.where(near.names < 0, np.inf, far).astype(np.float32))
 
 

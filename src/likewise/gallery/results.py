@@ -17,11 +17,13 @@ class Enrolled:
     """The answer of `Gallery.enrol` and `Gallery.import_`.
 
     Attributes:
+        name: under which name, as it is kept; None for an import of many.
         added: file (or former id) and new id of every record that was made.
         already: what is enrolled under the same name already, and was not entered twice.
         skipped: what could not be entered, and why.
     """
 
+    name: str | None
     added: tuple[tuple[str, int], ...]
     already: tuple[str, ...]
     skipped: Skipped
@@ -29,6 +31,7 @@ class Enrolled:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
+            "name": self.name,
             "added": [{"file": file, "id": id} for file, id in self.added],
             "already": list(self.already),
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],

@@ -37,6 +37,7 @@ def agglomerate(
     threshold: float,
     *,
     rules: Rules | None = None,
+    start: Integers | None = None,
     progress: Progress | None = None,
     matrix: int = MATRIX,
     block: int = BLOCK,
@@ -57,18 +58,20 @@ def agglomerate(
         rules: which items are never in one cluster. Items of one anchor are not brought together here, but a cluster
             that holds some is closed to those of others: somebody may have put things together that lie far apart, and
             what is near to some of them belongs there too.
-        progress: told how many of the clusters there were at the start are done with.
+        start: (N,) clusters to begin with; every item by itself if left out.
+        progress: told how many of the clusters at the start are done with.
         matrix: most clusters whose distances are held, 4 bytes for each pair.
         block: most distances computed at once.
 
     Returns:
         (N,) int64: clusters numbered from 0 in the order of their first items.
     """
-    count = len(embeddings)
-    labels: Integers = np.arange(count)  # a cluster is called by one of its items
-    if threshold < 0 or not count:
+    labels = np.arange(len(embeddings)) if start is None else numbered(start)
+    if threshold < 0 or not len(labels):
         return labels
-    pairs, limit = _pairs(embeddings, distance, rules or Rules.of(count), threshold, block)
+    count = int(labels.max()) + 1
+    pairs, limit = _pairs(embeddings, distance, rules or Rules.of(len(labels)), labels, threshold, block)
+    gone_to: Integers = np.arange(count)
     nearest: Integers = np.full(count, -1)
     gap = np.zeros(count, dtype=np.float32)
     active: NDArray[np.bool_] = np.ones(count, dtype=bool)  # neither merged into another nor finished
@@ -87,15 +90,15 @@ def agglomerate(
             first = slots[[gap[slots].argmin()]]
         second = nearest[first]
         pairs.merge(first, second)
-        labels[second] = first
-        labels = labels[labels]
+        gone_to[second] = first
+        gone_to = gone_to[gone_to]
         active[:] = False
         active[slots] = True
         active[second] = False
         stale[slots] = np.isin(nearest[slots], np.concatenate([first, second]))
         if progress is not None:
             progress(count - int(active.sum()), count, "merging")
-    return numbered(labels)
+    return numbered(gone_to[labels])
 
 
 class _Pairs(ABC):
@@ -117,12 +120,13 @@ class _Pairs(ABC):
 class _Computed(_Pairs):
     """Distances computed when asked for."""
 
-    def __init__(self, rules: Rules, block: int) -> None:
-        count = len(rules.anchors)
+    def __init__(self, rules: Rules, labels: Integers, block: int) -> None:
         self._block = block
-        self._slots: Integers = np.arange(count)
-        self._labels, self._sizes = self._slots.copy(), np.ones(count, dtype=np.int64)
-        self._anchors, self._conflicts = rules.anchors.copy(), rules.conflicts()
+        self._labels, self._sizes = labels.copy(), np.bincount(labels)
+        self._slots: Integers = np.arange(len(self._sizes))
+        self._anchors: Integers = np.full(len(self._sizes), -1)
+        np.maximum.at(self._anchors, labels, rules.anchors)
+        self._conflicts = rules.conflicts()
 
     @abstractmethod
     def rows(self, slots: Integers) -> NDArray[np.float32]:
@@ -157,7 +161,7 @@ class _Computed(_Pairs):
         """(items, G) -> (clusters, G): what any of its items has, a cluster has."""
         items: Any = of_items.tocoo()
         entries = np.ones(items.nnz, dtype=np.int32), (self._labels[items.coords[0]], items.coords[1])
-        return csr_array(entries, shape=items.shape)
+        return csr_array(entries, shape=(len(self._sizes), items.shape[1]))
 
     def _allowed(self, slots: Integers) -> NDArray[np.float32]:
         """(r, columns) with infinity at the cluster itself and at those it must not be merged with."""
@@ -178,10 +182,12 @@ class _Means(_Computed):
     between two clusters is ``s_A + s_B - 2 m_A . m_B``. Half of that is the mean cosine distance of unit vectors.
     """
 
-    def __init__(self, points: Floats, rules: Rules, block: int) -> None:
-        super().__init__(rules, block)
-        self._means = points - points.mean(axis=0)  # smaller numbers leave less to cancel
-        self._squares: Floats = np.square(self._means).sum(axis=1)
+    def __init__(self, points: Floats, rules: Rules, labels: Integers, block: int) -> None:
+        super().__init__(rules, labels, block)
+        points = points - points.mean(axis=0)  # smaller numbers leave less to cancel
+        member: Any = csr_array((np.ones(len(labels)), (labels, np.arange(len(labels)))))
+        self._means: Floats = (member @ points) / self._sizes[:, None]
+        self._squares: Floats = (member @ np.square(points).sum(axis=1)) / self._sizes
 
     def among(self, slots: Integers, matrix: int) -> _Pairs:
         self._columns, self._column_squares = self._means[slots].T, self._squares[slots]
@@ -204,8 +210,8 @@ class _Means(_Computed):
 class _Items(_Computed):
     """Mean distance, whatever the distance, from all pairs of items."""
 
-    def __init__(self, embeddings: Tensor, distance: Distance, rules: Rules, block: int) -> None:
-        super().__init__(rules, block)
+    def __init__(self, embeddings: Tensor, distance: Distance, rules: Rules, labels: Integers, block: int) -> None:
+        super().__init__(rules, labels, block)
         self._embeddings, self._distance = embeddings, distance
 
     def among(self, slots: Integers, matrix: int) -> _Pairs:
@@ -257,11 +263,13 @@ class _Matrix(_Pairs):
         self._sizes[first] += self._sizes[second]
 
 
-def _pairs(embeddings: Tensor, distance: Distance, rules: Rules, threshold: float, block: int) -> tuple[_Pairs, float]:
+def _pairs(
+    embeddings: Tensor, distance: Distance, rules: Rules, labels: Integers, threshold: float, block: int
+) -> tuple[_Pairs, float]:
     """What gives the distances, and the threshold in its terms."""
     if isinstance(distance, Euclidean):
-        return _Means(embeddings.double().numpy(), rules, block), threshold**2
+        return _Means(embeddings.double().numpy(), rules, labels, block), threshold**2
     if isinstance(distance, Cosine):
         directions = normalize(embeddings.double(), dim=1) / math.sqrt(2)
-        return _Means(directions.numpy(), rules, block), threshold
-    return _Items(embeddings, distance, rules, block), threshold
+        return _Means(directions.numpy(), rules, labels, block), threshold
+    return _Items(embeddings, distance, rules, labels, block), threshold

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +40,13 @@ class KCurve:
 
     @property
     def elbow(self) -> int:
-        """The k where the curve of the inertia bends most.
+        """The k where the curve of the inertia over log k bends most.
 
         That is the point furthest below the line from its first to its last point (Satopaa et al., "Finding a Kneedle
         in a Haystack", 2011).
         """
-        k, inertia = np.array(self.ks, dtype=np.float64), np.array(self.inertia)
-        across = (k - k[0]) / max(k[-1] - k[0], 1)
+        k, inertia = np.log(self.ks), np.array(self.inertia)
+        across = (k - k[0]) / max(k[-1] - k[0], np.finfo(np.float64).tiny)
         down = (inertia[0] - inertia) / max(inertia[0] - inertia[-1], np.finfo(np.float64).tiny)
         return self.ks[int((down - across).argmax())]
 
@@ -142,11 +141,8 @@ def _paint(figure: Figure, curve: KCurve) -> None:
         )
         axes.set_ylabel(name)
         axes.spines[["top", "right"]].set_visible(False)
-    if curve.ks[-1] > 2 * EVERY_K_UP_TO:
-        lower.set_xscale("log")
-        ticks = [k for k in (2, 5, 10, 20, 50, 100, 200) if k <= curve.ks[-1]]
-        lower.set_xticks(ticks, [str(k) for k in ticks])
-        lower.minorticks_off()
-    else:
-        lower.set_xticks(range(2, curve.ks[-1] + 1, max(1, math.ceil(curve.ks[-1] / 20))))
+    lower.set_xscale("log")
+    ticks = [k for k in (2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300) if k <= curve.ks[-1]]
+    lower.set_xticks(ticks, [str(k) for k in ticks])
+    lower.minorticks_off()
     lower.set_xlabel("k, the number of clusters")

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, final, get_args
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from likewise.apps.cluster.agglomerative import agglomerate
 from likewise.apps.cluster.curves import KCurve, k_curve, k_means
@@ -117,13 +119,27 @@ def find_clusters(
     if options.method == "agglomerative":
         if threshold is None:
             raise UsageError("Agglomerative clustering stops at a threshold", None, "Pass threshold=.")
-        merged = agglomerate(vectors, distance, threshold, rules=rules, progress=progress)
+        start = _corners(vectors, distance, threshold, rules)
+        merged = agglomerate(vectors, distance, threshold, rules=rules, start=start, progress=progress)
         labels = rules.named(merged)
     else:
         space = space_of(vectors, distance)
         found, curve = POINT_METHODS[options.method](space, options, progress)
         labels = rules.kept(found, space)
     return Clusters(_finished(labels, rules, options.at_least), curve)
+
+
+def _corners(vectors: Tensor, distance: Distance, threshold: float, rules: Rules) -> Integers:
+    """(N,) clusters within each anchor; free items are by themselves.
+
+    They come first, so that a stray of one anchor does not draw a crowd of strangers to it.
+    """
+    start: Integers = np.arange(len(vectors))
+    for anchor in np.unique(rules.anchors[rules.anchors >= 0]):
+        held = np.flatnonzero(rules.anchors == anchor)
+        inside = agglomerate(vectors[torch.from_numpy(held)], distance, threshold)
+        start[held] = held[np.unique(inside, return_index=True)[1][inside]]
+    return start
 
 
 Found = tuple[Integers, KCurve | None]

@@ -1,0 +1,55 @@
+"""likewise enrol."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from likewise.cli.console import answer, progress, report_skipped, say
+from likewise.cli.options import FilesArgument, GalleryArgument, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(enrol)
+
+
+def enrol(
+    gallery: GalleryArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose pictures these are.")],
+    files: FilesArgument,
+    model: Annotated[
+        str | None, typer.Option(help="A model folder: needed the first time, the gallery keeps a copy.")
+    ] = None,
+    keep_originals: Annotated[
+        bool, typer.Option("--keep-originals", help="Keep the pictures too, so that the model can be exchanged.")
+    ] = False,
+    metadata: Annotated[
+        str | None, typer.Option(help='To remember beside each record: a JSON object such as {"door": 3}.')
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Enter FILEs into GALLERY under NAME; trains nothing. Says what could not be read."""
+    from likewise.errors import UsageError
+    from likewise.gallery import Gallery
+    from likewise.gallery.items import files_in
+
+    noted = None
+    if metadata is not None:
+        try:
+            noted = json.loads(metadata)
+        except (ValueError, RecursionError):
+            noted = None
+        if not isinstance(noted, dict):
+            raise UsageError("Metadata are a JSON object", repr(metadata[:100]), 'Pass for example {"door": 3}.')
+    found = files_in(files)
+    with Gallery.open(gallery, model) as opened, progress("encoding") as bar:
+        done = opened.enrol(name, found, metadata=noted, keep_originals=keep_originals, progress=bar)
+    report_skipped(done.skipped)
+    if not keep_originals:
+        say("originals are not kept: another model would need these pictures again (see --keep-originals)")
+    already = f", {len(done.already)} were there already" if done.already else ""
+    text = f"{len(done.added)} of {len(found)} items enrolled as {done.name}{already}"
+    answer(as_json, {"gallery": gallery, **done.as_dict()}, text)
