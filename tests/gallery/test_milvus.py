@@ -243,7 +243,7 @@ class TestConsistency:
             if any(row.get("kind", "").startswith("name/") for row in rows):
                 found = other.search(new.embeddings, 2, Euclidean())
                 seen.append(set(found.ids.ravel().tolist()) <= set(old.ids.tolist()))
-                seen.append(other.names())
+                seen.append((other.names(), other.count()))
                 seen.append(gathered(other.records()).ids.tolist())
                 seen.append(other.holding(new.hashes))
                 seen.append(other.search(new.embeddings, 2, Cosine()).names)
@@ -251,8 +251,8 @@ class TestConsistency:
 
         monkeypatch.setattr(store._milvus, "write", look)
         store.add(new)
-        assert seen == [True, {"ada": 3}, sorted(old.ids.tolist()), {}, [["ada"] * 2] * 3]
-        assert other.names() == {"ada": 3, "eve": 3}
+        assert seen == [True, ({"ada": 3}, 3), sorted(old.ids.tolist()), {}, [["ada"] * 2] * 3]
+        assert (other.names(), other.count()) == ({"ada": 3, "eve": 3}, 6)
         assert other.search(new.embeddings, 1, Euclidean()).ids[:, 0].tolist() == new.ids.tolist()
         other.close()
 

@@ -20,12 +20,13 @@ and each record looks at one fewer of its own name, so FNIR is somewhat too high
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 from torch import Tensor
 
 from likewise.calibration.support import LADDER, trials_needed
@@ -34,7 +35,7 @@ from likewise.errors import DataError, SupportError, UsageError
 from likewise.gallery.decision import Candidates, Lines, Rule, chosen, distances_to, robust_mean
 from likewise.metrics import cross_blocks
 from likewise.metrics.estimate import Estimate
-from likewise.metrics.intervals import wilson
+from likewise.metrics.intervals import CONFIDENCE, wilson
 from likewise.objective.distances import Distance
 
 Floats = NDArray[np.float64]
@@ -177,7 +178,7 @@ def leave_out(
         mated = sizes[of] > 1
         fnir = mean_over_names(_shares(missed[mated], of[mated]), int(mated.sum())) if mated.any() else None
         mutual = _mutual(of, who, taken)
-        return Line(promised, threshold, mean_over_names(_shares(taken, of), len(of), mutual), fnir)
+        return Line(promised, threshold, at_chosen_line(_shares(taken, of), len(of), mutual), fnir)
 
     return GalleryCalibration(
         rule, k, line(fpir), line(loose_fpir), len(np.unique(of)), len(of), len(names), time.time(), seed
@@ -192,14 +193,34 @@ def mean_over_names(shares: Floats, probes: int, mutual: float = 0.0) -> Estimat
         probes: on how many records they were counted: there are never more independent trials.
         mutual: what dependence adds to the variance of their sum.
     """
-    number, mean = len(shares), float(shares.mean())
-    if number < 2:
+    mean = float(shares.mean())
+    if len(shares) < 2:
         return Estimate(mean, 0.0, 1.0)
     if mean in (0.0, 1.0):
-        return wilson(mean, number)
+        return wilson(mean, len(shares))
+    return wilson(mean, _trials(shares, probes, mutual), freedom=len(shares) - 1)
+
+
+def at_chosen_line(shares: Floats, probes: int, mutual: float) -> Estimate:
+    """The same where the line was put at the distance of one of those it counts.
+
+    Of n independent strangers, the r-th nearest was chosen, and the true rate at the r-th smallest of n numbers has the
+    distribution Beta(r, n + 1 - r): it lies low more often than Wilson's interval, for a line chosen beforehand, allows.
+    The upper end, which is about letting strangers in, stays Wilson's; it is the more careful one.
+    """
+    found = mean_over_names(shares, probes, mutual)
+    if not 0 < found.value < 1:
+        return found
+    trials = _trials(shares, probes, mutual)
+    lowest = betaincinv(found.value * trials, trials + 1 - found.value * trials, (1 - CONFIDENCE) / 2)
+    return replace(found, low=min(found.low, float(lowest)))
+
+
+def _trials(shares: Floats, probes: int, mutual: float) -> float:
+    """How many independent trials have the variance that the mean of these shares has."""
+    mean, number = float(shares.mean()), len(shares)
     variance = float(shares.var(ddof=1)) / number + mutual / number**2
-    trials = min(mean * (1 - mean) / variance, probes) if variance > 0 else probes
-    return wilson(mean, trials, freedom=number - 1)
+    return min(mean * (1 - mean) / variance, probes) if variance > 0 else probes
 
 
 def _require(fpir: float, names: int) -> None:

@@ -61,7 +61,7 @@ def nearest(texts: Texts, asked: Question) -> Found:
 def _by_index(texts: Texts, asked: Question) -> Found | None:
     """None where the index puts forward too few."""
     head = asked.head
-    limit = 2 * asked.k + 16  # its distances are rounded otherwise than ours
+    limit = asked.k + asked.k // 4 + 8  # its distances are rounded otherwise than ours
     if limit > PAGE or not asked.expressions:
         return None
     effort = {option: max(number, limit) if option == "ef" else number for option, number in head.search.items()}

@@ -93,7 +93,7 @@ class MilvusStore(Store):
     def create(cls, uri: str, description: Description, model_files: Mapping[str, bytes]) -> Self:
         """See `Store`; the options in `uri` say how records are indexed."""
         store, place, generation = cls(uri), Place.of(uri), secrets.token_hex(6)
-        there = DataError("One place holds one gallery", f"something at {store.uri} already", "Choose another name.")
+        there = DataError("One place holds one gallery", f"{store.uri}, where something is", "Open it.")
         try:
             if place.name in store._milvus.collections():
                 raise there
@@ -259,6 +259,18 @@ class MilvusStore(Store):
             return dict(sorted(counts.items()))
 
         return self._reading(read)
+
+    def count(self) -> int:
+        """See `Store`."""
+
+        def read(head: Head, _: Callable[[], Look]) -> int | None:
+            looking = self._threads.submit(self._texts.look, notes=True)
+            rows = self._milvus.count(self._texts.table(head.generation))
+            adding = any(what == "add" for what, _ in looking.result().notes.values())
+            return None if adding else rows  # rows that are not there yet must not be counted
+
+        rows = self._reading(read)
+        return sum(self.names().values()) if rows is None else rows
 
     def records(
         self,

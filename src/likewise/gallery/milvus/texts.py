@@ -113,4 +113,8 @@ class Texts:
 
     def gone(self) -> DataError:
         """Nothing is there."""
-        return DataError("A gallery is where it is looked for", f"none at {self.uri}", "Is the name right?")
+        return DataError(
+            "A gallery on a server is what enrolling made there",
+            f"nothing at {self.uri}",
+            "Make one with `likewise enrol GALLERY NAME FILE... --model MODEL`.",
+        )
