@@ -36,7 +36,7 @@ def train(
     backbone: Annotated[str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
     class_weights: Annotated[

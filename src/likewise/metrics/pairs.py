@@ -16,7 +16,9 @@ from torch import Tensor
 from likewise.objective.distances import Distance
 
 BLOCK = 1 << 20  # distances in a block: 4 MB, which stays in the processor's cache while it is counted
-STRIP = 1 << 23  # distances of some queries to a whole gallery: with few queries, preparing it would be most of the work
+STRIP = (
+    1 << 23
+)  # distances of some queries to a whole gallery: with few queries, preparing it would be most of the work
 COLUMNS = 2048  # gallery items compared at once
 
 

@@ -43,7 +43,8 @@ def fit(
     """Trains `encoder` in place and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the best figure on `validation`, or the last one without it. Ctrl-C stops at once and
-    keeps the best epoch so far. Same seed, data, machine and number of threads: same weights, bit for bit.
+    keeps the best epoch so far; so does a loss that is no longer finite. Same seed, data, machine and number of
+    threads: same weights, bit for bit.
 
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
@@ -57,14 +58,15 @@ def fit(
 
     Raises:
         UsageError: options that cannot work.
-        DataError: data that allow no training, such as one identity; a loss that is no longer finite.
+        DataError: data that allow no training, such as one identity; a loss that is not finite in the first epoch; a
+            checkpoint that cannot be written. The encoder then has the weights of the best epoch before, if any.
     """
     options = _with(options, changes)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     augment = augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
-    measure, unreadable = (None, ()) if validation is None else validator(encoder, validation, options)
+    validated = None if validation is None else validator(encoder, validation, options)
 
     _hand_on(encoder.distance, objective.distance)
     encoder.distance = objective.distance
@@ -72,21 +74,24 @@ def fit(
     objective.to(device).train()
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
-    skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))
+    skipped = tuple(dict.fromkeys((*batches.skipped, *(validated.skipped if validated else ()))))
     history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
-    data = {"train": batches.fingerprint, "validation": None if validation is None else validation.origin}
+    data = {"train": batches.fingerprint, "validation": validated.fingerprint if validated else None}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         state.restore(checkpoint)
 
+    averages = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     random = torch.Generator(device=device)
+    steps = len(batches)
+    epochs = options.epochs_for(steps)
     stopped: Stopped = "finished"
     try:
-        for epoch in range(len(state.history.epochs) + 1, options.epochs + 1):
+        for epoch in range(len(state.history.epochs) + 1, epochs + 1):
             if options.patience is not None and state.history.stalled_for >= options.patience:
                 stopped = "early"
                 break
-            steps, seen, started = len(batches), 0, time.perf_counter()
+            seen, started = 0, time.perf_counter()
             totals = np.zeros(4)  # loss, share active, spread, batches without terms
             lr = 0.0
             for step, batch in enumerate(batches.epoch(epoch), start=1):
@@ -94,13 +99,14 @@ def fit(
                 # Everything random in a step follows from the seed and the step's number: resuming needs no more.
                 seed = options.seed * 1_000_003 + number
                 random.manual_seed(seed)
-                lr = options.peak_lr * schedule(options.schedule, (number - 0.5) / (options.epochs * steps))
+                lr = options.peak_lr * schedule(options.schedule, (number - 0.5) / (epochs * steps))
                 for group in optimizer.param_groups:
                     group["lr"] = lr
 
                 pixels = batch.pixels.to(device, non_blocking=True)  # (B, C, H, W) uint8
                 if augment is not None:
                     pixels = seeded(augment, pixels.float() / 255, seed)
+                follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                     embeddings = encoder(pixels)  # (B, D)
                 outcome = batch.outcome(objective, embeddings.float(), random)
@@ -112,18 +118,16 @@ def fit(
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
                 apart = spread(embeddings.detach().float())
                 if not (math.isfinite(loss) and math.isfinite(apart)):  # a miner may find nothing among NaN: loss 0
-                    raise DataError(
-                        "The loss stays finite", f"{loss} in epoch {epoch}, step {step}", "Lower the learning rate."
-                    )
+                    raise Diverged(f"{loss} in epoch {epoch}, step {step}")
                 totals += (loss, active, apart, outcome.terms == 0)
                 seen += len(pixels)
                 if watch is not None:
                     rate = seen / (time.perf_counter() - started)
-                    watch(Step(epoch, options.epochs, step, steps, loss, active, apart, rate))
+                    watch(Step(epoch, epochs, step, steps, loss, active, apart, rate))
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
-            figure = _measured_with(offered, encoder, measure)
+            figure = _measured_with(offered, encoder, validated.measure if validated else None)
             shown = -figure if figure is not None and history.select == "eer" else figure
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
@@ -135,17 +139,26 @@ def fit(
                 state.save(checkpoint)
     except KeyboardInterrupt:
         stopped = "interrupted"
-        if not state.history.epochs:  # no epoch was finished: what there is, is the best there is
-            state.best = snapshot(encoder)
-
-    encoder.load_state_dict(state.best)
-    encoder.cpu().eval()
-    objective.cpu().eval()
+    except Diverged as place:
+        if not state.history.epochs:
+            raise DataError("The loss stays finite", place, "Lower the learning rate.") from place
+        stopped = "diverged"
+        warning = f"The loss was {place}: the best epoch before is kept. Lower the learning rate."
+        state.history = replace(state.history, warnings=(*state.history.warnings, warning))
+    finally:  # whatever went wrong: the best epoch, or what there is where none was finished
+        if state.history.epochs:
+            encoder.load_state_dict(state.best)
+        encoder.cpu().eval()
+        objective.cpu().eval()
     history = replace(state.history, stopped=stopped)
     encoder.trained = _record(encoder, train, validation, objective, options, batches, history)
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
+
+
+class Diverged(Exception):  # noqa: N818 - not an error of the user's
+    """The loss is no longer finite."""
 
 
 def schedule(name: str, progress: float) -> float:
@@ -160,6 +173,16 @@ def schedule(name: str, progress: float) -> float:
     if progress < warm:
         return 0.5 - 0.5 * math.cos(math.pi * progress / warm)
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warm) / (1 - warm))
+
+
+def follow(averages: Sequence[nn.BatchNorm2d], step: int) -> None:
+    """Makes running means and variances the plain mean of the first ten steps, and a decaying one after.
+
+    They begin at 0 and 1, which after few steps is still most of a decaying mean: a network trained for 20 steps would
+    then answer in use unlike in training, nearly the same for every item.
+    """
+    for module in averages:
+        module.momentum = max(0.1, 1 / step)
 
 
 def spread(embeddings: Tensor) -> float:

@@ -55,7 +55,7 @@ class Epoch:
     validation: float | None
 
 
-Stopped = Literal["finished", "early", "interrupted"]
+Stopped = Literal["finished", "early", "interrupted", "diverged"]
 
 
 @final
