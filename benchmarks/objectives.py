@@ -88,7 +88,7 @@ def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
     def measured(embeddings: torch.Tensor, test: lw.Dataset, distance: Distance, seed: int) -> tuple[float, float]:
         ways = min(20, test.identities)
         shot = few_shot(embeddings, labels(test), distance, ways=ways, shots=1, episodes=400, seed=seed)
-        return shot.accuracy.value, eer(embeddings, labels(test), distance)
+        return shot.accuracy, eer(embeddings, labels(test), distance)
 
     def row(name: str, figures: list[tuple[float, float]], seconds: float) -> tuple[str, ...]:
         accuracy, errors = zip(*figures, strict=True)

@@ -78,7 +78,7 @@ def evaluate(
         retrieval=retrieval(embeddings, labels, distance),
         verification=verification(embeddings, labels, distance, unit=sampled, seed=seed),
         at_threshold=_at_threshold(model, rates),
-        clustering=clustering(embeddings, labels, seed=seed),
+        clustering=clustering(embeddings, labels, seed=seed, distance=distance),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
         hardest=hardest_pairs(embeddings, labels, distance, count=HARDEST),

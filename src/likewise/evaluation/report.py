@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, final
 
 from likewise.calibration import Rates
-from likewise.evaluation.pictures import draw_curves, draw_hardest
+from likewise.evaluation.apart import hardest_apart
+from likewise.evaluation.pictures import SHOWN_PAIRS, draw_curves, draw_hardest
 from likewise.matching import Labelled
 from likewise.metrics import (
     Clustering,
@@ -102,8 +103,11 @@ class Report:
     def write(self, folder: Path) -> tuple[Path, ...]:
         """metrics.json and the pictures roc.png and hardest.png, into an existing folder."""
         (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
-        draw_curves(self.verification, folder / "roc.png")
-        draw_hardest(self.hardest, self.labelled.data, folder / "hardest.png")
+        draw_curves(self.verification, self.at_threshold, folder / "roc.png")
+        shown = hardest_apart(
+            self.hardest, self.labelled.embeddings, self.labelled.labels, self.distance, count=SHOWN_PAIRS
+        )
+        draw_hardest(shown, self.labelled.data, folder / "hardest.png")
         return folder / "metrics.json", folder / "roc.png", folder / "hardest.png"
 
     def rows(self) -> list[tuple[str, str]]:
@@ -121,12 +125,8 @@ class Report:
         ]
         if self.fewshot is not None:
             f = self.fewshot
-            rows.append(
-                (
-                    f"{f.ways}-way {f.shots}-shot",
-                    f"{f.accuracy.value:.2%} ({f.accuracy.low:.2%} to {f.accuracy.high:.2%})",
-                )
-            )
+            drawn = f"{f.episodes:,} episodes of {f.ways} of {f.identities:,} identities"
+            rows.append((f"{f.ways}-way {f.shots}-shot", f"{f.accuracy:.2%} ({drawn})"))
         return rows
 
     def _named(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
