@@ -124,8 +124,8 @@ class TestPairs:
         found = evaluate_pairs(model, pairs)
         far = pair_distances(model, pairs)
         different, same = np.sort(far[~pairs.same]), far[pairs.same]
-        assert [point.fmr for point in found.fnmr_at_fmr] == [0.1, 0.01, 0.001, 0.0001]
-        tenth = found.fnmr_at_fmr[0].fnmr  # 40 of 400 may be accepted: all that is below the 41st
+        assert [point.fmr for point in found.verification.fnmr_at_fmr] == [0.1, 0.01, 0.001, 0.0001]
+        tenth = found.verification.fnmr_at_fmr[0].fnmr  # 40 of 400 may be accepted: all that is below the 41st
         assert tenth.value == pytest.approx((same >= different[40]).mean(), abs=1.5 / len(same))
         assert tenth.low <= tenth.value <= tenth.high
 
@@ -138,7 +138,7 @@ class TestPairs:
         assert "400 different pairs" in points["0.01"]["reason"]
         for count, known in ((100, True), (99, False)):
             fewer = evaluate_pairs(model, pairs.subset(np.arange(200 + count)))
-            assert (fewer.fnmr_at_fmr[0].fnmr is not None) == known
+            assert (fewer.verification.fnmr_at_fmr[0].fnmr is not None) == known
 
     def test_both_rates_at_the_models_threshold(self, model: Model, pairs: PairSet) -> None:
         found = evaluate_pairs(model, pairs)

@@ -16,7 +16,15 @@ from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError
 from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
 from likewise.evaluation.evaluate import HARDEST
-from likewise.metrics import clustering, confusions, few_shot, hardest_pairs, retrieval, verification
+from likewise.metrics import (
+    clustering,
+    confusions,
+    few_shot,
+    hardest_pairs,
+    listed_verification,
+    retrieval,
+    verification,
+)
 
 KEYS = {
     "precision_at_1", "r_precision", "map_at_r", "knn_accuracy", "roc_auc", "eer", "fnmr_at_fmr", "nmi", "ami",
@@ -40,7 +48,7 @@ def test_every_figure_is_that_of_the_metric_itself(learned: Learned, some: Datas
     values = report.as_dict()
     for found in (
         retrieval(*given),
-        verification(*given, unit="item", seed=0),
+        verification(*given, unit="item"),
         clustering(*given[:2], seed=0),
     ):
         for key, value in found.as_dict().items():
@@ -133,7 +141,6 @@ def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
 
 
 def test_intervals_take_for_a_sample_what_training_showed(learned: Learned, some: Dataset, report: Report) -> None:
-    assert learned.model.encoder.trained["unit"] == "item"
     assert report.verification.unit == "item"
     assert evaluate(learned.model, some, unit="identity").verification.unit == "identity"
     untrained = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
@@ -165,13 +172,13 @@ class TestPairs:
             learned.model.distance(pairs.items.sources[a], pairs.items.sources[b])
             for a, b in zip(pairs.first, pairs.second, strict=True)
         ])  # fmt: skip
-        assert found.roc_auc == pytest.approx(roc_auc_score(pairs.same, -distances), abs=1e-4)
+        assert found.verification.roc_auc.value == pytest.approx(roc_auc_score(pairs.same, -distances), abs=1e-4)
         # Naively: at every distance as threshold, where the two error rates come closest.
         rates = [((distances <= t)[~pairs.same].mean(), (distances > t)[pairs.same].mean()) for t in np.sort(distances)]
         nearest = min(rates, key=lambda r: abs(r[0] - r[1]))
-        assert min(nearest) - 0.01 <= found.eer <= max(nearest) + 0.01
-        assert found.pairs_same == pairs.same.sum()
-        assert found.pairs_different == (~pairs.same).sum()
+        assert min(nearest) - 0.01 <= found.verification.eer.value <= max(nearest) + 0.01
+        assert found.verification.pairs_same == pairs.same.sum()
+        assert found.verification.pairs_different == (~pairs.same).sum()
 
     def test_it_is_plain_json_and_can_be_written(self, learned: Learned, pairs: PairSet, tmp_path: Path) -> None:
         found = evaluate_pairs(learned.model, pairs)
@@ -187,7 +194,8 @@ class TestPairs:
             evaluate_pairs(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
 
     def test_hostile_origins_are_escaped(self) -> None:
-        report = PairReport(0.9, 0.1, (), None, 5, 5, (), "<script>alert(1)</script>")
+        found = listed_verification(np.arange(4, dtype=np.float32), np.arange(4) < 2, np.arange(4), np.arange(4) + 4)
+        report = PairReport(found, None, (), "<script>alert(1)</script>")
         assert "<script>" not in report._repr_html_()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import warnings
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import cdist
 from small_runs import SMALL, Watch, kill_at, same_weights, trained
 
-from likewise.data import Dataset, arrays
+from likewise.data import Dataset, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import CollapseWarning, DataError
 from likewise.metrics import verification
@@ -79,10 +80,6 @@ class TestHistory:
         assert encoder.trained["before"] == first
 
     def test_unreadable_items_are_skipped_and_listed(self, digit_folder: Path, tmp_path: Path) -> None:
-        import shutil
-
-        from likewise.data import folder
-
         shutil.copytree(digit_folder, tmp_path / "digits")
         (tmp_path / "digits" / "3" / "00.png").write_bytes(b"\x89PNG broken")
         (tmp_path / "digits" / "7" / "29.png").write_text("text")
@@ -352,8 +349,6 @@ class TestData:
             trained(digits.subset([int(np.flatnonzero(digits.labels == d)[0]) for d in range(10)]))
 
     def test_nothing_readable_is_refused_in_one_line(self, tmp_path: Path) -> None:
-        from likewise.data import folder
-
         for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("not a picture")
@@ -416,3 +411,14 @@ def test_an_epoch_survives_json() -> None:
     assert asdict(history)["epochs"] == ()
     assert history.seconds == 0
     assert history.images_per_second == 0
+
+
+def test_a_validation_set_of_which_too_little_can_be_read_is_done_without(digit_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(digit_folder, tmp_path / "all")
+    data = folder(tmp_path / "all")
+    few = data.subset([*np.flatnonzero(data.labels == 0)[:2], *np.flatnonzero(data.labels == 1)[:1]])
+    Path(few.sources[0]).write_bytes(b"no picture")
+    with pytest.warns(CollapseWarning, match="Too little to choose an epoch by could be read"):
+        _, history = trained(data, few, batch=40)
+    assert (history.select, history.best) == (None, 2)
+    assert few.files[0] in [file for file, _ in history.skipped]

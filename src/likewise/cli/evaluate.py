@@ -24,7 +24,7 @@ def evaluate(
     part: Part = None,
     unit: Annotated[
         Literal["identity", "item"] | None,
-        typer.Option(help="What intervals take for a sample: identity or item; as training showed unless said."),
+        typer.Option(help="What intervals take for a sample: identity, or item where DATA's were trained on."),
     ] = None,
     ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
@@ -34,7 +34,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs."""
-    from likewise.apps.learn import part_of
+    from likewise.apps.parts import part_of
     from likewise.data import PairSet, open_data
     from likewise.errors import UsageError
     from likewise.evaluation import evaluate as measure
@@ -53,6 +53,8 @@ def evaluate(
         raise UsageError("Pairs have no labels to draw classes or samples by", names, "Leave it out.")
     with progress("encoding") as bar:
         if isinstance(opened, PairSet):
+            if not opened.named:
+                say("Pairs do not tell who is who (columns id_a and id_b do), so intervals may be too narrow.")
             report = evaluate_pairs(loaded, opened, progress=bar)
             skipped = report.skipped
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from likewise.cli.console import Bar, answer, say, table
+from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
 
 if TYPE_CHECKING:
@@ -91,8 +91,9 @@ def train(
         learned = learn(labelled, out, options, resume=resume, watcher=watcher)
     for note in learned.notes:
         say(note)
-    values = learned.as_dict()
-    answer(as_json, values, table([(name, value) for name, value in values.items() if name != "notes"]))
+    answer(as_json, learned.as_dict(), table(learned.rows()))
+    if learned.history.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 def parse_batch(text: str | None) -> tuple[int, int] | int | None:

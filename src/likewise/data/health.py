@@ -109,6 +109,8 @@ def _check_pairs(pairs: PairSet, hashes: list[str | None], problems: list[Proble
             two_answers.append(Problem("two answers", f"{text} are the same file, listed as different", files))
         elif pairs.same[i] != pairs.same[j]:
             two_answers.append(Problem("two answers", f"{text} are listed as same and as different", files))
+        elif not pairs.same[i] and pairs.items.labels[pairs.first[i]] == pairs.items.labels[pairs.second[i]]:
+            two_answers.append(Problem("two answers", f"{text} are listed as different, but others link them", files))
         elif i != j:
             twice.append(Problem("twice", f"{text} are listed twice: one pair counts as two", files))
     readable = np.array([digest is not None for digest in hashes], dtype=bool)
@@ -182,6 +184,6 @@ def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
         elif data.parts is not None and data.parts[i] != data.parts[j]:
             found["two parts"].append(Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files))
         else:
-            text = f"{same}: split by item, one copy may be trained on and the other tested"
+            text = f"{same}: one picture counts as two"
             found["twice"].append(Problem("twice", text, files))
     return [*found["two labels"], *found["two parts"], *found["twice"]]

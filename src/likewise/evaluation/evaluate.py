@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,20 +17,17 @@ from likewise.evaluation.report import AtThreshold, PairReport, Report
 from likewise.matching import Labelled, Model, default_unit, encode_labelled, encode_pairs
 from likewise.metrics import (
     FewShot,
-    FnmrAtFmr,
     clustering,
     confusions,
     few_shot,
     hardest_pairs,
+    listed_verification,
     retrieval,
     verification,
 )
-from likewise.metrics.curve import listed_curve
-from likewise.metrics.verification import FMR_LEVELS
 from likewise.objective.distances import Distance
 
 HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
-ACCEPTED = 10  # different pairs that a threshold must accept before it says something of their rate
 WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 
@@ -48,9 +46,9 @@ def evaluate(
     Args:
         model: a model or a bare encoder; of a calibrated model also what its threshold does here.
         data: items that had no part in training, choosing or calibrating.
-        unit: what the intervals take for a sample: "identity" or "item"; None for what training showed.
+        unit: what the intervals take for a sample: "identity" or "item"; None for what `calibrate` would take.
         ways, shots: N and K of the few-shot figure; N is lowered to the identities that have K + 1 items.
-        seed: of k-means, resampling and episodes.
+        seed: of k-means and episodes.
         progress: told of encoding.
 
     Raises:
@@ -68,7 +66,7 @@ def evaluate(
             "Bring more items.",
         )
     embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance_on_cpu()
-    sampled = unit or default_unit(encoder)
+    sampled = unit or default_unit(encoder, data)
     numbers, order = labels.unique(return_inverse=True)[1].sort(stable=True)
 
     def rates(threshold: float) -> Rates:
@@ -76,7 +74,7 @@ def evaluate(
 
     return Report(
         retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(embeddings, labels, distance, unit=sampled, seed=seed),
+        verification=verification(embeddings, labels, distance, unit=sampled),
         at_threshold=_at_threshold(model, rates),
         clustering=clustering(embeddings, labels, seed=seed, distance=distance),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
@@ -101,28 +99,13 @@ def evaluate_pairs(model: Model | Encoder, pairs: PairSet, *, progress: Progress
     same = int(np.count_nonzero(whole.same))
     if same in (0, len(whole)):
         raise DataError("Measuring needs pairs of both kinds", f"{same} same of {len(whole)} readable pairs")
-    far, different = distances.numpy(), len(whole) - same
-    curve = listed_curve(far, whole.same)
-    identity = whole.linked_identities()
-    first, second = identity[whole.first], identity[whole.second]
-
-    def rates(threshold: float) -> Rates:
-        return listed_rates_at([threshold], far, whole.same, first, second)[0]
-
-    def fnmr_at(fmr: float) -> FnmrAtFmr:
-        if fmr * different < ACCEPTED:
-            reason = f"{fmr:g} of {different} different pairs is less than the {ACCEPTED} it takes to set a threshold"
-            return FnmrAtFmr(fmr, None, reason)
-        cut = curve.thresholds[np.searchsorted(curve.fmr, fmr, side="right") - 1]
-        return FnmrAtFmr(fmr, rates(float(cut)).fnmr, None)
-
+    identity = whole.items.labels
+    given = distances.numpy(), whole.same, identity[whole.first], identity[whole.second]
+    found = listed_verification(*given)
     return PairReport(
-        roc_auc=curve.auc(),
-        eer=curve.eer(),
-        fnmr_at_fmr=tuple(fnmr_at(fmr) for fmr in FMR_LEVELS),
-        at_threshold=_at_threshold(model, rates),
-        pairs_same=same,
-        pairs_different=different,
+        # Items that no pairs link may be of one identity all the same: how many there are is not known then.
+        verification=replace(found, identities=found.identities if whole.named else None),
+        at_threshold=_at_threshold(model, lambda threshold: listed_rates_at([threshold], *given)[0]),
         skipped=skipped,
         data=pairs.origin,
     )

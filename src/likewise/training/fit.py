@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
-from likewise.encoder import Encoder
+from likewise.encoder import Encoder, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import alarms
@@ -75,7 +75,10 @@ def fit(
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
     skipped = tuple(dict.fromkeys((*batches.skipped, *(validated.skipped if validated else ()))))
-    history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
+    measure = validated.measure if validated else None
+    select = validated_by(validation, options) if measure else None
+    warned = () if measure or not validated else ("Too little to choose an epoch by could be read: the last is kept.",)
+    history = History((), 0, select, "finished", precision, skipped, warnings=warned)
     data = {"train": batches.fingerprint, "validation": validated.fingerprint if validated else None}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
@@ -127,14 +130,13 @@ def fit(
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
-            figure = _measured_with(offered, encoder, validated.measure if validated else None)
+            figure = _measured_with(offered, encoder, measure)
             shown = -figure if figure is not None and history.select == "eer" else figure
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
             entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, shown)
-            state.close_epoch(
-                entry, offered, figure, alarms((*state.history.epochs, entry), objective, state.history.warnings)
-            )
+            warned = alarms((*state.history.epochs, entry), objective, state.history.warnings, history.select)
+            state.close_epoch(entry, offered, figure, warned)
             if checkpoint is not None:
                 state.save(checkpoint)
     except KeyboardInterrupt:
@@ -151,7 +153,10 @@ def fit(
         encoder.cpu().eval()
         objective.cpu().eval()
     history = replace(state.history, stopped=stopped)
-    encoder.trained = _record(encoder, train, validation, objective, options, batches, history)
+    encoder.trained = _record(encoder, train, objective, options, batches, history)
+    used = {"train": train} if validation is None else {"train": train, "valid": validation}
+    met = (Seen.of(part, data.contents, data.identity_keys()) for part, data in used.items())
+    encoder.seen = Seen().joined(*met, encoder.seen)
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
@@ -225,7 +230,6 @@ def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch
 def _record(
     encoder: Encoder,
     train: Dataset | PairSet,
-    validation: Dataset | PairSet | None,
     objective: Objective,
     options: FitOptions,
     batches: Batches,
@@ -237,7 +241,6 @@ def _record(
         "data_fingerprint": batches.fingerprint,
         "items": len(batches.pixels),
         "identities": batches.identities,
-        "unit": _unit(train, validation),
         "objective": objective.options(),
         "fit": options.as_dict(),
         "precision": history.precision,
@@ -252,14 +255,6 @@ def _hand_on(before: Distance, after: Distance) -> None:
     """Training that goes on from a trained encoder goes on from what its distance has learned, if it is of one kind."""
     if before is not after and (before.name, before.options()) == (after.name, after.options()):
         after.load_state_dict(before.state_dict())
-
-
-def _unit(train: Dataset | PairSet, validation: Dataset | PairSet | None) -> str | None:
-    """What later data will be a sample of, as the validation set shows it: of new identities, or of the same ones."""
-    if not isinstance(train, Dataset) or not isinstance(validation, Dataset):
-        return None
-    seen, new = ({data.names[i] for i in np.unique(data.labels)} for data in (train, validation))
-    return "item" if seen & new else "identity"
 
 
 def _with(options: FitOptions, changes: dict[str, Any]) -> FitOptions:

@@ -31,12 +31,12 @@ class Validator(NamedTuple):
     """What chooses the epoch.
 
     Attributes:
-        measure: the figure of the encoder as it is when called; larger is better.
+        measure: the figure of the encoder as it is when called; larger is better. None where too little could be read.
         fingerprint: of what it is measured on.
         skipped: file and reason of what could not be read.
     """
 
-    measure: Callable[[], float]
+    measure: Callable[[], float] | None
     fingerprint: str
     skipped: tuple[tuple[str, str], ...]
 
@@ -47,6 +47,9 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
     Raises:
         DataError: nothing to compare.
     """
+    if not validation.comparable:
+        kinds = "pairs of both kinds" if isinstance(validation, PairSet) else "2 identities, one of them with 2 items"
+        raise DataError(f"Validation needs {kinds}", f"{len(validation)} items or pairs without", "Leave it out.")
     if isinstance(validation, PairSet):
         return _on_pairs(encoder, validation)
     if len(validation) > VALIDATED_ITEMS:
@@ -57,7 +60,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
     pixels = decoded.pixels[order]
     counts = torch.bincount(labels)
     if not len(labels) or int((counts > 0).sum()) < 2 or int(counts.max()) < 2:
-        raise DataError("Validation needs 2 identities, one of them with 2 items", f"{len(labels)} readable items")
+        return Validator(None, fingerprint(pixels, labels), skipped)
 
     def figure() -> float:
         embeddings, distance = encoder.encode(pixels).embeddings, encoder.distance_on_cpu()
@@ -82,8 +85,10 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
     decoded = encoder.ready().decode(validation.items.sources)
     readable, pairs = validation.positions(decoded.kept)
     same = validation.same[readable]
+    skipped = tuple((validation.items.files[i], reason) for i, reason in decoded.problems)
+    seen = fingerprint(decoded.pixels, torch.from_numpy(pairs), torch.from_numpy(same))
     if same.all() or not same.any():
-        raise DataError("Validation needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs")
+        return Validator(None, seen, skipped)
 
     def figure() -> float:
         embeddings = encoder.encode(decoded.pixels).embeddings
@@ -91,5 +96,4 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
 
-    skipped = tuple((validation.items.files[i], reason) for i, reason in decoded.problems)
-    return Validator(figure, fingerprint(decoded.pixels, torch.from_numpy(pairs), torch.from_numpy(same)), skipped)
+    return Validator(figure, seen, skipped)

@@ -17,6 +17,7 @@ from likewise.encoder import Encoder, Progress
 from likewise.errors import UsageError
 from likewise.matching import Labelled, Model
 
+KINDS = {"umap": "Map", "pca": "Principal components"}
 THUMBNAIL_SIDE = 64  # pixels at most; the page shrinks them further where there are many
 
 
@@ -116,7 +117,7 @@ def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) 
 
 
 def _write(found: Layout, labelled: Labelled, encoder: Encoder, files: Sequence[Path]) -> None:
-    data, title = labelled.data, f"Map of {labelled.data.origin}"
+    data, title = labelled.data, f"{KINDS[found.method]} of {labelled.data.origin}"
     for file in files:
         if file.suffix.lower() == ".png":
             draw(found, data.labels, data.names, file, title=title)
