@@ -141,19 +141,19 @@ def classes(kind: str, sizes: list[int]) -> Population:
     return Population(f"{kind}, {said}", "item", draw, same, different)
 
 
-def population_curve(population: Population) -> ErrorCurve:
+def population_curve(population: Population, pairs: int) -> ErrorCurve:
     rng = np.random.default_rng(12345)
     apart = [
-        np.linalg.norm(np.subtract(*draw(rng, TRUTH // 10)), axis=1).astype(np.float32)
+        np.linalg.norm(np.subtract(*draw(rng, pairs // 10)), axis=1).astype(np.float32)
         for draw in (population.same, population.different)
         for _ in range(10)
     ]
-    return listed_curve(np.concatenate(apart), np.arange(20 * (TRUTH // 10)) < 10 * (TRUTH // 10))
+    return listed_curve(np.concatenate(apart), np.arange(20 * (pairs // 10)) < 10 * (pairs // 10))
 
 
-def coverage(population: Population, draws: int) -> dict[str, tuple[int, int, int]]:
+def coverage(population: Population, draws: int, pairs: int = TRUTH) -> dict[str, tuple[int, int, int]]:
     """Of each figure: in how many sets the interval held the truth, in how many the truth was worse, of how many."""
-    curve = population_curve(population)
+    curve = population_curve(population, pairs)
     place = int(np.searchsorted(curve.fmr, GIVEN))
     threshold = float(curve.thresholds[place])
     at_levels = [curve.fnmr_at(level) for level in LEVELS]
