@@ -34,7 +34,7 @@ def main() -> None:
         encoder = lw.Encoder("convnet-small", dim=dim)
         lw.fit(encoder, train, loss, validation=valid, epochs=20, seed=0)
         model = lw.calibrate(encoder, tune)
-        report = lw.evaluate_pairs(model, test)
+        report = lw.evaluate(model, test)
         line = model.calibrated().threshold_for()
         print(f"{name}: EER {report.verification.eer.value:.2%} on pairs of pictures never seen,", end=" ")
         print(f"{line.fnmr.value:.2%} of the same pairs refused at a false match rate of {line.promised:g}")

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
-from likewise.errors import DataError
-from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
+from likewise.errors import DataError, UsageError
+from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.evaluate import HARDEST
 from likewise.metrics import (
     clustering,
@@ -129,10 +129,24 @@ def test_two_identities_of_two_items_are_enough(learned: Learned, digits: Datase
 
 
 def test_few_shot_is_left_out_where_nobody_has_enough_items(learned: Learned, some: Dataset) -> None:
-    found = evaluate(learned.model, some, shots=100)
+    found = evaluate(
+        learned.model, some.subset(np.r_[np.flatnonzero(some.labels == 0)[:5], np.flatnonzero(some.labels)[:1]])
+    )
     assert found.fewshot is None
     assert found.as_dict()["few_shot"] is None
     assert "shot" not in str(found)
+
+
+@pytest.mark.parametrize("asked", [{"ways": 11}, {"shots": 100}, {"ways": 2, "shots": 100}])
+def test_more_ways_or_shots_than_there_are_are_refused(learned: Learned, some: Dataset, asked: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="draws from identities with"):
+        evaluate(learned.model, some, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"unit": "item"}, {"ways": 5}, {"shots": 1}])
+def test_of_pairs_nothing_is_drawn(learned: Learned, pairs: PairSet, asked: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="Pairs have no labels"):
+        evaluate(learned.model, pairs, **asked)
 
 
 def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
@@ -167,7 +181,7 @@ def pairs(digits: Dataset) -> PairSet:
 
 class TestPairs:
     def test_auc_and_eer_of_listed_pairs(self, learned: Learned, pairs: PairSet) -> None:
-        found = evaluate_pairs(learned.model, pairs)
+        found = evaluate(learned.model, pairs)
         distances = np.array([
             learned.model.distance(pairs.items.sources[a], pairs.items.sources[b])
             for a, b in zip(pairs.first, pairs.second, strict=True)
@@ -181,7 +195,7 @@ class TestPairs:
         assert found.verification.pairs_different == (~pairs.same).sum()
 
     def test_it_is_plain_json_and_can_be_written(self, learned: Learned, pairs: PairSet, tmp_path: Path) -> None:
-        found = evaluate_pairs(learned.model, pairs)
+        found = evaluate(learned.model, pairs)
         (file,) = found.write(tmp_path)
         assert json.loads(file.read_text()) == found.as_dict()
         assert [name for name, _ in found.rows()] == [
@@ -191,7 +205,7 @@ class TestPairs:
 
     def test_pairs_of_one_kind_are_refused(self, learned: Learned, pairs: PairSet) -> None:
         with pytest.raises(DataError, match="pairs of both kinds"):
-            evaluate_pairs(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
+            evaluate(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
 
     def test_hostile_origins_are_escaped(self) -> None:
         found = listed_verification(np.arange(4, dtype=np.float32), np.arange(4) < 2, np.arange(4), np.arange(4) + 4)

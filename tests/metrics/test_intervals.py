@@ -25,8 +25,14 @@ def spread_of(pairs, errors, apart=1.0):
     squares = sum(r * r for ends, r in between.items() if ends[0] != ends[1])
     disjoint = sum(not set(a) & set(b) for a in pairs for b in pairs) / len(pairs) ** 2
     found = Spread.of(
-        residuals, squares, pairs=len(pairs), disjoint=disjoint, vertices=len(vertices), apart=apart
-    )  # fmt: skip
+        residuals,
+        squares,
+        pairs=len(pairs),
+        independent=sum((error - share) ** 2 for error in errors) / len(pairs) ** 2,
+        disjoint=disjoint,
+        vertices=len(vertices),
+        apart=apart,
+    )
     return found, share
 
 
@@ -74,6 +80,19 @@ def test_variance_is_never_less_than_that_of_independent_pairs_of_vertices():
     assert found.variance == pytest.approx(sum((e - share) ** 2 for e in errors) / 36 / disjoint)
 
 
+def test_variance_is_never_less_than_that_of_independent_pairs():
+    """Everybody refuses one pair of three: people do not differ, which is chance and no proof."""
+    spread, share = spread_of([(v, v) for v in range(4) for _ in range(3)], [1, 0, 0] * 4)
+    assert np.allclose(spread.residuals, 0)
+    assert spread.variance == pytest.approx(share * (1 - share) / 12)
+
+
+def test_where_nothing_varies_only_pairs_that_lie_apart_are_trials():
+    """An area of one half, because all distances are equal: every pair is as wrong as every other."""
+    spread = Spread.of(np.zeros(6), 0.0, pairs=15, independent=0.0, disjoint=0.4, vertices=6, apart=3)
+    assert interval(0.5, spread).as_dict() == pytest.approx(wilson(0.5, 3).as_dict())
+
+
 @pytest.mark.parametrize("effect", [0.0, 0.15])
 def test_variance_is_right_on_average(effect):
     """2,000 draws of 12 vertices; the mean of the estimates against the variance of the shares (seed 0)."""
@@ -88,7 +107,9 @@ def test_variance_is_right_on_average(effect):
         r = errors - share
         at_vertices = np.bincount(u, r, 12) + np.bincount(v, r, 12)
         disjoint = 10 * 9 / (12 * 11)  # another pair avoids both ends of the first
-        found = Spread.of(at_vertices, np.square(r).sum(), pairs=66, disjoint=disjoint, vertices=12, apart=6)
+        found = Spread.of(
+            at_vertices, np.square(r).sum(), pairs=66, independent=0.0, disjoint=disjoint, vertices=12, apart=6
+        )
         shares.append(share)
         unfloored.append(np.square(found.residuals).sum() - found.squares)
     error = np.sqrt(np.var(unfloored) / 2000 + 2 * np.var(shares) ** 2 / 2000)
@@ -117,7 +138,8 @@ def test_spreads_of_two_means_add_up_vertex_by_vertex(factor):
     expected = products(left, left) + products(right, right) + 2 * products(left, right)
     assert both.variance == pytest.approx(expected)
     assert (both.variance > 9 * of_a.variance + factor**2 * of_b.variance) == (factor > 0)
-    assert (both.pairs, both.vertices, both.apart) == (28, 8, 4)
+    assert both.independent == pytest.approx(9 * of_a.independent + factor**2 * of_b.independent)
+    assert (both.vertices, both.apart) == (8, 4)
 
 
 def test_effective_number_counts_who_contributes():

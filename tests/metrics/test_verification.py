@@ -236,12 +236,12 @@ def by_double_loop(value: float, wrong: np.ndarray, same: np.ndarray, ends: list
     for e, pull in zip(ends, pulls, strict=True):
         edges[e] = edges.get(e, 0.0) + pull
     squares = sum(pull**2 for e, pull in edges.items() if len(e) == 2)
-    variance = max(pulls @ touching @ pulls, squares)
+    independent = sum(np.square(wrong[kind] - wrong[kind].mean()).sum() / kind.sum() ** 2 for kind in (~same, same))
+    variance = max(pulls @ touching @ pulls, squares, independent)
     vertices = sorted({v for e in ends for v in e})
     pulled = np.array([sum(pull for e, pull in edges.items() if v in e) for v in vertices])
     have = [len({v for e, kind in zip(ends, same, strict=True) if kind == k for v in e}) for k in (False, True)]
-    trials = min(value * (1 - value) / variance, same.sum(), (~same).sum())
-    return wilson(value, trials, freedom=min(min(have) - 1, effective_number(pulled)))
+    return wilson(value, value * (1 - value) / variance, freedom=min(min(have) - 1, effective_number(pulled)))
 
 
 @pytest.mark.parametrize("unit", ["identity", "item"])

@@ -9,7 +9,7 @@ import torch
 from likewise.data import Dataset, PairSet, arrays
 from likewise.encoder import Encoder
 from likewise.errors import CollapseWarning, DataError, UsageError
-from likewise.evaluation import evaluate_pairs
+from likewise.evaluation import evaluate
 from likewise.objective import SupCon, make_objective
 from likewise.training import fit
 
@@ -48,7 +48,7 @@ def test_pairs_are_learned_from_to_the_end(sets: tuple[PairSet, PairSet, PairSet
     assert history.epochs[-1].loss < history.epochs[0].loss
     assert min(entry.validation for entry in history.epochs) == history.epochs[history.best - 1].validation
     untrained = Encoder("mlp", 16, preprocessing=encoder.preprocessing, unit=encoder.unit)
-    after, before = (evaluate_pairs(which, test).verification.eer.value for which in (encoder, untrained))
+    after, before = (evaluate(which, test).verification.eer.value for which in (encoder, untrained))
     assert after < min(0.2, 0.75 * before)
 
 

@@ -12,7 +12,7 @@ from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen
 from likewise.encoder.preprocessing import Preprocessing, Resize
 from likewise.errors import DataError, UsageError
-from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
+from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.pictures import draw_history
 from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen, save, support_at_most
 from likewise.matching.folder import CONFIG, REPORT, read_config
@@ -197,12 +197,8 @@ def learn(
         notes.append(f"Not calibrated: {error}")
     report: Report | PairReport | None = None
     try:
-        if isinstance(parts.test, PairSet):
-            report = evaluate_pairs(model, parts.test)
-            skipped |= dict(report.skipped)
-        else:
-            report = evaluate(model, parts.test, seed=options.fit.seed)
-            skipped |= dict(report.labelled.skipped)
+        report = evaluate(model, parts.test, seed=options.fit.seed)
+        skipped |= dict(report.skipped)
     except DataError as error:  # a trained model is worth keeping all the same
         notes.append(f"Not measured: {error}")
     for file, reason in skipped.items():

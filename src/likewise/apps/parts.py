@@ -44,7 +44,8 @@ class Parts:
 
     def said(self) -> str:
         """The split in one line."""
-        sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.named().items())
+        of = " pairs" if isinstance(self.train, PairSet) else ""
+        sizes = ", ".join(f"{name} {len(part):,}{of}" for name, part in self.named().items())
         own = f" (the data's own: {', '.join(self.own)})" if self.own else ""
         return f"split by {self.by}{own}: {sizes}"
 
@@ -70,7 +71,10 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0, before:
 
     Raises:
         DataError: too little for four parts, or parts of the data's own and none of them train.
+        UsageError: a rule for pairs, which are split so that no item is in two parts.
     """
+    if by is not None and isinstance(data, PairSet):
+        raise UsageError("Pairs are split by the items they link", f"split by {by}", "Leave it out.")
     names = set[str]() if data.parts is None else set(data.parts.tolist())
     own = {name: data.part(name) for name in PARTS if name in names}
     if own and "train" not in own:

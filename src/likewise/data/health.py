@@ -25,8 +25,8 @@ class Problem:
     """Something to mend before training.
 
     Attributes:
-        kind: "unreadable", "two labels", "two parts", "twice", "single" or "imbalance"; of pairs "unreadable",
-            "two answers", "two parts" or "twice".
+        kind: "unreadable", "two labels", "two parts", "twice", "one identity", "single" or "imbalance"; of pairs
+            "unreadable", "two answers", "two parts" or "twice".
         text: one line.
         files: the files concerned; at most a few where there are many.
     """
@@ -77,6 +77,10 @@ def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | N
     problems += _repeated(data, hashes)
     readable = data.subset(np.flatnonzero([digest is not None for digest in hashes]))
     counts = readable.counts()
+    if len(readable) and (counts > 0).sum() == 1:
+        only = readable.names[int(readable.labels[0])]
+        text = f"all items are of {only!r}: there is nothing to tell it from"
+        problems.append(Problem("one identity", text))
     single = np.flatnonzero(counts == 1)
     if len(single):
         files = tuple(readable.files[int(np.flatnonzero(readable.labels == i)[0])] for i in single[:10])

@@ -126,6 +126,11 @@ class Report:
             rows.append((f"{f.ways}-way {f.shots}-shot", f"{f.accuracy:.2%} ({drawn})"))
         return rows
 
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """File and reason of each item that could not be read."""
+        return self.labelled.skipped
+
     def _named(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         files = self.labelled.data.files
         return [{"first": files[p.first], "second": files[p.second], "distance": p.distance} for p in pairs[:LISTED]]
@@ -198,6 +203,8 @@ def _threshold_rows(found: AtThreshold | None) -> list[tuple[str, str]]:
         return []
     fmr = found.rates.fmr
     measured = f"{fmr.value:.3g} (95%: {fmr.low:.3g} to {fmr.high:.3g}), promised {found.promised:g}"
+    if fmr.low > found.promised:
+        measured += ": more than promised, so calibrate on data like these"
     return [("FMR at threshold", measured), ("FNMR at threshold", _percent(found.rates.fnmr))]
 
 

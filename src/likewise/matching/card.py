@@ -22,7 +22,7 @@ def card(name: str, config: dict[str, Any], calibration: Calibration | None, fig
             [
                 *_what(name, config),
                 *_figures(figures, config["trained"].get("split", {})),
-                *_promises(calibration),
+                *_promises(name, calibration),
                 *_limits(calibration, figures),
             ]
         )
@@ -40,7 +40,7 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
         f" x {shape['width']} pixels become {made['dim']} numbers{' of unit length' if made['unit'] else ''}; two"
         f" items are compared by their {made['distance']['name']} distance, and small means same.",
         "",
-        "    likewise verify MODEL A.png B.png",
+        f"    likewise verify {name} A.png B.png",
         "",
         "## How it was trained",
         "",
@@ -84,17 +84,21 @@ def _figures(figures: dict[str, Any], split: dict[str, Any]) -> list[str]:
     for fmr, known in figures.get("fnmr_at_fmr", {}).items():
         text = known.get("reason") or f"{known['value']:.4f} ({known['low']:.4f} to {known['high']:.4f})"
         lines.append(f"| FNMR at FMR {fmr} (95%) | {text} |")
+    if figures.get("fmr_at_threshold"):
+        known = figures["fmr_at_threshold"]
+        text = f"{known['value']:.4g} ({known['low']:.4g} to {known['high']:.4g})"
+        lines.append(f"| FMR at the threshold set for {figures['promised_fmr']:g} (95%) | {text} |")
     if "precision_at_1" in figures:  # labelled items were measured, and drawn; of pairs there are figures only
         lines += ["", "![errors](report/roc.png)", "![hardest pairs](report/hardest.png)"]
     return [*lines, ""]
 
 
-def _promises(calibration: Calibration | None) -> list[str]:
+def _promises(name: str, calibration: Calibration | None) -> list[str]:
     lines = ["## What it promises", ""]
     if calibration is None:
         return [
             *lines,
-            "Nothing yet: it was not calibrated. Run `likewise calibrate MODEL DATA --fmr 0.01`.",
+            f"Nothing yet: it was not calibrated. Run `likewise calibrate {name} DATA --fmr 0.01`.",
             "",
         ]
     lines += ["| promised FMR | threshold | measured FMR (95%) | FNMR (95%) |", "|---|---|---|---|"]

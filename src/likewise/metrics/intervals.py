@@ -46,20 +46,28 @@ class Spread:
         residuals: (V,), what each vertex has moved the mean by: the sum of the residuals of its pairs, over the number
             of all pairs; see `of`.
         squares: the same of each two vertices between which there are pairs, squared and summed.
-        pairs: how many pairs there are; of several means, of the kind that has fewest.
+        independent: the variance that the mean would have if its pairs were independent.
         vertices: how many vertices these pairs have.
         apart: how many of the pairs can be chosen so that no two share a vertex.
     """
 
     residuals: Floats
     squares: float
-    pairs: float
+    independent: float
     vertices: int
     apart: float
 
     @classmethod
     def of(
-        cls, residuals: Floats, squares: float, *, pairs: float, disjoint: float, vertices: int, apart: float
+        cls,
+        residuals: Floats,
+        squares: float,
+        *,
+        pairs: float,
+        independent: float,
+        disjoint: float,
+        vertices: int,
+        apart: float,
     ) -> Spread:
         """Scale the sums of a mean so that `variance` is its variance.
 
@@ -71,22 +79,23 @@ class Spread:
             squares: sum of r^2 over pairs of two different vertices, where pairs between the same two count as one
                 with the sum of their r; 0 where every pair lies within one vertex.
             pairs: how many pairs there are.
+            independent: see `Spread`.
             disjoint: of all ordered pairs of pairs, the share that have no vertex in common. At 0 or less any two
                 pairs share one, and nothing is known of the variance.
             vertices: see `Spread`.
             apart: see `Spread`.
         """
         if disjoint <= 0:
-            return cls(np.zeros(len(residuals)), math.inf, pairs, vertices, apart)
+            return cls(np.zeros(len(residuals)), math.inf, independent, vertices, apart)
         scale = 1 / (pairs * math.sqrt(disjoint))
-        return cls(scale * residuals, scale**2 * squares, pairs, vertices, apart)
+        return cls(scale * residuals, scale**2 * squares, independent, vertices, apart)
 
     def __add__(self, other: Spread) -> Spread:
         """The spread of the sum of two means over different pairs of the same V vertices."""
         return Spread(
             self.residuals + other.residuals,
             self.squares + other.squares,
-            min(self.pairs, other.pairs),
+            self.independent + other.independent,
             min(self.vertices, other.vertices),
             min(self.apart, other.apart),
         )
@@ -94,17 +103,17 @@ class Spread:
     def __rmul__(self, factor: float) -> Spread:
         """The spread of `factor` times the mean."""
         squares = factor**2 * self.squares if math.isfinite(self.squares) else math.inf
-        return Spread(factor * self.residuals, squares, self.pairs, self.vertices, self.apart)
+        return Spread(factor * self.residuals, squares, factor**2 * self.independent, self.vertices, self.apart)
 
     @property
     def variance(self) -> float:
         """Of the mean; infinite where nothing is known of it.
 
         Two pairs that share a vertex contribute the product of their residuals, a pair with itself included; `squares`
-        is subtracted because a pair stands at both of its vertices. It is never less than if pairs of vertices were
-        independent.
+        is subtracted because a pair stands at both of its vertices. It is never less than if pairs of vertices, or all
+        pairs, were independent.
         """
-        return max(float(np.square(self.residuals).sum()) - self.squares, self.squares)
+        return max(float(np.square(self.residuals).sum()) - self.squares, self.squares, self.independent)
 
     @property
     def freedom(self) -> float:
@@ -149,11 +158,9 @@ def wilson(share: float, trials: float, *, freedom: float = math.inf, confidence
 def interval(value: float, spread: Spread, confidence: float = CONFIDENCE) -> Estimate:
     """A rate with its interval.
 
-    It is worth as many independent trials as would have its variance, and no more than there are pairs: where an AUC
-    is made of slight inversions, those of an odd item, which is wrong against all, may not have been seen yet.
-
-    A rate of 0 or 1 shows no variance. One odd person may then have been missed who would pass for everybody, so that
-    only pairs of which no two share a person are trials: half as many as there are people.
+    It is worth as many independent trials as would have its variance. A rate of 0 or 1 shows no variance. One odd
+    person may then have been missed who would pass for everybody, so that only pairs of which no two share a person are
+    trials: half as many as there are people.
 
     Args:
         value: in [0, 1].
@@ -163,10 +170,9 @@ def interval(value: float, spread: Spread, confidence: float = CONFIDENCE) -> Es
     variance = spread.variance
     if math.isinf(variance):
         return Estimate(float(value), 0.0, 1.0)
-    if value in (0, 1):
+    if value in (0, 1) or variance == 0:
         return wilson(value, spread.apart, confidence=confidence)
-    trials = min(value * (1 - value) / variance, spread.pairs) if variance > 0 else spread.pairs
-    return wilson(value, trials, freedom=spread.freedom, confidence=confidence)
+    return wilson(value, value * (1 - value) / variance, freedom=spread.freedom, confidence=confidence)
 
 
 def trials_needed(fmr: float) -> int:

@@ -145,7 +145,7 @@ def shares(
     sums = _summed(errors, embeddings, of, distance, block)
     if unit == "identity":
         return [
-            Shares(_different_identities(_by(of, s.different), s, sizes), _same_identity(_by(of, s.same) / 2, sizes))
+            Shares(_different_identities(_by(of, s.different), s, sizes), _same_identity(_by(of, s.same) / 2, s, sizes))
             for s in sums
         ]
     return [Shares(_different_items(s, of, sizes), _same_items(s, of, sizes)) for s in sums]
@@ -258,6 +258,7 @@ def _different_identities(y: Floats, sums: _Sums, sizes: Floats) -> Share:
         y - mean * m,
         sums.squares - 2 * mean * sums.weighted + mean**2 * m_squares,
         pairs=pairs,
+        independent=_independent(sums.different_squared, mean, pairs),
         disjoint=1 - ((m**2).sum() - m_squares) / pairs**2,
         vertices=len(sizes),
         apart=len(sizes) / 2,
@@ -265,7 +266,7 @@ def _different_identities(y: Floats, sums: _Sums, sizes: Floats) -> Share:
     return Share(mean, spread)
 
 
-def _same_identity(y: Floats, sizes: Floats) -> Share:
+def _same_identity(y: Floats, sums: _Sums, sizes: Floats) -> Share:
     """Mean over same pairs with identities as vertices; y (I,) sum of each. Every pair lies within one identity."""
     m = sizes * (sizes - 1) / 2
     pairs = m.sum()
@@ -275,6 +276,7 @@ def _same_identity(y: Floats, sizes: Floats) -> Share:
         y - mean * m,
         0.0,
         pairs=pairs,
+        independent=_independent(sums.same_squared, mean, pairs),
         disjoint=1 - (m**2).sum() / pairs**2,
         vertices=paired,
         apart=paired,
@@ -295,6 +297,7 @@ def _different_items(sums: _Sums, of: Integers, sizes: Floats) -> Share:
         _within(sums.different, of, sizes),
         max(sums.different_squared - sums.relative, 0.0),
         pairs=pairs,
+        independent=_independent(sums.different_squared, mean, pairs),
         disjoint=_sum_of_products(sizes * (sizes - 1)) / _sum_of_products(sizes**2),
         vertices=len(of),
         apart=min(len(of) / 2, len(of) - sizes.max()),
@@ -314,6 +317,7 @@ def _same_items(sums: _Sums, of: Integers, sizes: Floats) -> Share:
         _within(sums.same, of, sizes),
         max(sums.same_squared - relative, 0.0),
         pairs=pairs,
+        independent=_independent(sums.same_squared, mean, pairs),
         disjoint=(m * (sizes - 2) * (sizes - 3) / 2).sum() / (m**2).sum(),
         vertices=paired,
         apart=paired / 2,
@@ -349,6 +353,7 @@ class _Graph:
             self._at_vertices(r),
             float((r[self._between] ** 2).sum()),
             pairs=pairs,
+            independent=_independent(float(np.square(errors).sum()), mean, pairs),
             disjoint=1 - sharing / pairs**2,
             vertices=int(np.count_nonzero(self._degree)),
             apart=float(weights.sum()),
@@ -361,6 +366,11 @@ class _Graph:
         return np.asarray(
             np.bincount(ends, np.concatenate([values, values[self._between]]), self._vertices), np.float64
         )
+
+
+def _independent(squares: float, mean: float, pairs: float) -> float:
+    """Variance of the mean of independent pairs, given the sum of their squared errors."""
+    return max(squares / pairs - mean**2, 0.0) / pairs
 
 
 def _within(y: Floats, of: Integers, sizes: Floats) -> Floats:
