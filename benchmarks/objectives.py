@@ -2,8 +2,9 @@
 
     LIKEWISE_DATA=... python benchmarks/objectives.py [mnist] [unseen] [--seeds 3] [--markdown FILE]
 
-mnist: P@1, EER and seconds on the test part. unseen: Omniglot, trained on four alphabets and tested on the fifth, all
-five ways: 20-way one-shot accuracy within the alphabet and EER, beside raw pixels.
+mnist: P@1 and EER on the test part. unseen: Omniglot, trained on four alphabets and tested on the fifth, all five
+ways: 20-way one-shot accuracy within the alphabet and EER, beside raw pixels. Both with the seconds of processor time
+that training took, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ def on_mnist(seeds: int) -> list[tuple[str, ...]]:
         for seed in range(seeds):
             objective = make_objective(name, dim=64, classes=10, miner=miner, seed=seed)
             encoder = lw.Encoder("convnet-small", dim=64, seed=seed)
-            started = time.perf_counter()
+            started = time.process_time()
             lw.fit(encoder, train, objective, options=ON_MNIST, seed=seed)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
             embeddings = encoder.encode(test.sources).embeddings
             found.append(retrieval(embeddings, labels(test), encoder.distance).precision_at_1)
             errors.append(eer(embeddings, labels(test), encoder.distance))
         rows.append((title(name, miner), spread_of(found), spread_of(errors), f"{np.median(seconds):.0f}"))
-        show(rows[-1][0], [("P@1 %", rows[-1][1]), ("EER %", rows[-1][2]), ("seconds", rows[-1][3])])
+        show(rows[-1][0], [("P@1 %", rows[-1][1]), ("EER %", rows[-1][2]), ("processor seconds", rows[-1][3])])
     return rows
 
 
@@ -87,13 +88,13 @@ def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
     def measured(embeddings: torch.Tensor, test: lw.Dataset, distance: Distance, seed: int) -> tuple[float, float]:
         ways = min(20, test.identities)
         shot = few_shot(embeddings, labels(test), distance, ways=ways, shots=1, episodes=400, seed=seed)
-        return shot.accuracy.value, eer(embeddings, labels(test), distance)
+        return shot.accuracy, eer(embeddings, labels(test), distance)
 
     def row(name: str, figures: list[tuple[float, float]], seconds: float) -> tuple[str, ...]:
         accuracy, errors = zip(*figures, strict=True)
         by_seed = np.reshape(accuracy, (-1, len(folds))).mean(axis=1), np.reshape(errors, (-1, len(folds))).mean(axis=1)
         found = (name, spread_of(by_seed[0].tolist()), spread_of(by_seed[1].tolist()), f"{seconds:.0f}")
-        show(found[0], [("20-way 1-shot %", found[1]), ("EER %", found[2]), ("seconds", found[3])])
+        show(found[0], [("20-way 1-shot %", found[1]), ("EER %", found[2]), ("processor seconds", found[3])])
         return found
 
     raw = [
@@ -103,7 +104,7 @@ def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
     rows = [row("raw pixels", raw, 0)]
     for name, miner in recipes():
         figures: list[tuple[float, float]] = []
-        started = time.perf_counter()
+        started = time.process_time()
         for seed in range(seeds):
             for train, test in folds:
                 objective = make_objective(name, dim=64, classes=train.identities, miner=miner, seed=seed)
@@ -111,7 +112,7 @@ def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
                 lw.fit(encoder, train, objective, options=ON_OMNIGLOT, seed=seed)
                 embeddings = encoder.encode(test.sources).embeddings
                 figures.append(measured(embeddings, test, encoder.distance, seed))
-        rows.append(row(title(name, miner), figures, (time.perf_counter() - started) / len(figures)))
+        rows.append(row(title(name, miner), figures, (time.process_time() - started) / len(figures)))
     return rows
 
 
@@ -129,9 +130,9 @@ if __name__ == "__main__":
     print(machine())
     text = ""
     if "mnist" in chosen.parts:
-        text += markdown(("objective", "P@1 %", "EER %", "seconds"), on_mnist(chosen.seeds)) + "\n"
+        text += markdown(("objective", "P@1 %", "EER %", "processor seconds"), on_mnist(chosen.seeds)) + "\n"
     if "unseen" in chosen.parts:
-        head = ("objective", "20-way 1-shot %", "EER %", "seconds per run")
+        head = ("objective", "20-way 1-shot %", "EER %", "processor seconds per run")
         text += markdown(head, on_unseen_classes(chosen.seeds))
     print("\n" + text)
     if chosen.markdown:

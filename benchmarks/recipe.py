@@ -1,4 +1,4 @@
-"""The best recipe for small grey pictures: 64-d, under 10 minutes on 2 cores.
+"""What the shipped demo reaches, and the best recipe for small grey pictures: 64-d, under 10 minutes on 2 cores.
 
     LIKEWISE_DATA=... python benchmarks/recipe.py [mnist | fashion-mnist | demo | triplet] [--seeds 3] [--validate]
 
@@ -9,6 +9,11 @@ them, which is how the recipe itself was chosen; without it on the test part, wh
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +36,6 @@ LONG = lw.FitOptions(epochs=30, lr=3e-3, augment="jitter", average=0.998)
 RECIPES = {
     "mnist": Recipe("mnist", "convnet-small", "supcon", "at least 0.996, aim 0.9975", LONG),
     "fashion-mnist": Recipe("fashion-mnist", "convnet-small", "supcon", "at least 0.92, aim 0.94", LONG),
-    "demo": Recipe("mnist", "convnet-small", "supcon", "at least 0.993, training under 40 s", replace(LONG, epochs=6)),
     "triplet": Recipe("mnist", "convnet-small", "triplet", "at least 0.990", replace(LONG, epochs=10)),
 }
 
@@ -46,6 +50,38 @@ def run(recipe: Recipe, seed: int, *, validate: bool) -> tuple[float, float]:
     objective = make_objective(recipe.loss, dim=64, classes=10, seed=seed)
     history = lw.fit(encoder, kept, objective, validation=valid, options=replace(recipe.fit, seed=seed))
     return precision_at_1(encoder, test), history.seconds
+
+
+def demo(seeds: int) -> None:
+    """`likewise demo` as it is shipped, the whole command, in a process of its own."""
+    found: list[tuple[float, float, float]] = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as out:
+            command = [
+                sys.executable,
+                "-m",
+                "likewise",
+                "demo",
+                "--data",
+                "mnist",
+                "--out",
+                out,
+                "--seed",
+                str(seed),
+                "--json",
+            ]
+            started = time.perf_counter()
+            answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            found.append((answer["precision_at_1"], answer["train_seconds"], time.perf_counter() - started))
+    precision, training, whole = (np.median(column) for column in zip(*found, strict=True))
+    show(
+        "likewise demo --data mnist",
+        [
+            ("P@1", f"{precision:.4f} ({', '.join(f'{f[0]:.4f}' for f in found)})   (asked: at least 0.993)"),
+            ("seconds of training", f"{training:.0f}   (asked: under 40 with bfloat16, 100 without)"),
+            ("seconds of the whole command", f"{whole:.0f}   (asked: under 150)"),
+        ],
+    )
 
 
 if __name__ == "__main__":
@@ -63,6 +99,9 @@ if __name__ == "__main__":
     changed = {k: v for k in ("epochs", "lr", "average", "augment") if (v := getattr(chosen, k)) is not None}
     print(machine())
     for name in chosen.names:
+        if name == "demo":
+            demo(chosen.seeds)
+            continue
         recipe = RECIPES[name]
         recipe = replace(recipe, fit=replace(recipe.fit, **changed))
         recipe = replace(recipe, loss=chosen.loss or recipe.loss, backbone=chosen.backbone or recipe.backbone)

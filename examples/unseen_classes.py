@@ -45,8 +45,8 @@ def main() -> None:
         show(name, report.fewshot.accuracy)
 
 
-def show(name: str, accuracy: object) -> None:
-    print(f"{name:<20} {accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%})")
+def show(name: str, accuracy: float) -> None:
+    print(f"{name:<20} {accuracy:.1%}")
 
 
 if __name__ == "__main__":

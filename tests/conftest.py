@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,21 @@ def model_folder(learned: Learned) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports get empty pictures: drawing takes nine tenths of a small run, and is looked at elsewhere."""
-    monkeypatch.setattr("likewise.evaluation.report.draw_curves", lambda _, file: file.touch())
+    monkeypatch.setattr("likewise.evaluation.report.draw_curves", lambda _, __, file: file.touch())
     monkeypatch.setattr("likewise.evaluation.report.draw_hardest", lambda _, __, file: file.touch())
     monkeypatch.setattr("likewise.apps.learn.draw_history", lambda _, file: file.touch())
     monkeypatch.setattr("likewise.apps.learn.draw_labelled", lambda _, __, files, ___: [file.touch() for file in files])
+
+
+@pytest.fixture(scope="session")
+def crowd() -> Callable[..., Dataset]:
+    """Draws people: a pattern of 8 x 8 pixels each, seen through noise; the same person from the same name."""
+
+    def draw(names: Sequence[str], each: int = 8, *, seed: int = 0, parts: Sequence[str] | None = None) -> Dataset:
+        patterns = [np.random.default_rng(list(name.encode())).random((8, 8)) for name in names]
+        noise = np.random.default_rng(seed).normal(0, 0.15, (len(names), each, 8, 8))
+        pictures = np.clip(255 * (np.stack(patterns)[:, None] + noise), 0, 255).astype(np.uint8)
+        of_item = None if parts is None else np.repeat(parts, each).tolist()
+        return arrays(pictures.reshape(-1, 8, 8), np.repeat(names, each), parts=of_item, origin="a crowd")
+
+    return draw

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from likewise.evaluation import PairReport as PairReport
     from likewise.evaluation import Report as Report
     from likewise.evaluation import evaluate as evaluate
-    from likewise.evaluation import evaluate_pairs as evaluate_pairs
     from likewise.gallery import Gallery as Gallery
     from likewise.matching import Model as Model
     from likewise.matching import Verdict as Verdict
@@ -100,7 +99,6 @@ _NAMES_OF_MODULE = {
         "PairReport",
         "Report",
         "evaluate",
-        "evaluate_pairs",
     ),
     "likewise.gallery": ("Gallery",),
     "likewise.matching": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.apps.learn import Learned, LearnOptions, Parts, divide, learn, part_of, prepare
+from likewise.apps.learn import Learned, LearnOptions, learn, prepare
+from likewise.apps.parts import Parts, divide
 from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.evaluation import PairReport, evaluate
-from likewise.matching import load
+from likewise.matching import Model, load
+from likewise.objective import SupCon
 from likewise.training import FitOptions, Step, fit
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -23,87 +26,8 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 QUICK = LearnOptions(backbone="mlp", dim=8, fit=FitOptions(epochs=2, precision="float32", device="cpu"))
 
 
-def numbered(data: Dataset, parts: list[str] | None = None) -> Dataset:
-    """The same with each item's position written into its first two pixels, to follow it through splits."""
-    pictures = data.sources.copy()
-    pictures[:, 0, 0], pictures[:, 0, 1] = np.arange(len(data)) % 256, np.arange(len(data)) // 256
-    return arrays(pictures, data.labels, parts=parts)
-
-
-def positions(part: Dataset) -> set[int]:
-    return {int(p[0, 0]) + 256 * int(p[0, 1]) for p in part.sources}
-
-
 def four(parts: Parts) -> tuple[Dataset, ...]:
     return parts.train, parts.valid, parts.tune, parts.test
-
-
-class TestDivide:
-    def test_ten_classes_are_split_by_item_and_no_item_is_in_two_parts(self, digits: Dataset) -> None:
-        parts = divide(numbered(digits))
-        held = [positions(part) for part in four(parts)]
-        assert parts.by == "item"
-        assert sum(map(len, held)) == len(set().union(*held)) == 1797
-        assert [round(len(h) / 1797, 2) for h in held] == [0.6, 0.1, 0.15, 0.15]
-        for part in four(parts):
-            assert part.identities == 10
-
-    def test_from_twenty_identities_on_they_are_kept_apart(self, digits: Dataset) -> None:
-        for count, by in ((19, "item"), (20, "identity")):
-            data = arrays(digits.sources[: count * 30], np.repeat(np.arange(count), 30))
-            parts = divide(data)
-            assert parts.by == by
-            identities = [set(part.labels.tolist()) for part in four(parts)]
-            disjoint = sum(map(len, identities)) == len(set().union(*identities))
-            assert disjoint == (by == "identity")
-
-    def test_a_split_that_is_asked_for_is_made(self, digits: Dataset) -> None:
-        data = arrays(digits.sources[:600], np.repeat(np.arange(20), 30), groups=np.tile(np.arange(12), 50))
-        for by in ("item", "identity", "group"):
-            assert divide(data, by).by == by
-        groups = [set(part.groups.tolist()) for part in four(divide(data, "group"))]
-        assert sum(map(len, groups)) == len(set().union(*groups))
-
-    def test_the_datas_own_test_part_is_respected(self, digits: Dataset) -> None:
-        data = numbered(digits, ["train"] * 1200 + ["test"] * 597)
-        parts = divide(data)
-        assert positions(parts.test) == set(range(1200, 1797))
-        held = [positions(part) for part in four(parts)[:3]]
-        assert set().union(*held) == set(range(1200))
-        assert sum(map(len, held)) == 1200
-        assert len(held[1]) == pytest.approx(120, abs=10)
-        assert parts.own_test
-        assert "the test part is the data's own" in parts.said()
-
-    def test_what_is_held_out_of_a_large_training_part_is_enough(self) -> None:
-        data = arrays(
-            np.zeros((80_000, 1, 1), np.uint8), np.arange(80_000) % 10, parts=["train"] * 70_000 + ["test"] * 10_000
-        )
-        parts = divide(data)
-        assert [len(part) for part in four(parts)] == [60_000, 5_000, 5_000, 10_000]
-
-    @pytest.mark.parametrize("own", [("valid",), ("tune",), ("valid", "tune")])
-    def test_the_datas_other_parts_are_respected_too(self, digits: Dataset, own: tuple[str, ...]) -> None:
-        names = ["train"] * 1000 + ["test"] * 400 + ([own[0]] * 200 + [own[-1]] * 197)
-        data = numbered(digits, names)
-        parts = divide(data)
-        for name in own:
-            assert positions(getattr(parts, name)) == {i for i, part in enumerate(names) if part == name}
-        held = [positions(part) for part in four(parts)]
-        assert sum(map(len, held)) == len(set().union(*held)) == 1797
-
-    def test_the_seed_decides(self, digits: Dataset) -> None:
-        first, again, other = (divide(numbered(digits), seed=seed) for seed in (0, 0, 1))
-        assert positions(first.test) == positions(again.test) != positions(other.test)
-
-    def test_it_is_said_in_one_line(self, digits: Dataset) -> None:
-        said = divide(digits).said()
-        assert said.startswith("split by item: train 1,0")
-        assert "\n" not in said
-
-    def test_too_little_for_four_parts_is_refused(self, digits: Dataset) -> None:
-        with pytest.raises(DataError, match="Every part of a split"):
-            divide(digits.subset([0, 1, 2]))
 
 
 class TestLearn:
@@ -153,7 +77,7 @@ class TestLearn:
         pairs = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], origin="pairs of digits")
         learned = learn(pairs, tmp_path / "m", replace(QUICK, loss="contrastive"), watcher=watcher)
         assert isinstance(learned.report, PairReport)
-        assert learned.report.eer < 0.4
+        assert learned.report.as_dict()["eer"] < 0.4
         assert load(tmp_path / "m").calibrated().data.startswith("pairs of digits")
         text = (tmp_path / "m" / "README.md").read_text()
         assert "in pairs" in text
@@ -204,62 +128,84 @@ class TestLearn:
         assert load(tmp_path / "m").fingerprint == second.model.fingerprint != first.model.fingerprint
 
 
-class TestPartOf:
-    """Parts by the names they had in training, for measuring a model on what it never saw."""
+class TestWhatWasSeen:
+    """What the parts share with what was trained on, and what may be claimed then."""
 
-    @pytest.mark.parametrize("name", ["train", "valid", "tune", "test"])
-    def test_parts_set_aside_in_training_are_found_again(self, learned: Learned, digits: Dataset, name: str) -> None:
-        said: list[str] = []
-        found = part_of(load(learned.folder), digits, name, said.append)
-        assert found.files == getattr(learned.parts, name).files
-        assert said == []
+    def names(self, part: Dataset) -> set[str]:
+        return {part.names[i] for i in part.labels}
 
-    def test_measuring_on_everything_a_model_was_trained_on_is_remarked(
-        self, learned: Learned, digits: Dataset
+    def card(self, learned: Learned) -> str:
+        return (learned.folder / "README.md").read_text()
+
+    def test_one_shared_name_makes_no_fixed_list(
+        self, crowd: Callable[..., Dataset], tmp_path: Path, watcher: object
     ) -> None:
-        said: list[str] = []
-        assert part_of(learned.model, digits, None, said.append) is digits
-        (text,) = said
-        assert "--part test" in text
+        names = [f"p{i}" for i in range(60)] + ["p0"] + [f"q{i}" for i in range(29)]
+        learned = learn(crowd(names, parts=["train"] * 60 + ["test"] * 30), tmp_path / "m", QUICK, watcher=watcher)
+        assert learned.as_dict()["unit"] == learned.model.calibrated().unit == "identity"
+        assert learned.model.calibrated().identities == 6
+        assert not learned.model.calibrated().threshold_for().supported  # 15 pairs of people
+        assert not self.names(learned.parts.tune) & self.names(learned.parts.train)
+        said = "Of the test part 1 of 30 identities were trained on, which flatters the report."
+        assert said in learned.notes
+        assert said in watcher.said  # before training
+        assert "which had no part in training" not in self.card(learned)
+        assert "of which 1 of 30 identities were trained on, which flatters it." in self.card(learned)
+        assert load(learned.folder).encoder.trained["split"]["test_trained_on"] == "1 of 30 identities"
 
-    def test_the_same_items_from_another_place_are_the_same(self, learned: Learned, digits: Dataset) -> None:
-        moved = replace(digits, origin="elsewhere")
-        assert part_of(learned.model, moved, "test", print).files == learned.parts.test.files
+    def test_an_own_tune_part_loses_those_trained_on(
+        self, crowd: Callable[..., Dataset], tmp_path: Path, watcher: object
+    ) -> None:
+        names = [*(f"p{i}" for i in range(20)), *(f"p{i}" for i in range(4)), *(f"q{i}" for i in range(12))]
+        parts = ["train"] * 20 + ["tune"] * 16
+        learned = learn(crowd(names, parts=parts), tmp_path / "m", QUICK, watcher=watcher)
+        assert len(learned.parts.tune) == 16 * 8
+        known = len(self.names(learned.parts.train) & self.names(learned.parts.tune))
+        assert known > 0
+        assert learned.model.calibrated().identities == 16 - known
+        assert f"without {known} of 16 identities, which were trained on" in self.card(learned)
 
-    def test_items_that_came_since_would_mix_the_parts(self, learned: Learned, digits: Dataset) -> None:
-        changed = replace(digits.subset(np.arange(1796)), origin="digits")
-        with pytest.raises(UsageError, match="items there were then"):
-            part_of(learned.model, changed, "test", print)
-        said: list[str] = []
-        assert part_of(learned.model, changed, None, said.append) is changed
-        assert len(said) == 1
+    def test_strangers_only_and_the_claim_stands(
+        self, crowd: Callable[..., Dataset], tmp_path: Path, watcher: object
+    ) -> None:
+        learned = learn(crowd([f"p{i}" for i in range(40)]), tmp_path / "m", QUICK, watcher=watcher)
+        assert "which had no part in training." in self.card(learned)
+        assert not any("flatters" in line for line in (*learned.notes, *watcher.said))
 
-    def test_other_data_have_their_own_parts_or_none(self, learned: Learned, digits: Dataset) -> None:
-        own = arrays(digits.sources[:100], digits.labels[:100], parts=["train"] * 60 + ["test"] * 40)
-        said: list[str] = []
-        assert part_of(learned.model, own, "test", said.append).files == own.files[60:]
-        assert part_of(learned.model, own, None, said.append) is own
-        assert said == []
-        with pytest.raises(UsageError, match="have a part called 'test'"):
-            part_of(learned.model, arrays(digits.sources[:100], digits.labels[:100]), "test", print)
+    def test_copies_are_not_tested_on(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
+        few = digits.subset(np.arange(0, 1797, 8))
+        data = arrays(np.concatenate([few.sources, few.sources]), np.r_[few.labels, few.labels])
+        learned = learn(data, tmp_path / "m", QUICK, watcher=watcher)
+        held = [{picture.tobytes() for picture in part.sources} for part in four(learned.parts)]
+        assert sum(map(len, held)) == len(set().union(*held)) == len(few)
+        assert not any("flatters" in line for line in (*learned.notes, *watcher.said))
 
-    def test_a_test_part_of_the_datas_own_stays_what_it_is(
+    def test_copies_in_an_own_test_part_are_told(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
+        few = digits.subset(np.arange(0, 1797, 4))
+        sources = np.concatenate([few.sources[:400], few.sources[:20]])
+        data = arrays(sources, np.r_[few.labels[:400], few.labels[:20]], parts=["train"] * 300 + ["test"] * 120)
+        learned = learn(data, tmp_path / "m", QUICK, watcher=watcher)
+        trained_on = {picture.tobytes() for picture in learned.parts.train.sources}
+        copies = sum(picture.tobytes() in trained_on for picture in learned.parts.test.sources)
+        assert copies > 0
+        (note,) = [note for note in learned.notes if "flatters" in note]
+        assert note.startswith(f"Of the test part {copies} of 120 items were trained on")
+
+    def test_pairs_that_do_not_name_anybody_promise_at_most(
         self, digits: Dataset, tmp_path: Path, watcher: object
     ) -> None:
-        few = digits.subset(np.arange(0, 1797, 4))
-        data = arrays(few.sources, few.labels, parts=["train"] * 300 + ["test"] * 150)
-        model = learn(data, tmp_path / "m", QUICK, watcher=watcher).model
-        assert part_of(model, data, "test", print).files == data.files[300:]
-        more = data.subset(np.r_[5:450])
-        assert part_of(model, more, "test", print).files == data.files[300:]
-
-    def test_pairs_have_parts_too(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
         first, second = np.arange(0, 1796, 2), np.arange(1, 1797, 2)
-        pairs = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], origin="pairs of digits")
+        items = arrays(digits.sources, range(1797))
+        pairs = PairSet(items, first, second, digits.labels[first] == digits.labels[second])
         learned = learn(pairs, tmp_path / "m", replace(QUICK, loss="contrastive"), watcher=watcher)
-        found = part_of(load(tmp_path / "m"), pairs, "test", print)
-        assert found.items.files == learned.parts.test.items.files
-        assert found.same.tolist() == learned.parts.test.same.tolist()
+        assert any("may support less than this" in note for note in learned.notes)
+        assert "the identities are a sample, counted as far as pairs tell" in self.card(learned)
+        named = PairSet(digits, first, second, digits.labels[first] == digits.labels[second], named=True)
+        learned = learn(named, tmp_path / "n", replace(QUICK, loss="contrastive"), watcher=watcher)
+        assert learned.as_dict()["split"] == "item"  # ten digits in every part
+        assert not any("may support less" in note for note in learned.notes)
+        assert "the list of identities is fixed" in self.card(learned)
+        assert "as far as pairs tell" not in self.card(learned)
 
 
 REFUSED: dict[str, tuple[LearnOptions, str]] = {
@@ -335,6 +281,33 @@ class TestFrom:
         assert tuned.model.encoder.trained["before"]["fit"]["epochs"] == 6
         assert load(tmp_path / "tuned").encoder.ready() == learned.model.encoder.ready()
 
+    def test_nobody_it_was_trained_on_is_reported_on(
+        self, crowd: Callable[..., Dataset], tmp_path: Path, watcher: object
+    ) -> None:
+        """The same eighty people with another seed: all keep the part they had."""
+        data = crowd([f"p{i}" for i in range(80)], 4)
+        first = learn(data, tmp_path / "a", QUICK, watcher=watcher)
+        options = LearnOptions(start=str(tmp_path / "a"), fit=replace(QUICK.fit, seed=1))
+        tuned = learn(data, tmp_path / "b", options, watcher=watcher)
+        for part in (tuned.parts.valid, tuned.parts.tune, tuned.parts.test):
+            assert not set(part.labels) & set(first.parts.train.labels)
+        assert "which had no part in training." in (tmp_path / "b" / "README.md").read_text()
+        third = learn(data, tmp_path / "c", replace(options, start=str(tmp_path / "b")), watcher=watcher)
+        assert third.parts.test.files == first.parts.test.files
+
+    def test_where_all_were_trained_on_the_claim_falls(
+        self, crowd: Callable[..., Dataset], tmp_path: Path, watcher: object
+    ) -> None:
+        data = crowd([f"p{i}" for i in range(40)], 4)
+        encoder = Encoder("mlp", 8)
+        fit(encoder, data, SupCon(), epochs=1, precision="float32")
+        Model(encoder).save(tmp_path / "a")
+        learned = learn(data, tmp_path / "b", LearnOptions(start=str(tmp_path / "a"), fit=QUICK.fit), watcher=watcher)
+        known = f"{len(learned.parts.test)} of {len(learned.parts.test)} items"
+        assert f"Of the test part {known} were trained on, which flatters the report." in learned.notes
+        assert "which had no part in training" not in (tmp_path / "b" / "README.md").read_text()
+        assert learned.model.calibrated().unit == "item"  # it may only speak of those it knows
+
     @pytest.mark.parametrize("change", [{"dim": 32}, {"backbone": "convnet"}, {"size": 12}])
     def test_what_the_model_decides_cannot_be_asked_for(
         self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object, change: dict[str, object]
@@ -407,6 +380,26 @@ class TestResume:
         resumed = learn(data, tmp_path / "m", options, resume=True, watcher=watcher)
         assert resumed.model.fingerprint == whole.model.fingerprint
         assert not (tmp_path / "m.training").exists()
+
+    def test_ctrl_c_leaves_a_model_that_is_there_as_it_was(
+        self, digits: Dataset, tmp_path: Path, watcher: object
+    ) -> None:
+        data = digits.subset(np.arange(0, 1797, 4))
+        before = learn(data, tmp_path / "m", QUICK, watcher=watcher).model.fingerprint
+
+        def interrupt(step: Step) -> None:
+            if step.epoch == 2:
+                raise KeyboardInterrupt
+
+        quiet, watcher.step = watcher.step, interrupt
+        longer = replace(QUICK, fit=replace(QUICK.fit, epochs=3))
+        with pytest.raises(KeyboardInterrupt):
+            learn(data, tmp_path / "m", longer, watcher=watcher)
+        assert load(tmp_path / "m").fingerprint == before
+        watcher.step = quiet
+        learned = learn(data, tmp_path / "m", longer, resume=True, watcher=watcher)
+        assert learned.history.resumed_after == 1
+        assert load(tmp_path / "m").fingerprint == learned.model.fingerprint != before
 
     def test_ctrl_c_in_the_first_epoch_still_saves(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
         def interrupt(_: Step) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from likewise.calibration import ProbabilityCurve, calibrate, calibrate_pairs
-from likewise.calibration.probability import calibration_error
+from likewise.calibration.probability import calibration_error, fit_probability
 from likewise.errors import DataError
-from likewise.metrics.curve import ErrorCurve
+from likewise.metrics.curve import ErrorCurve, error_curve
 from likewise.objective.distances import Euclidean
 
 
@@ -140,3 +140,24 @@ def test_calibration_error_is_measured_on_other_people():
     alike = 3 * rng.normal(size=(24, 4))[of] + 0.1 * rng.normal(size=(144, 4))
     even = calibrate(torch.tensor(alike, dtype=torch.float32), labels, Euclidean()).ece
     assert min(errors) > even
+
+
+def test_calibration_error_is_the_mean_of_both_ways_round():
+    """Fitted to one half of the people and measured on the other; both halves spread out differently."""
+    rng = np.random.default_rng(1)
+    of = np.repeat(np.arange(24), 6)
+    second = np.random.default_rng(5).permutation(24) % 2 == 1  # the half of each, as seed 5 deals them
+    spread = np.where(second, 1.5, 0.5)[of, None]
+    points = torch.tensor(2 * rng.normal(size=(24, 4))[of] + spread * rng.normal(size=(144, 4)), dtype=torch.float32)
+    found = calibrate(points, torch.tensor(of), Euclidean(), seed=5)
+
+    a, b = (
+        error_curve(points[half], torch.tensor(of)[half], Euclidean())
+        for half in (torch.tensor(second[of] == side) for side in (False, True))
+    )
+    of_a, of_b = (fit_probability(curve, 24 * 23 // 2 // 4) for curve in (a, b))
+    there, back = calibration_error(of_a, b), calibration_error(of_b, a)
+    assert found.ece == pytest.approx((there + back) / 2)
+    for other in (calibration_error(of_a, a), calibration_error(of_b, b)):  # what a fit says of itself
+        assert abs(other - there) > 0.02
+        assert abs(other - back) > 0.02

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from likewise.calibration.rates import listed_rates_at, rates_at
 from likewise.errors import DataError
@@ -53,9 +55,7 @@ def by_double_loop(errors, vertices, strata):
     variance = max(products, squares) / len(errors) ** 2 * scale
     names = sorted({v for ends in vertices for v in ends})
     sums = np.array([sum(value for ends, value in edges.items() if v in ends) for v in names])
-    freedom = len(names) - 1
-    if squares > 0:
-        freedom = min(freedom, effective_number(sums))
+    freedom = min(len(names) - 1, effective_number(sums))
     return wilson(share, min(share * (1 - share) / variance, len(errors)), freedom=freedom)
 
 
@@ -132,6 +132,53 @@ def test_who_errs_is_taken_for_a_person_or_for_an_item():
     assert people_.fmr.value == items.fmr.value == pytest.approx(0.1, abs=1e-3)  # 1 of 10 pairs of classes
     assert people_.fmr.high - people_.fmr.low > 0.3
     assert items.fmr.high - items.fmr.low < 0.01
+
+
+def test_no_error_among_fixed_classes_counts_the_items_and_not_their_pairs():
+    """One item in a hundred is odd and close to everything: 100 items hold none in 37 of 100 draws (seed 0).
+
+    A pair has two ends, so each odd item in a hundred spoils two pairs in a hundred. Taking all 4,500 pairs for trials
+    would leave no room for that.
+    """
+    of = torch.arange(10).repeat_interleave(10)
+    ends = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        points = np.where(rng.random(100) < 0.01, 0.0, 10.0)[:, None] * np.eye(10)[of]
+        (rates,) = rates_at([11.0], torch.tensor(points, dtype=torch.float32), of, Euclidean(), "item")
+        ends.append((rates.fmr.value, rates.fmr.low, rates.fmr.high))
+    value, low, high = np.array(ends).T
+    true = 1 - 0.99**2  # classes are 14 apart, an odd item is within 10 of all
+    assert np.mean(value == 0) == pytest.approx(0.99**100, abs=0.15)
+    assert high[value == 0] == pytest.approx(stats.norm.ppf(0.975) ** 2 / (50 + stats.norm.ppf(0.975) ** 2))
+    assert np.mean((low <= true) & (true <= high)) > 0.9
+
+
+@pytest.mark.parametrize("sizes", [[4, 4, 4], [9, 2, 1], [2, 3, 3]])
+def test_without_an_error_trials_are_the_pairs_that_can_be_chosen_apart(sizes):
+    """No item in two of them: a maximum matching, by networkx."""
+    of = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    points = 100.0 * torch.nn.functional.one_hot(of).float() + torch.arange(len(of))[:, None] / 100
+    (rates,) = rates_at([2.0], points, of, Euclidean(), "item")
+    different = [(i, j) for i, j, _, same in every_pair(points, of) if not same]
+    close(rates.fmr, wilson(0.0, len(nx.max_weight_matching(nx.Graph(different)))))
+
+
+@pytest.mark.parametrize(
+    ("ends", "apart"),
+    [
+        ([(2 * i, 2 * i + 1) for i in range(9)], 9),  # nobody twice
+        (list(combinations(range(8), 2)), 4),  # everybody with everybody
+        ([(0, i) for i in range(1, 9)] + [(20, 21)], 2),  # one against eight others, and two apart from them
+        ([(0, 1)] * 7 + [(2, 3)] * 2, 2),  # the same two, often
+    ],
+)
+def test_of_listed_pairs_too(ends, apart):
+    first, second = np.array([*ends, (50, 50), (51, 51)]).T
+    same = np.arange(len(first)) >= len(ends)
+    (rates,) = listed_rates_at([1.0], np.full(len(first), 2, np.float32), same, first, second)
+    close(rates.fmr, wilson(0.0, apart))
+    close(rates.fnmr, wilson(1.0, 2))
 
 
 def test_distances_that_are_no_numbers_are_refused():

@@ -283,8 +283,9 @@ class TestTraining:
     def test_a_collapse_is_said_once(self, run: Run, tmp_path: Path, quick: list[object]) -> None:
         for digit in "ab":
             (tmp_path / "flat" / digit).mkdir(parents=True)
-            for number in range(20):
-                Image.new("L", (8, 8), 90).save(tmp_path / "flat" / digit / f"{number}.png")
+            for number in range(20):  # other files each, and yet the same to look at
+                side = 8 + 20 * "ab".index(digit) + number
+                Image.new("L", (side, side), 90).save(tmp_path / "flat" / digit / f"{number}.png")
         with warnings.catch_warnings(record=True) as heard:
             found = run("train", tmp_path / "flat", *quick, "--json")
         assert found.status == 0

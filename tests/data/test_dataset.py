@@ -53,10 +53,22 @@ def test_pairs_of_readable_items() -> None:
 
 
 def test_items_linked_by_same_pairs_are_one_identity() -> None:
-    number = pair_set().linked_identities()  # 5 = 3, 0 = 4
-    assert number[5] == number[3]
-    assert number[0] == number[4]
-    assert len(set(number.tolist())) == 4
+    assert pair_set().items.labels.tolist() == [0, 1, 2, 3, 0, 3]  # 5 = 3, 0 = 4
+
+
+def test_what_the_whole_set_links_stays_linked_in_a_part() -> None:
+    """Of 0 = 1, 1 = 2 and 2 != 3 a part without the second pair still knows 0, 1 and 2 for one."""
+    items = arrays(np.arange(4 * 4, dtype=np.uint8).reshape(4, 2, 2), range(4))
+    pairs = PairSet(items, np.array([0, 1, 2]), np.array([1, 2, 3]), np.array([True, True, False]))
+    part = pairs.subset(np.array([0, 2]))
+    assert part.items.files == ("item 0", "item 1", "item 2", "item 3")
+    assert part.items.labels.tolist() == [0, 0, 0, 3]
+
+
+def test_given_labels_are_identities_already() -> None:
+    items = arrays(np.arange(4 * 4, dtype=np.uint8).reshape(4, 2, 2), ["ada", "ada", "bob", "cem"])
+    pairs = PairSet(items, np.array([0, 1]), np.array([2, 3]), np.array([False, True]))
+    assert pairs.items.labels.tolist() == [0, 0, 1, 0]  # ada and cem are one, says the second pair
 
 
 def test_it_shows_itself_in_a_notebook() -> None:

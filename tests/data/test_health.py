@@ -25,7 +25,7 @@ def test_every_kind_of_problem_is_found(tree: Path):
     assert "broken.png" in kinds["unreadable"][0].text
     assert kinds["two labels"][0].files == ("person 1/0.png", "person 2/stolen.png")
     assert kinds["twice"][0].files == ("person 3/0.png", "person 3/again.png")
-    assert "one copy may be trained on and the other tested" in kinds["twice"][0].text
+    assert "one picture counts as two" in kinds["twice"][0].text
     assert kinds["single"][0].files == ("loner/5.png",)
     assert "'person 2' has 47 items" in kinds["imbalance"][0].text
 
@@ -74,17 +74,21 @@ def test_every_problem_of_pairs_is_found(tree: Path):
         "copy.png,person 3/0.png,0",
         "person 0/2.png,broken.png,1",
         "person 0/2.png,person 0/3.png,1",
+        "person 2/2.png,person 2/3.png,1",
+        "person 2/3.png,person 2/4.png,1",
+        "person 2/2.png,person 2/4.png,0",  # though a chain of the same links them
     ]
     health = check(pairs_file(table_of(tree, *rows)))
     assert [(p.kind, p.files) for p in health.problems] == [
         ("unreadable", ("broken.png",)),
         ("two answers", ("person 0/1.png", "person 0/0.png")),
         ("two answers", ("copy.png", "person 3/0.png")),
+        ("two answers", ("person 2/2.png", "person 2/4.png")),
         ("twice", ("person 2/0.png", "person 1/0.png")),
         ("twice", ("copy.png", "person 1/0.png")),
     ]
-    assert health.counts == {"same": 2, "different": 6}  # without the pair that cannot be read
-    assert health.items == 8
+    assert health.counts == {"same": 4, "different": 7}  # without the pair that cannot be read
+    assert health.items == 11
 
 
 def test_a_pair_of_the_same_file_says_nothing(tree: Path):

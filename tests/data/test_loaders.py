@@ -75,6 +75,90 @@ def test_train_and_test_folders_are_parts(tree: Path, tmp_path: Path):
         data.part("tune")
 
 
+def people_in(tree: Path, where: Path, *tops: str) -> Path:
+    """The four people of `tree`, a part of the pictures of each below every one of `tops`."""
+    for place, top in enumerate(tops):
+        for who in sorted(tree.iterdir()):
+            (where / top / who.name).mkdir(parents=True)
+            for file in sorted(who.iterdir())[place :: len(tops)]:
+                (where / top / who.name / file.name).write_bytes(file.read_bytes())
+    return where
+
+
+@pytest.mark.parametrize(
+    ("tops", "parts"),
+    [
+        (("train", "val"), ("train", "valid")),
+        (("Train", "Test"), ("train", "test")),
+        (("training", "testing"), ("train", "test")),
+        (("TRAIN", "Validation", "Tune", "TEST"), ("train", "valid", "tune", "test")),
+        (("train", "dev", "calibration"), ("train", "valid", "tune")),
+        (("Test",), ("test",)),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_parts_by_their_usual_names(
+    tree: Path, tmp_path: Path, tops: tuple[str, ...], parts: tuple[str, ...], zipped: bool
+):
+    root = people_in(tree, tmp_path / "all", *tops)
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            for file in sorted(root.rglob("*.png")):
+                archive.write(file, str(file.relative_to(tmp_path)))
+    data = open_data(tmp_path / "all.zip" if zipped else root)
+    assert counts(data) == {f"person {i}": 6 for i in range(4)}
+    assert set(data.parts.tolist()) == set(parts)
+    for top, part in zip(tops, parts, strict=True):
+        assert len(data.part(part)) == len(list((root / top).rglob("*.png")))
+
+
+def test_a_picture_loose_in_a_part_does_not_hide_the_parts(tree: Path, tmp_path: Path):
+    root = people_in(tree, tmp_path / "all", "train", "test")
+    (root / "train" / "cover.png").write_bytes((tree / "person 0" / "0.png").read_bytes())
+    assert counts(folder(root)) == {f"person {i}": 6 for i in range(4)}
+
+
+@pytest.mark.parametrize(
+    "tops", [("one", "two"), ("fold0", "fold1", "fold2"), ("train", "test", "extra"), ("train", "new")]
+)
+def test_parts_by_other_names_are_not_taken_for_people(tree: Path, tmp_path: Path, tops: tuple[str, ...]):
+    root = people_in(tree, tmp_path / "all", *tops)
+    if "extra" in tops:  # of whom only some are there
+        (root / "extra" / "person 3").rename(root / "extra" / "somebody")
+    with pytest.raises(DataError, match="parts called train, valid, tune and test; got") as caught:
+        folder(root)
+    assert ", ".join(sorted(tops)) in str(caught.value)
+    assert "'person 0'" in str(caught.value)
+    assert "Rename those that are parts; if none are, list the pictures in a manifest." in str(caught.value)
+
+
+def test_people_with_folders_of_their_own_are_not_taken_for_parts(tree: Path, tmp_path: Path):
+    for who in sorted(tree.iterdir()):  # everybody has photos
+        (who / "photos").mkdir()
+        for file in sorted(who.glob("*.png")):
+            file.rename(who / "photos" / file.name)
+    assert set(counts(folder(tree))) == {f"person {i}/photos" for i in range(4)}
+    picture = (tree / "person 0" / "photos" / "0.png").read_bytes()
+    eyes = tmp_path / "eyes"
+    for who in range(12):  # an eye is an identity
+        for eye in ("left", "right"):
+            (eyes / str(who) / eye).mkdir(parents=True)
+            (eyes / str(who) / eye / "1.png").write_bytes(picture)
+    assert len(counts(folder(eyes))) == 24
+    fingers = tmp_path / "fingers"
+    for who in range(12):  # and so is each of many fingers of many people
+        for finger in range(15):
+            (fingers / str(who) / str(finger)).mkdir(parents=True)
+            (fingers / str(who) / str(finger) / "1.png").write_bytes(picture)
+    assert len(counts(folder(fingers))) == 180
+    alphabets = tmp_path / "alphabets"
+    for alphabet, letters in (("greek", 24), ("latin", 26), ("korean", 40)):  # every one has a first letter
+        for letter in range(letters):
+            (alphabets / alphabet / f"character{letter:02}").mkdir(parents=True)
+            (alphabets / alphabet / f"character{letter:02}" / "1.png").write_bytes(picture)
+    assert len(counts(folder(alphabets))) == 90
+
+
 def test_other_files_and_hidden_ones_are_passed_over(tree: Path):
     (tree / "person 0" / "notes.txt").write_text("x")
     (tree / "person 0" / ".hidden.png").write_bytes(b"x")
@@ -226,6 +310,34 @@ def test_manifest(tree: Path, suffix: str):
     assert data.sources[7] == tree / "person 1/1.png"
 
 
+def test_parts_of_a_manifest_by_any_usual_name(tree: Path):
+    path = tree / "table.csv"
+    parts = ["Train", "TRAINING", " train ", "Valid", "val", "Test"]
+    rows = [f"person {i}/{n}.png,{i},{part}" for i in range(4) for n, part in enumerate(parts)]
+    path.write_text("\n".join(["path,label,split", *rows]))
+    data = manifest(path)
+    assert {part: len(data.part(part)) for part in ("train", "valid", "test")} == {"train": 12, "valid": 8, "test": 4}
+
+
+@pytest.mark.parametrize("kind", ["manifest", "pairs"])
+def test_a_part_nobody_knows_is_refused(tree: Path, kind: str):
+    path = tree / "table.csv"
+    if kind == "manifest":
+        path.write_text("path,label,split\nperson 0/0.png,0,train\nperson 0/1.png,0,fold 2\n")
+    else:
+        path.write_text("a,b,same,split\n1,2,1,train\n1,3,0,fold 2\n")
+    with pytest.raises(
+        DataError, match=r"train, valid, tune or test; got 'fold 2' in row 3 of '.*table.csv'\. Rename it"
+    ):
+        open_data(path)
+
+
+def test_a_part_of_an_array_nobody_knows_is_refused():
+    assert arrays(np.zeros((2, 2, 2)), [0, 1], parts=["Training", "test"]).parts.tolist() == ["train", "test"]
+    with pytest.raises(DataError, match="got 'holdout' of item 1"):
+        arrays(np.zeros((2, 2, 2)), [0, 1], parts=["train", "holdout"])
+
+
 def test_manifest_without_a_label_column_says_so(tmp_path: Path):
     path = tmp_path / "m.csv"
     path.write_text("path,who\na.png,b\n")
@@ -263,6 +375,35 @@ def test_pairs_file_with_parts(tmp_path: Path):
         pairs.part("tune")
     path.write_text("a,b,same,split\n1,2,1,train\n1,3,0,\n")
     with pytest.raises(DataError, match="Every row has a split; got an empty one in row 3"):
+        pairs_file(path)
+
+
+def test_pairs_file_with_identities(tmp_path: Path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("a,b,same,id_a,id_b\n1,2,1,ada,ada\n1,3,0,ada,bob\n4,5,0,ada,cem\n")
+    pairs = pairs_file(path)
+    assert pairs.named
+    assert {f: pairs.items.names[i] for f, i in zip(pairs.items.files, pairs.items.labels, strict=True)} == {
+        "1": "ada", "2": "ada", "3": "bob", "4": "ada", "5": "cem",
+    }  # fmt: skip
+    path.write_text("a,b,same\n1,2,1\n1,3,0\n4,5,0\n")
+    assert not pairs_file(path).named
+    assert len(set(pairs_file(path).items.labels.tolist())) == 4  # that 1 and 4 are of one is not known
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ("1,2,1,ada,bob\n1,3,0,ada,cem\n", "just where id_a and id_b are; got otherwise in row 2"),
+        ("1,2,1,ada,ada\n1,3,0,ada,ada\n", "just where id_a and id_b are; got otherwise in row 3"),
+        ("1,2,1,ada,ada\n3,1,0,bob,cem\n", "one identity; got 'ada' and 'cem' in row 3"),
+        ("1,2,1,ada,ada\n1,3,0,ada,\n", "Every row has a id_b; got an empty one in row 3"),
+    ],
+)
+def test_identities_of_pairs_that_contradict(tmp_path: Path, rows: str, match: str):
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"a,b,same,id_a,id_b\n{rows}")
+    with pytest.raises(DataError, match=match):
         pairs_file(path)
 
 
@@ -316,6 +457,10 @@ def test_idx_plain_and_gzipped(tmp_path: Path, pack):
     write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.array([2, 2]), pack)
     both = open_data(tmp_path)
     assert isinstance(both, Dataset)
+    assert (len(both.part("train")), len(both.part("test"))) == (3, 2)
+    for file in tmp_path.iterdir():  # as EMNIST calls them
+        file.rename(tmp_path / f"emnist-letters-{file.name}".replace("t10k", "test"))
+    both = open_data(tmp_path)
     assert (len(both.part("train")), len(both.part("test"))) == (3, 2)
 
 

@@ -11,7 +11,8 @@ from likewise.errors import DataError, UsageError
 
 def dataset(labels, groups=None):
     labels = np.asarray(labels)
-    return arrays(np.arange(len(labels) * 4, dtype=np.uint8).reshape(-1, 2, 2), labels, groups=groups)
+    distinct = np.arange(len(labels), dtype=np.uint32).view(np.uint8).reshape(-1, 2, 2)
+    return arrays(distinct, labels, groups=groups)
 
 
 def names_of(part):
@@ -47,6 +48,15 @@ def test_split_by_item_keeps_the_proportion_inside_every_identity():
 def test_split_by_identity_deals_identities_by_share():
     parts = dataset(np.repeat(np.arange(20), 3)).split(0.6, 0.1, 0.15, 0.15, by="identity", seed=0)
     assert [part.identities for part in parts] == [12, 2, 3, 3]
+
+
+def test_the_only_item_of_an_identity_is_in_the_first_part():
+    """In another it would be of somebody who was never seen, in a list that is meant to be fixed."""
+    parts = dataset(np.r_[np.repeat(np.arange(5), 20), np.arange(5, 25)]).split(0.6, 0.1, 0.3, by="item", seed=0)
+    assert [len(part) for part in parts] == pytest.approx([80, 10, 30], abs=3)
+    assert names_of(parts[0]) == {str(i) for i in range(25)}
+    lone = dataset(np.arange(100)).split(0.5, 0.5, by="item", seed=0)  # where all are, there is no other way
+    assert [len(part) for part in lone] == pytest.approx([50, 50], abs=15)
 
 
 def test_odd_items_of_small_identities_fall_to_both_parts():
@@ -215,3 +225,81 @@ def test_pairs_that_cannot_fill_every_part_are_refused():
 
 def test_public_name():
     assert lw.Dataset is type(dataset([0, 1]))
+
+
+def twice(data):
+    """Every picture of `data` once more, under another name."""
+    return arrays(np.concatenate([data.sources, data.sources]), np.r_[data.labels, data.labels])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_are_dealt_together(seed):
+    parts = twice(dataset(np.repeat(np.arange(10), 24))).split(0.6, 0.1, 0.15, 0.15, by="item", seed=seed)
+    held = [set(part.contents.tolist()) for part in parts]
+    assert sum(map(len, held)) == len(set().union(*held)) == 240
+    assert [len(part) for part in parts] == pytest.approx([288, 48, 72, 72], abs=20)
+
+
+def test_without_copies_they_are_no_matter():
+    """What is a copy decides what goes together, not the order in which items are dealt."""
+    labels = np.repeat(np.arange(6), 20)
+    one, other = dataset(labels), arrays(np.random.default_rng(0).integers(0, 256, (120, 9, 9), np.uint8), labels)
+    assert [p.files for p in one.split(0.5, 0.5, seed=3)] == [p.files for p in other.split(0.5, 0.5, seed=3)]
+
+
+def test_copies_in_pairs_are_dealt_together():
+    """Of 200 pairs every second names by other files what the one before shows."""
+    labels = np.arange(400).reshape(-1, 2).repeat(2, axis=0).reshape(-1)[:400]
+    items = arrays(dataset(labels).sources[labels], np.arange(400))
+    pairs = PairSet(items, np.arange(0, 400, 2), np.arange(1, 400, 2), np.arange(200) % 4 < 2)
+    for seed in range(5):
+        parts = pairs.split(0.5, 0.5, seed=seed)
+        assert not set(parts[0].contents.tolist()) & set(parts[1].contents.tolist())
+
+
+@pytest.mark.parametrize("by", ["item", "identity", "group"])
+def test_what_is_kept_stays_and_the_whole_comes_near_its_shares(by):
+    labels = np.repeat(np.arange(50), 10)
+    data = dataset(labels, np.arange(500) // 5)
+    kept = np.where(np.arange(500) < 150, 0, np.where(np.arange(500) < 180, 2, -1))
+    parts = data.split(0.6, 0.2, 0.2, by=by, seed=1, kept=kept)
+    held = [{int(f.removeprefix("item ")) for f in part.files} for part in parts]
+    assert set(range(150)) <= held[0]
+    assert set(range(150, 180)) <= held[2]
+    assert [len(part) for part in parts] == pytest.approx([300, 100, 100], abs=20)
+
+
+def test_the_first_part_that_is_asked_for_counts():
+    kept = np.full(40, -1)
+    kept[[3, 7]] = 1, 0  # two items of identity 0
+    first, second = dataset(np.repeat(np.arange(4), 10)).split(0.5, 0.5, by="identity", seed=0, kept=kept)
+    assert "0" in names_of(first)
+    assert "0" not in names_of(second)
+
+
+def test_what_is_kept_may_leave_nothing_for_a_part():
+    with pytest.raises(DataError, match="nothing for part 2"):
+        dataset(np.repeat(np.arange(4), 10)).split(0.5, 0.5, by="identity", kept=np.zeros(40, int))
+
+
+def test_pairs_keep_their_parts_too():
+    same = np.random.default_rng(3).random(200) < 0.5
+    pairs = PairSet(dataset(np.arange(400)), np.arange(0, 400, 2), np.arange(1, 400, 2), same)
+    kept = np.full(400, -1)
+    kept[:40], kept[40:60] = 1, 0
+    first, second = pairs.split(0.5, 0.5, seed=0, kept=kept)
+    assert {f"item {i}" for i in range(40)} <= set(second.items.files)
+    assert {f"item {i}" for i in range(40, 60)} <= set(first.items.files)
+    assert [len(first), len(second)] == pytest.approx([100, 100], abs=5)
+
+
+def test_people_named_in_pairs_stay_together():
+    """Ada's pictures are in no pair of the same, and yet they are Ada's."""
+    labels = np.repeat(np.arange(40), 4)
+    first, second = np.arange(0, 160, 4), np.arange(1, 160, 4)
+    others = np.arange(2, 160, 4), (np.arange(3, 160, 4) + 4) % 160
+    ends, same = np.concatenate([[first, second], others], axis=1), np.arange(80) < 40
+    pairs = PairSet(dataset(labels), *ends, same, named=True)
+    parts = pairs.split(0.5, 0.5, seed=0)
+    assert not any(part.mixed for part in parts)
+    assert not set(parts[0].items.labels) & set(parts[1].items.labels)

@@ -12,6 +12,7 @@ import pytest
 
 from likewise.apps.embeddings import encode_files
 from likewise.evaluation import PairReport
+from likewise.metrics import listed_verification
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -50,7 +51,8 @@ def test_metrics(model_folder: Path) -> None:
     assert documented("report/metrics.json") == set(metrics)
     of_pairs = re.search(r"^For pairs: ([^.]*)\.", TEXT, re.MULTILINE)
     assert of_pairs is not None
-    assert set(re.findall(r"`(\w+)`", of_pairs[1])) == set(PairReport(0.9, 0.1, (), None, 5, 5, (), "").as_dict())
+    found = listed_verification(np.arange(4, dtype=np.float32), np.arange(4) < 2, np.arange(4), np.arange(4) + 4)
+    assert set(re.findall(r"`(\w+)`", of_pairs[1])) == set(PairReport(found, None, (), "").as_dict())
 
 
 def test_history(model_folder: Path) -> None:

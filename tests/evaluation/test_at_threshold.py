@@ -12,7 +12,7 @@ import torch
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet
-from likewise.evaluation import Report, evaluate, evaluate_pairs
+from likewise.evaluation import Report, evaluate
 from likewise.matching import Model
 
 
@@ -121,27 +121,27 @@ class TestLabelled:
 
 class TestPairs:
     def test_fnmr_at_each_rate_by_hand(self, model: Model, pairs: PairSet) -> None:
-        found = evaluate_pairs(model, pairs)
+        found = evaluate(model, pairs)
         far = pair_distances(model, pairs)
         different, same = np.sort(far[~pairs.same]), far[pairs.same]
-        assert [point.fmr for point in found.fnmr_at_fmr] == [0.1, 0.01, 0.001, 0.0001]
-        tenth = found.fnmr_at_fmr[0].fnmr  # 40 of 400 may be accepted: all that is below the 41st
+        assert [point.fmr for point in found.verification.fnmr_at_fmr] == [0.1, 0.01, 0.001, 0.0001]
+        tenth = found.verification.fnmr_at_fmr[0].fnmr  # 40 of 400 may be accepted: all that is below the 41st
         assert tenth.value == pytest.approx((same >= different[40]).mean(), abs=1.5 / len(same))
         assert tenth.low <= tenth.value <= tenth.high
 
     def test_rates_that_too_few_pairs_make_up_are_not_known(self, model: Model, pairs: PairSet) -> None:
         """10 different pairs must lie within the threshold: 1,000 for 0.01; with 400 there are 4, with 100 for 0.1 just
         10, with 99 fewer."""
-        points = evaluate_pairs(model, pairs).as_dict()["fnmr_at_fmr"]
+        points = evaluate(model, pairs).as_dict()["fnmr_at_fmr"]
         assert points["0.1"]["value"] is not None
         assert points["0.01"]["value"] is None
         assert "400 different pairs" in points["0.01"]["reason"]
         for count, known in ((100, True), (99, False)):
-            fewer = evaluate_pairs(model, pairs.subset(np.arange(200 + count)))
-            assert (fewer.fnmr_at_fmr[0].fnmr is not None) == known
+            fewer = evaluate(model, pairs.subset(np.arange(200 + count)))
+            assert (fewer.verification.fnmr_at_fmr[0].fnmr is not None) == known
 
     def test_both_rates_at_the_models_threshold(self, model: Model, pairs: PairSet) -> None:
-        found = evaluate_pairs(model, pairs)
+        found = evaluate(model, pairs)
         line = model.calibrated().threshold_for()
         accepted = pair_distances(model, pairs) <= line.threshold
         rates = found.at_threshold.rates
@@ -149,12 +149,12 @@ class TestPairs:
         assert rates.fnmr.value == pytest.approx(1 - accepted[pairs.same].mean(), abs=1.5 / 200)
         assert found.as_dict()["fmr_at_threshold"] == rates.fmr.as_dict()
         assert found.as_dict()["promised_fmr"] == line.promised
-        assert evaluate_pairs(model.encoder, pairs).at_threshold is None
+        assert evaluate(model.encoder, pairs).at_threshold is None
 
     def test_pictures_of_the_same_two_people_are_no_new_evidence(self, model: Model, pairs: PairSet) -> None:
         """Every different pair ten times over: the rate stays, and so does the doubt."""
         different = np.flatnonzero(~pairs.same)
         again = pairs.subset(np.r_[np.flatnonzero(pairs.same), np.tile(different, 10)])
-        once, often = (evaluate_pairs(model, p).at_threshold.rates.fmr for p in (pairs, again))
+        once, often = (evaluate(model, p).at_threshold.rates.fmr for p in (pairs, again))
         assert often.value == pytest.approx(once.value)
         assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.1)

@@ -13,10 +13,18 @@ from sklearn.metrics import roc_auc_score
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
-from likewise.errors import DataError
-from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
+from likewise.errors import DataError, UsageError
+from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.evaluate import HARDEST
-from likewise.metrics import clustering, confusions, few_shot, hardest_pairs, retrieval, verification
+from likewise.metrics import (
+    clustering,
+    confusions,
+    few_shot,
+    hardest_pairs,
+    listed_verification,
+    retrieval,
+    verification,
+)
 
 KEYS = {
     "precision_at_1", "r_precision", "map_at_r", "knn_accuracy", "roc_auc", "eer", "fnmr_at_fmr", "nmi", "ami",
@@ -40,7 +48,7 @@ def test_every_figure_is_that_of_the_metric_itself(learned: Learned, some: Datas
     values = report.as_dict()
     for found in (
         retrieval(*given),
-        verification(*given, unit="item", seed=0),
+        verification(*given, unit="item"),
         clustering(*given[:2], seed=0),
     ):
         for key, value in found.as_dict().items():
@@ -121,10 +129,24 @@ def test_two_identities_of_two_items_are_enough(learned: Learned, digits: Datase
 
 
 def test_few_shot_is_left_out_where_nobody_has_enough_items(learned: Learned, some: Dataset) -> None:
-    found = evaluate(learned.model, some, shots=100)
+    found = evaluate(
+        learned.model, some.subset(np.r_[np.flatnonzero(some.labels == 0)[:5], np.flatnonzero(some.labels)[:1]])
+    )
     assert found.fewshot is None
     assert found.as_dict()["few_shot"] is None
     assert "shot" not in str(found)
+
+
+@pytest.mark.parametrize("asked", [{"ways": 11}, {"shots": 100}, {"ways": 2, "shots": 100}])
+def test_more_ways_or_shots_than_there_are_are_refused(learned: Learned, some: Dataset, asked: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="draws from identities with"):
+        evaluate(learned.model, some, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"unit": "item"}, {"ways": 5}, {"shots": 1}])
+def test_of_pairs_nothing_is_drawn(learned: Learned, pairs: PairSet, asked: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="Pairs have no labels"):
+        evaluate(learned.model, pairs, **asked)
 
 
 def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
@@ -133,7 +155,6 @@ def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
 
 
 def test_intervals_take_for_a_sample_what_training_showed(learned: Learned, some: Dataset, report: Report) -> None:
-    assert learned.model.encoder.trained["unit"] == "item"
     assert report.verification.unit == "item"
     assert evaluate(learned.model, some, unit="identity").verification.unit == "identity"
     untrained = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
@@ -160,21 +181,21 @@ def pairs(digits: Dataset) -> PairSet:
 
 class TestPairs:
     def test_auc_and_eer_of_listed_pairs(self, learned: Learned, pairs: PairSet) -> None:
-        found = evaluate_pairs(learned.model, pairs)
+        found = evaluate(learned.model, pairs)
         distances = np.array([
             learned.model.distance(pairs.items.sources[a], pairs.items.sources[b])
             for a, b in zip(pairs.first, pairs.second, strict=True)
         ])  # fmt: skip
-        assert found.roc_auc == pytest.approx(roc_auc_score(pairs.same, -distances), abs=1e-4)
+        assert found.verification.roc_auc.value == pytest.approx(roc_auc_score(pairs.same, -distances), abs=1e-4)
         # Naively: at every distance as threshold, where the two error rates come closest.
         rates = [((distances <= t)[~pairs.same].mean(), (distances > t)[pairs.same].mean()) for t in np.sort(distances)]
         nearest = min(rates, key=lambda r: abs(r[0] - r[1]))
-        assert min(nearest) - 0.01 <= found.eer <= max(nearest) + 0.01
-        assert found.pairs_same == pairs.same.sum()
-        assert found.pairs_different == (~pairs.same).sum()
+        assert min(nearest) - 0.01 <= found.verification.eer.value <= max(nearest) + 0.01
+        assert found.verification.pairs_same == pairs.same.sum()
+        assert found.verification.pairs_different == (~pairs.same).sum()
 
     def test_it_is_plain_json_and_can_be_written(self, learned: Learned, pairs: PairSet, tmp_path: Path) -> None:
-        found = evaluate_pairs(learned.model, pairs)
+        found = evaluate(learned.model, pairs)
         (file,) = found.write(tmp_path)
         assert json.loads(file.read_text()) == found.as_dict()
         assert [name for name, _ in found.rows()] == [
@@ -184,10 +205,11 @@ class TestPairs:
 
     def test_pairs_of_one_kind_are_refused(self, learned: Learned, pairs: PairSet) -> None:
         with pytest.raises(DataError, match="pairs of both kinds"):
-            evaluate_pairs(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
+            evaluate(learned.model, pairs.subset(np.flatnonzero(pairs.same)))
 
     def test_hostile_origins_are_escaped(self) -> None:
-        report = PairReport(0.9, 0.1, (), None, 5, 5, (), "<script>alert(1)</script>")
+        found = listed_verification(np.arange(4, dtype=np.float32), np.arange(4) < 2, np.arange(4), np.arange(4) + 4)
+        report = PairReport(found, None, (), "<script>alert(1)</script>")
         assert "<script>" not in report._repr_html_()
 
 

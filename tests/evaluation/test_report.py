@@ -13,7 +13,7 @@ from PIL import Image
 from likewise.apps.learn import Learned
 from likewise.data import Dataset
 from likewise.evaluation import Report, evaluate
-from likewise.evaluation.pictures import draw_curves, draw_hardest, draw_history
+from likewise.evaluation.pictures import draw_hardest, draw_history
 from likewise.metrics import FnmrAtFmr
 from likewise.training import Epoch, History
 
@@ -82,17 +82,6 @@ def test_colour_pictures_are_shown_in_colour(learned: Learned, report: Report, t
     with Image.open(tmp_path / "red.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int).reshape(-1, 3)
     assert ((pixels[:, 0] > 150) & (pixels[:, 1] < 50) & (pixels[:, 2] < 50)).any()
-
-
-def test_a_model_without_errors_can_be_drawn(report: Report, tmp_path: Path) -> None:
-    curve = report.verification.curve
-    perfect = replace(
-        curve, thresholds=np.array([-np.inf, 0.1, 0.9], np.float32), different=np.array([0, 0, 50]),
-        same=np.array([0, 20, 20]),
-    )  # fmt: skip
-    eer = replace(report.verification.eer, value=0.0)
-    draw_curves(replace(report.verification, curve=perfect, eer=eer), tmp_path / "roc.png")
-    assert colours(tmp_path / "roc.png") > 20
 
 
 @pytest.mark.parametrize("validation", [None, 0.5])

@@ -103,8 +103,7 @@ def saw_unseen_classes(printed: str, *, whole: bool) -> None:
     assert list(shares) == [
         "pixels", "concatenated twins", "contrastive loss", "class head, cut off", "semi-hard triplets", "SupCon",
     ]  # fmt: skip
-    assert all(low <= value <= high for value, low, high in shares.values())
-    assert all(value > 1 / 3 for value, _, _ in shares.values())  # three ways: better than guessing
+    assert all(value > 1 / 3 for (value,) in shares.values())  # three ways: better than guessing
 
 
 def test_every_example_is_looked_at() -> None:

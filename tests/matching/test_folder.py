@@ -20,11 +20,14 @@ from likewise.apps.learn import Learned
 from likewise.data import Dataset
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
-from likewise.matching import Model, calibrate, folder, load, read_config, save, save_calibration
-from likewise.objective import DISTANCES
+from likewise.matching import Model, calibrate, default_unit, folder, load, read_config, save, save_calibration
+from likewise.objective import DISTANCES, SupCon
 from likewise.objective.distances import make_distance
+from likewise.training import fit
 
-FILES = ("model.safetensors", "config.json", "calibration.json", "golden.safetensors", "README.md")
+FILES = (
+    "model.safetensors", "config.json", "calibration.json", "golden.safetensors", "seen.safetensors", "README.md",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ class TestRoundTrip:
     def test_the_files_are_those_of_the_format_and_none_is_a_pickle(self, model_folder: Path) -> None:
         assert {path.name for path in model_folder.iterdir()} == {*FILES, "report"}
         assert {path.name for path in (model_folder / "report").iterdir()} == {
-            "metrics.json", "history.jsonl", "history.png", "roc.png", "hardest.png", "map.png",
+            "metrics.json", "history.jsonl", "history.png", "roc.png", "hardest.png", "pca.png",
         }  # fmt: skip
         for name, content in contents(model_folder).items():
             # A zip (torch.save) or a pickle stream of protocol 2 and up.
@@ -122,6 +125,26 @@ class TestRoundTrip:
         Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))).save(tmp_path / "new")
         assert load(tmp_path / "new").encoder.trained == {}
         assert "never" not in (tmp_path / "new" / "README.md").read_text()
+
+    def test_what_it_was_trained_on_is_remembered_but_not_told(
+        self, learned: Learned, model_folder: Path, tmp_path: Path, crowd: Callable[..., Dataset]
+    ) -> None:
+        loaded = load(model_folder).encoder.seen
+        for name in ("items", "parts", "identities"):
+            assert np.array_equal(getattr(loaded, name), getattr(learned.model.encoder.seen, name))
+        assert len(loaded) == sum(len(part) for part in learned.parts.named().values())
+        encoder = Encoder("mlp", 4)
+        fit(encoder, crowd(["Ada Lovelace", "Alan Turing"]), SupCon(), epochs=1, precision="float32")
+        Model(encoder).save(tmp_path / "m")
+        raw = b"".join(path.read_bytes() for path in (tmp_path / "m").rglob("*") if path.is_file())
+        assert b"Lovelace" not in raw
+        assert len(load(tmp_path / "m").encoder.seen) == 16
+
+    def test_the_memory_may_be_left_out(self, copy: Path, digits: Dataset) -> None:
+        (copy / "seen.safetensors").unlink()
+        model = load(copy)
+        assert len(model.encoder.seen) == 0
+        assert default_unit(model.encoder, digits) == "identity"
 
     def test_an_encoder_without_a_shape_is_no_model(self) -> None:
         with pytest.raises(UsageError, match="shape of its items"):
@@ -213,6 +236,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "golden of nothing": (tensors("golden.safetensors", lambda t: t.update(pixels=t["pixels"][:0])), "others"),
     "golden without pixels": (tensors("golden.safetensors", lambda t: t.pop("pixels")), "others"),
     "truncated golden": (cut("golden.safetensors", 0.5), "can be read"),
+    "truncated memory": (cut("seen.safetensors", 0.5), "can be read"),
+    "memory without parts": (tensors("seen.safetensors", lambda t: t.pop("parts")), "lists items, parts and"),
+    "memory of more": (tensors("seen.safetensors", lambda t: t.update(names=t["items"] + 1)), "lists items, parts and"),
+    "memory out of order": (tensors("seen.safetensors", lambda t: t.update(items=t["items"].flip(0))), "lists items"),
+    "memory of other parts": (tensors("seen.safetensors", lambda t: t["parts"].add_(3)), "lists items, parts and"),
+    "memory too short": (tensors("seen.safetensors", lambda t: t.update(parts=t["parts"][1:])), "lists items, parts"),
+    "memory in words": (tensors("seen.safetensors", lambda t: t.update(items=t["items"].float())), "lists items"),
     "calibration of another model": (other_models_calibration, "belongs to its model"),
     "calibration of nobody": (edit("calibration.json", lambda c: c.update(model=None)), "belongs to its model"),
     "half a calibration": (cut("calibration.json", 0.5), "calibration.json"),

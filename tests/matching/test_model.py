@@ -13,9 +13,8 @@ from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, ModelError, SupportError, UsageError
-from likewise.matching import Model, Verdict, calibrate, default_unit, encode_labelled, encode_pairs, load
-from likewise.objective import SupCon
-from likewise.training import FitOptions, fit
+from likewise.matching import Model, Verdict, calibrate, encode_labelled, encode_pairs, load
+from likewise.training import FitOptions
 
 
 class TestVerify:
@@ -110,22 +109,6 @@ class TestCalibrate:
         with pytest.raises(SupportError):
             calibrate(learned.model.encoder, learned.parts.tune.subset(np.arange(20)), 1e-4)
 
-    def test_what_is_sampled_is_what_training_showed(self, learned: Learned, digits: Dataset) -> None:
-        """Ten digits in every part are a fixed list; where nothing was shown, identities are the careful guess."""
-        assert default_unit(learned.model.encoder) == "item"
-        assert calibrate(learned.model.encoder, learned.parts.tune).calibrated().unit == "item"
-        fresh = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
-        assert default_unit(fresh) == "identity"
-        assert calibrate(fresh, learned.parts.tune).calibrated().unit == "identity"
-        assert calibrate(fresh, learned.parts.tune, unit="item").calibrated().unit == "item"
-
-    def test_new_identities_in_validation_make_them_a_sample(self, digits: Dataset) -> None:
-        for by, unit in (("item", "item"), ("identity", "identity")):
-            train, valid = digits.split(0.3, 0.3, by=by)
-            encoder = Encoder("mlp", 4)
-            fit(encoder, train, SupCon(), validation=valid, epochs=1, precision="float32")
-            assert default_unit(encoder) == unit
-
     def test_unreadable_items_are_told(self, learned: Learned, digits: Dataset) -> None:
         sources = [*digits.sources[:300]]
         sources[7] = b"text"
@@ -144,9 +127,8 @@ class TestCalibrate:
         wrong = (distances.numpy() <= line.threshold)[~kept.same]
         assert wrong.mean() == pytest.approx(line.fmr.value, abs=1e-9)
         assert wrong.mean() <= 0.05
-        assert model.calibrated().unit == "identity"  # those that pairs of the same link
-        with pytest.raises(UsageError, match="pairs of identities"):
-            calibrate(learned.model.encoder, pairs, unit="item")
+        assert model.calibrated().unit == "item"  # the ten digits it was trained on
+        assert model.calibrated().items == 1400
 
 
 class TestEncodingSets:

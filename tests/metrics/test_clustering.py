@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_s
 
 from likewise.errors import DataError, UsageError
 from likewise.metrics.clustering import agreement, clustering
+from likewise.objective.distances import Cosine
 
 FIGURES = ("nmi", "ami", "bcubed_precision", "bcubed_recall", "bcubed_f", "pairwise_f")
 
@@ -107,3 +109,20 @@ def test_impossible_numbers_of_clusters_are_refused(cloud) -> None:
         agreement(labels[:0], labels[:0])
     with pytest.raises(DataError, match="one label for each"):
         agreement(np.array([1, 2, 3]), np.array([1, 2]))
+
+
+def test_lengths_do_not_count_where_the_distance_is_cosine() -> None:
+    rng = np.random.default_rng(0)
+    angle = np.repeat(np.arange(4) * np.pi / 2, 30) + 0.05 * rng.normal(size=120)
+    points = np.exp(rng.normal(size=(120, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
+    labels = np.repeat(np.arange(4), 30)
+    assert clustering(points, labels, seed=0, distance=Cosine()).bcubed_f == 1
+    assert clustering(points, labels, seed=0).bcubed_f < 1
+
+
+def test_whole_identities_are_drawn_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["likewise.metrics.clustering"], "_MOST_WORK", 50)
+    labels = np.repeat(np.arange(20), 3)
+    found = clustering(100.0 * labels[:, None], labels, seed=0)
+    assert (found.items, found.identities, found.clusters) == (12, 4, 4)  # 5 identities: 15 items x 5 are more than 50
+    assert found.bcubed_f == 1

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.metrics.pairs import Block, cross_blocks, upper_blocks
+from likewise.metrics.pairs import COLUMNS, Block, cross_blocks, upper_blocks
 from likewise.objective.distances import L1, Euclidean
 
 
@@ -40,6 +40,14 @@ def test_cross_blocks_hold_every_query_with_every_item_once(queries: int, galler
     pairs = [pair for tile in tiles for pair in listed(tile)]
     assert pairs == [(i, j, 10.0 + j**2 - i) for i in range(queries) for j in range(gallery)]
     assert all(tile.distances.numel() <= max(block, gallery) for tile in tiles)
+
+
+def test_cross_blocks_of_a_large_gallery_agree_with_one_product() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(70, 3, generator=generator), torch.randn(2 * COLUMNS + 5, 3, generator=generator)
+    tiles = list(cross_blocks(a, b, Euclidean(), block=32 * len(b)))
+    assert [len(tile.distances) for tile in tiles] == [32, 32, 6]
+    torch.testing.assert_close(torch.cat([tile.distances for tile in tiles]), Euclidean().between(a, b))
 
 
 @pytest.mark.parametrize("walk", [upper_blocks, lambda x, d: cross_blocks(x, x, d)])

@@ -8,7 +8,7 @@ import torch
 
 from likewise.data import Dataset, PairSet, arrays
 from likewise.encoder import Encoder, Preprocessing
-from likewise.objective import Contrastive, SupCon, TripletLoss
+from likewise.objective import Contrastive, Softmax, SupCon, TripletLoss
 from likewise.training import FitOptions
 from likewise.training.batches import Batches, prepare
 
@@ -54,6 +54,25 @@ def test_the_default_batch_has_pairs_of_the_same_and_of_others(digits: Dataset) 
         counts = torch.bincount(batch.labels)
         assert (counts > 1).sum() >= 2
         assert 100 < len(batch.labels) < 400
+
+
+def test_small_sets_have_several_batches(digits: Dataset) -> None:
+    few = digits.subset(np.arange(150))
+    for objective in (TripletLoss(), Softmax(4, 10)):
+        _, batches = prepared(few, objective)
+        assert 4 <= len(batches) <= 8
+
+
+@pytest.mark.parametrize("batch", [(5, 4), 40])
+def test_balanced_batches_draw_every_identity_equally_often(digits: Dataset, batch: object) -> None:
+    uneven = digits.subset(np.concatenate([np.flatnonzero(digits.labels == 0)[:12], np.flatnonzero(digits.labels > 4)]))
+    drawn = []
+    for balanced in (False, True):
+        _, batches = prepared(uneven, Softmax(4, 6), batch=batch, balanced=balanced)
+        labels = torch.cat([b.labels for epoch in range(1, 9) for b in batches.epoch(epoch)])
+        drawn.append(float((labels == 0).double().mean()))
+    assert drawn[0] < 0.06
+    assert drawn[1] == pytest.approx(1 / 6, abs=0.04)
 
 
 def test_labels_are_numbered_without_gaps(digits: Dataset) -> None:

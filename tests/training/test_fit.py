@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import warnings
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import cdist
 from small_runs import SMALL, Watch, kill_at, same_weights, trained
 
-from likewise.data import Dataset, arrays
+from likewise.data import Dataset, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import CollapseWarning, DataError
 from likewise.metrics import verification
@@ -31,6 +32,7 @@ from likewise.objective import (
 )
 from likewise.training import Epoch, History, Step, schedule, spread
 from likewise.training.alarms import alarms
+from likewise.training.state import TrainingState
 
 
 class TestHistory:
@@ -78,10 +80,6 @@ class TestHistory:
         assert encoder.trained["before"] == first
 
     def test_unreadable_items_are_skipped_and_listed(self, digit_folder: Path, tmp_path: Path) -> None:
-        import shutil
-
-        from likewise.data import folder
-
         shutil.copytree(digit_folder, tmp_path / "digits")
         (tmp_path / "digits" / "3" / "00.png").write_bytes(b"\x89PNG broken")
         (tmp_path / "digits" / "7" / "29.png").write_text("text")
@@ -228,6 +226,66 @@ class TestStopping:
         assert "learning rate" in str(caught.value)
         assert "\n" not in str(caught.value)
 
+    def test_a_loss_that_goes_astray_keeps_the_best_epoch_before(self, parts: tuple[Dataset, Dataset]) -> None:
+        encoder, kept = Encoder("mlp", 8), Encoder("mlp", 8)
+
+        def spoil(step: Step) -> None:
+            if (step.epoch, step.step) == (3, 2):
+                with torch.no_grad():
+                    encoder.stages["embedding"].weight.fill_(math.nan)
+
+        with pytest.warns(CollapseWarning, match=r"The loss was nan in epoch 3, step 3: the best epoch before is kept"):
+            _, history = trained(*parts, encoder=encoder, epochs=5, watch=spoil)
+        assert (history.stopped, len(history.epochs)) == ("diverged", 2)
+        trained(*parts, encoder=kept, epochs=5, watch=kill_at(3, 3, KeyboardInterrupt))
+        assert same_weights(encoder, kept)
+
+    def test_a_checkpoint_that_cannot_be_written_leaves_the_best_epoch(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = Encoder("mlp", 8)
+
+        def full(self: TrainingState, folder: Path) -> None:
+            if len(self.history.epochs) == 2:
+                raise DataError("What is saved is written whole or not at all", "no space")
+
+        monkeypatch.setattr(TrainingState, "save", full)
+        with pytest.raises(DataError, match="no space"):
+            trained(*parts, encoder=encoder, epochs=4, checkpoint=tmp_path, watch=spoil_from(2, encoder))
+        assert not encoder.training
+        assert encoder.stages["embedding"].weight.any()  # the epoch before it was spoilt
+
+
+class TestShortRuns:
+    """Few steps must not leave a network that answers otherwise in use than it did in training."""
+
+    def test_running_figures_are_the_mean_of_the_first_steps(self, digits: Dataset) -> None:
+        few, encoder = digits.subset(np.arange(300)), Encoder("convnet-small", 8)
+        trained(few, encoder=encoder, epochs=1, batch=50, lr=1e-12, weight_decay=0.0)  # six steps that move no weight
+        convolution, *pooling, norm, _ = encoder.stages["conv1"]
+        pixels = encoder.ready().decode(few.sources).pixels.float() / 255
+        with torch.no_grad():
+            seen = torch.nn.Sequential(convolution, *pooling)((pixels - encoder.mean) / encoder.std)
+        torch.testing.assert_close(norm.running_mean, seen.mean(dim=(0, 2, 3)))
+
+    def test_after_four_steps_embeddings_are_as_far_apart_as_in_training(self, digits: Dataset) -> None:
+        few = digits.subset(np.arange(150))
+        encoder, history = trained(few, encoder=Encoder("convnet-small", 16), epochs=4, batch=150)
+        assert len(history.epochs) == 4
+        assert spread(encoder.encode(few.sources).embeddings) > 0.8 * history.epochs[-1].spread
+
+
+class TestGoingOn:
+    """Training that starts from a trained encoder."""
+
+    def test_what_the_distance_learned_is_handed_on(self, parts: tuple[Dataset, Dataset]) -> None:
+        encoder, _ = trained(*parts, make_objective("bce", dim=8, classes=10, seed=0), lr=0.05)
+        learned = encoder.distance.raw.detach().clone()
+        fresh = make_objective("bce", dim=8, classes=10, seed=0)
+        assert not torch.equal(fresh.distance.raw, learned)
+        trained(*parts, fresh, encoder=encoder, epochs=1, lr=1e-12, weight_decay=0.0)
+        torch.testing.assert_close(encoder.distance.raw, learned)
+
 
 class TestAlarms:
     def test_identical_pictures_raise_the_alarm_and_name_a_remedy(self) -> None:
@@ -291,8 +349,6 @@ class TestData:
             trained(digits.subset([int(np.flatnonzero(digits.labels == d)[0]) for d in range(10)]))
 
     def test_nothing_readable_is_refused_in_one_line(self, tmp_path: Path) -> None:
-        from likewise.data import folder
-
         for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("not a picture")
@@ -355,3 +411,14 @@ def test_an_epoch_survives_json() -> None:
     assert asdict(history)["epochs"] == ()
     assert history.seconds == 0
     assert history.images_per_second == 0
+
+
+def test_a_validation_set_of_which_too_little_can_be_read_is_done_without(digit_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(digit_folder, tmp_path / "all")
+    data = folder(tmp_path / "all")
+    few = data.subset([*np.flatnonzero(data.labels == 0)[:2], *np.flatnonzero(data.labels == 1)[:1]])
+    Path(few.sources[0]).write_bytes(b"no picture")
+    with pytest.warns(CollapseWarning, match="Too little to choose an epoch by could be read"):
+        _, history = trained(data, few, batch=40)
+    assert (history.select, history.best) == (None, 2)
+    assert few.files[0] in [file for file, _ in history.skipped]

@@ -37,6 +37,7 @@ class TestOptions:
             ({"average": -0.1}, "average is in"),
             ({"patience": 0}, "patience is at least 1"),
             ({"seed": -1}, "seed is at least 0"),
+            ({"seed": 2**32}, "seed is at least 0 and below 4,294,967,296"),
             ({"optimizer": "adagrad"}, "optimizer is one of adam, adamw, rmsprop, sgd"),
             ({"schedule": "step"}, "schedule is one of"),
             ({"precision": "float16"}, "precision is one of"),
@@ -173,3 +174,16 @@ class TestPrecision:
         assert choose_precision("bfloat16", cpu) == "bfloat16"
         assert choose_precision("auto", cpu) in ("float32", "bfloat16")
         assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 60), (20, 50), (30, 34), (100, 10), (5000, 10)])
+def test_small_sets_get_more_epochs_unless_told(steps: int, epochs: int) -> None:
+    assert FitOptions().epochs_for(steps) == epochs
+    assert FitOptions(epochs=3).epochs_for(steps) == 3
+
+
+def test_a_small_set_is_trained_for_many_steps(parts: tuple[Dataset, Dataset]) -> None:
+    seen: list[int] = []
+    _, history = trained(parts[0], epochs=None, batch=None, watch=lambda step: seen.append(step.epochs))
+    assert set(seen) == {len(history.epochs)} == {60}  # 200 items in batches of 32
+    assert len(seen) == 60 * 6

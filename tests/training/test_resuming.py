@@ -189,8 +189,15 @@ class TestResuming:
     def test_other_data_are_refused(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         train, valid = parts
         trained(train, valid, checkpoint=tmp_path / "state")
-        with pytest.raises(UsageError, match=r"another .*\bdata\b"):
-            trained(train.subset(np.arange(199)), valid, checkpoint=tmp_path / "state", resume=True)
+        for other in ((train.subset(np.arange(199)), valid), (train, valid.subset(np.arange(140)))):
+            with pytest.raises(UsageError, match=r"another .*\bdata\b"):
+                trained(*other, checkpoint=tmp_path / "state", resume=True)
+
+    def test_other_class_weights_are_refused(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+        weighted = Softmax(8, 10, class_weights=[2.0, *[1.0] * 9])
+        trained(*parts, weighted, checkpoint=tmp_path / "state")
+        with pytest.raises(UsageError, match=r"another .*\bobjective\b"):
+            trained(*parts, Softmax(8, 10), checkpoint=tmp_path / "state", resume=True)
 
     @pytest.mark.parametrize(
         "metadata",

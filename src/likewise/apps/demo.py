@@ -43,16 +43,7 @@ class Shown:
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures and where to look, as text."""
-        history = self.learned.history
-        return [
-            *self.report.rows(),
-            (
-                "trained in",
-                f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}",
-            ),
-            ("model", str(self.learned.folder)),
-            *(("look at", str(file)) for file in (*self.drawn.files, *self.learned.files)),
-        ]
+        return [*self.learned.rows(), *(("look at", str(file)) for file in self.drawn.files)]
 
 
 def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, final
+from typing import Any, Protocol, final
 
 from likewise.apps.map import MapOptions, draw_labelled
-from likewise.data import By, Dataset, PairSet, default_split
-from likewise.encoder import Encoder
-from likewise.encoder.preprocessing import Resize
+from likewise.apps.parts import Parts, divide
+from likewise.data import By, Dataset, PairSet
+from likewise.encoder import Encoder, Seen
+from likewise.encoder.preprocessing import Preprocessing, Resize
 from likewise.errors import DataError, UsageError
-from likewise.evaluation import PairReport, Report, evaluate, evaluate_pairs
+from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.pictures import draw_history
-from likewise.matching import Model, calibrate, load, save
-from likewise.matching.folder import CONFIG, REPORT
+from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen, save, support_at_most
+from likewise.matching.folder import CONFIG, REPORT, read_config
 from likewise.media.files import check_replaceable
 from likewise.objective import Objective, make_objective
 from likewise.training import FitOptions, History, Step, check_trainable, fit
 from likewise.training.state import discard
 
-SHARES = (0.6, 0.1, 0.15, 0.15)  # to fit, to choose the epoch, to calibrate, to report
-HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
-HELD_OUT_ITEMS = 5000  # and no more than this many items each
+# A report of such a part says less than it seems to; it is said before training and with the model.
+FLATTERED = "Of the test part {} were trained on, which flatters the report."
 
 
 @final
@@ -64,49 +63,6 @@ class LearnOptions:
 
 @final
 @dataclass(frozen=True)
-class Parts:
-    """Four disjoint parts, each with one use.
-
-    Attributes:
-        train: to fit.
-        valid: to choose the epoch.
-        tune: to calibrate.
-        test: to report.
-        by: what was kept apart: "identity", "item" or "group".
-        own_test: whether the test part is the data's own.
-    """
-
-    train: Dataset | PairSet
-    valid: Dataset | PairSet
-    tune: Dataset | PairSet
-    test: Dataset | PairSet
-    by: By
-    own_test: bool = False
-
-    @property
-    def unit(self) -> Literal["identity", "item"]:
-        """What tune and test are a sample of: of new identities, or of items of the identities trained on."""
-        if not (isinstance(self.train, Dataset) and isinstance(self.test, Dataset)):
-            return "identity"
-        return "item" if set(self.train.labels.tolist()) & set(self.test.labels.tolist()) else "identity"
-
-    def said(self) -> str:
-        """The split in one line."""
-        sizes = ", ".join(
-            f"{name} {len(part):,}"
-            for name, part in (
-                ("train", self.train),
-                ("valid", self.valid),
-                ("tune", self.tune),
-                ("test", self.test),
-            )
-        )
-        own = " (the test part is the data's own)" if self.own_test else ""
-        return f"split by {self.by}{own}: {sizes}"
-
-
-@final
-@dataclass(frozen=True)
 class Learned:
     """What came out.
 
@@ -127,6 +83,17 @@ class Learned:
     parts: Parts
     notes: tuple[str, ...]
 
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures and where to look, as text."""
+        history = self.history
+        speed = f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}"
+        return [
+            *(() if self.report is None else self.report.rows()),
+            ("trained in", f"{len(history.epochs)} epochs, {speed}"),
+            ("model", str(self.folder)),
+            *(("look at", str(file)) for file in self.files),
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise train --json`."""
         last = self.history.epochs[-1] if self.history.epochs else None
@@ -140,7 +107,7 @@ class Learned:
             "stopped": self.history.stopped,
             "precision": self.history.precision,
             "split": self.parts.by,
-            "unit": self.parts.unit,
+            "unit": default_unit(self.model.encoder, self.parts.test),
             "files": [str(file) for file in self.files],
             "notes": list(self.notes),
         }
@@ -156,72 +123,6 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """One line."""
         ...
-
-
-def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0) -> Parts:
-    """Four parts of `data`: its own where it has a train and a test part, and what it lacks taken from train.
-
-    Args:
-        data: what to divide.
-        by: how to take parts off; None for by group where there are groups, else as the data's own test part shows (new
-            identities, or the same), else by identity from 20 identities on.
-        seed: same seed, same parts.
-
-    Raises:
-        DataError: too little for four parts.
-    """
-    names = set[str]() if data.parts is None else set(data.parts.tolist())
-    if not names >= {"train", "test"}:
-        if isinstance(data, PairSet):
-            train, valid, tune, test = data.split(*SHARES, seed=seed)
-            return Parts(train, valid, tune, test, "item")
-        rule = by or ("group" if data.groups is not None else default_split(data))
-        train, valid, tune, test = data.split(*SHARES, by=rule, seed=seed)
-        return Parts(train, valid, tune, test, rule)
-    rest, test = data.part("train"), data.part("test")
-    own = {name: data.part(name) for name in ("valid", "tune") if name in names}
-    share = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / len(rest))
-    taken = [share] * (2 - len(own))
-    rule: By = "item"
-    if isinstance(rest, PairSet):
-        train, *held_out = rest.split(1 - sum(taken), *taken, seed=seed) if taken else (rest,)
-    else:
-        assert isinstance(test, Dataset)  # a part is of the kind of the whole
-        new = not set(rest.labels.tolist()) & set(test.labels.tolist())
-        rule = by or ("group" if rest.groups is not None else "identity" if new else "item")
-        train, *held_out = rest.split(1 - sum(taken), *taken, by=rule, seed=seed) if taken else (rest,)
-    valid, tune = (own[name] if name in own else held_out.pop(0) for name in ("valid", "tune"))
-    return Parts(train, valid, tune, test, rule, own_test=True)
-
-
-def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]) -> Dataset | PairSet:
-    """The part of `data` that is called `name`: the data's own, or the one set aside when `model` was trained on them.
-
-    Without a name all of `data`; if the model was trained on them, that is said.
-
-    Raises:
-        UsageError: there is no such part, or it is not known any more because items came or went since training.
-    """
-    split = model.encoder.trained.get("split", {})
-    trained_on, changed = split.get("items") == data.listing(), split.get("of") == data.origin
-    if name is None:
-        if trained_on or changed:
-            say("The model was trained on part of these data, which flatters it; --part test is what it never saw.")
-        return data
-    if trained_on:
-        parts = divide(data, split["by"], split["seed"])
-        known: dict[str, Dataset | PairSet] = {
-            "train": parts.train, "valid": parts.valid, "tune": parts.tune, "test": parts.test,
-        }  # fmt: skip
-        if name in known:
-            return known[name]
-    elif changed and not split["own_test"]:  # divided again, items trained on would fall into other parts
-        raise UsageError(
-            "Parts set aside in training are known of the items there were then",
-            f"other items in {data.origin}",
-            "Train again, or name data of another place.",
-        )
-    return data.part(name)
 
 
 def learn(
@@ -245,11 +146,17 @@ def learn(
 
     Raises:
         UsageError, DataError, ModelError: before anything is written.
+        KeyboardInterrupt: Ctrl-C in training, where `out` is a model already; it stays as it was.
     """
     check_replaceable(out, marker=CONFIG)
     if isinstance(data, Dataset):
         check_trainable(data)
-    parts = divide(data, options.split, options.fit.seed)
+    before = Seen() if options.start is None else _seen_by(Path(options.start))
+    try:
+        parts = divide(data, options.split, options.fit.seed, before)
+    except DataError:
+        Preprocessing.of((data.items if isinstance(data, PairSet) else data).sources)  # can anything be read at all?
+        raise
     watcher.say(parts.said())
     if not parts.test.comparable:
         raise DataError(
@@ -257,34 +164,41 @@ def learn(
             f"{parts.said()}",
             "Bring more items.",
         )
+    seen = parts.seen().joined(before)
+    known = overlap(seen, parts.test).said()
+    if known:
+        watcher.say(FLATTERED.format(known))
     encoder, objective = prepare(parts.train, options)
     checkpoint = out.resolve().with_name(f"{out.resolve().name}.training")
     history = fit(
         encoder, parts.train, objective, validation=parts.valid if parts.valid.comparable else None,
         options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
     )  # fmt: skip
+    encoder.seen = seen
     skipped = dict(history.skipped)
     notes = [*history.warnings]
+    if known:
+        notes.append(FLATTERED.format(known))
     if not parts.valid.comparable:
         notes.append("Too few items to choose an epoch by were kept aside, so the last epoch is kept.")
     if history.stopped == "interrupted":
-        notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; the best epoch so far is kept.")
+        stopped = f"Training was stopped in epoch {len(history.epochs) + 1}; --resume goes on."
+        if (out / CONFIG).exists():
+            watcher.say(f"{stopped} {out} is the model it was before.")
+            raise KeyboardInterrupt
+        notes.append(f"{stopped} Until then {out} is the best epoch so far.")
     if resume and history.resumed_after == 0:
         notes.append(f"There was nothing to resume in {checkpoint}, so training began anew.")
     model = Model(encoder)
     try:
-        model = calibrate(encoder, parts.tune, seed=options.fit.seed, skipped=skipped.setdefault, **_unit_of(parts))
-        notes += _promise(model, parts)
+        model = calibrate(encoder, parts.tune, seed=options.fit.seed, skipped=skipped.setdefault)
+        notes += _promise(model)
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
     report: Report | PairReport | None = None
     try:
-        if isinstance(parts.test, PairSet):
-            report = evaluate_pairs(model, parts.test)
-            skipped |= dict(report.skipped)
-        else:
-            report = evaluate(model, parts.test, unit=parts.unit, seed=options.fit.seed)
-            skipped |= dict(report.labelled.skipped)
+        report = evaluate(model, parts.test, seed=options.fit.seed)
+        skipped |= dict(report.skipped)
     except DataError as error:  # a trained model is worth keeping all the same
         notes.append(f"Not measured: {error}")
     for file, reason in skipped.items():
@@ -297,13 +211,12 @@ def learn(
             return {}
         report.write(folder)
         if isinstance(report, Report):
-            draw_labelled(model.encoder, report.labelled, [folder / "map.png"], MapOptions("pca"))
+            draw_labelled(model.encoder, report.labelled, [folder / "pca.png"], MapOptions("pca"))
         return report.as_dict()
 
     encoder.trained["options"] = options.as_dict()
     encoder.trained["split"] = {
-        "of": data.origin, "items": data.listing(), "by": parts.by, "seed": options.fit.seed,
-        "own_test": parts.own_test,
+        "by": parts.by, "seed": options.fit.seed, "own": list(parts.own), "test_trained_on": known,
     }  # fmt: skip
     save(model, out, write_report)
     if history.stopped != "interrupted":
@@ -348,20 +261,27 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     return encoder, objective
 
 
-def _unit_of(parts: Parts) -> dict[str, Any]:
-    """Pairs are of identities anyway, and take no word on it."""
-    return {"unit": parts.unit} if isinstance(parts.tune, Dataset) else {}
+def _seen_by(start: Path) -> Seen:
+    """What the model to start from was trained on."""
+    read_config(start)  # else a folder that is no model would only be one that remembers nothing
+    return read_seen(start)
 
 
-def _promise(model: Model, parts: Parts) -> list[str]:
+def _promise(model: Model) -> list[str]:
     """What the calibration after training promises, and to whom."""
-    line = model.calibrated().threshold_for()
+    found = model.calibrated()
+    line = found.threshold_for()
     held = "the smallest these data support" if line.supported else "though these data are too few to support even that"
     refused = f"{line.fnmr.value:.1%} of pairs of the same identity are refused at it"
     notes = [f"Calibrated for a false match rate of {line.promised:g}, {held}; {refused}."]
-    if parts.unit == "item":
+    if found.unit == "item":
         notes.append(
             "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"
             " met, train with --split identity."
+        )
+    if support_at_most(found):
+        notes.append(
+            "Who is who is known only as far as pairs link items, so the data may support less than this. The columns"
+            " id_a and id_b of a pairs file tell it."
         )
     return notes

@@ -8,22 +8,12 @@ different classes count.
 
 from __future__ import annotations
 
-from math import ceil, isqrt
+from math import isqrt
 
-from likewise.errors import SupportError, UsageError
+from likewise.errors import SupportError
+from likewise.metrics.intervals import trials_needed
 
 LADDER = (1e-1, 1e-2, 1e-3, 1e-4)
-
-
-def trials_needed(fmr: float) -> int:
-    """Independent trials a promised false match rate needs: 3 / fmr.
-
-    Raises:
-        UsageError: `fmr` is not between 0 and 1.
-    """
-    if not 0 < fmr < 1:
-        raise UsageError("A promised false match rate is between 0 and 1", fmr, "Pass for example 0.001.")
-    return ceil(3 / fmr * (1 - 1e-12))  # 3 / 1e-4 is a little more than 30,000 in floating point
 
 
 def identities_needed(fmr: float) -> int:

@@ -26,10 +26,8 @@ from likewise.cli import (
     train,
     verify,
 )
-from likewise.cli.console import say
+from likewise.cli.console import INTERRUPTED, say
 from likewise.errors import CollapseWarning, DataError, LikewiseError
-
-INTERRUPTED = 130  # the shell's own status for Ctrl-C
 
 app = typer.Typer(
     name="likewise",
@@ -100,6 +98,7 @@ def _refuse(error: Any, debug: bool) -> NoReturn:
         say(text)
         sys.exit(error.exit_code)
     where = context.command_path if context else "likewise"
+    text = text.replace("Value error, ", "")  # the words of the library that checks values
     _fail(f"{text.rstrip('.')}. Try `{where} --help`.", error.exit_code, debug)
 
 

@@ -15,6 +15,8 @@ from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, P
 if TYPE_CHECKING:
     from likewise.matching import Model
 
+UNNAMED = ", as pairs do not tell who is who (columns id_a and id_b do)"
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -37,10 +39,15 @@ def calibrate(
 ) -> None:
     """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen."""
     from likewise import matching
-    from likewise.apps.learn import part_of
-    from likewise.data import open_data
+    from likewise.apps.parts import part_of
+    from likewise.data import open_data, part_name
+    from likewise.errors import UsageError
     from likewise.media.files import check_replaceable
 
+    if part and part_name(part) == "train":
+        raise UsageError(
+            "A threshold comes from data the model was not trained on", f"--part {part}", "Pass --part tune."
+        )
     if out is not None:
         check_replaceable(out, marker=matching.CONFIG)
     loaded = matching.load(model)
@@ -54,7 +61,7 @@ def calibrate(
     else:
         save_copy(calibrated, Path(model), out)
     found = calibrated.calibrated()
-    line = found.threshold_for()
+    line, at_most = found.threshold_for(), matching.support_at_most(found)
     values = {
         **line.as_dict(),
         "fmr": line.promised,
@@ -62,6 +69,9 @@ def calibrate(
         "unit": found.unit,
         "identities": found.identities,
         "items": found.items,
+        "trials": found.trials,
+        "support_at_most": at_most,
+        "data": found.data,
         "pairs_different": found.pairs_different,
         "pairs_same": found.pairs_same,
         "ece": found.ece,
@@ -72,10 +82,9 @@ def calibrate(
         ("threshold", f"{line.threshold:.5g}: the same if the distance is at most this"),
         ("measured FMR", f"{line.fmr.value:.3g} (95%: {line.fmr.low:.3g} to {line.fmr.high:.3g})"),
         ("measured FNMR", f"{line.fnmr.value:.3g} (95%: {line.fnmr.low:.3g} to {line.fnmr.high:.3g})"),
-        (
-            "from",
-            f"{found.pairs_different:,} different and {found.pairs_same:,} same pairs; a sample of {found.unit} units",
-        ),
+        ("from", f"{found.pairs_different:,} different and {found.pairs_same:,} same pairs of {found.data}"),
+        ("a sample of", "new identities" if found.unit == "identity" else "items of a fixed list of identities"),
+        ("support", f"{'at most ' if at_most else ''}{found.trials:,} trials{UNNAMED if at_most else ''}"),
         (
             "probability",
             f"calibration error {found.ece:.4f}" if found.ece is not None else "calibration error not known",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
+INTERRUPTED = 130  # the shell's own exit status for Ctrl-C
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
 
@@ -43,9 +44,10 @@ def finite(value: Any) -> Any:
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> str:
-    """Two aligned columns."""
-    width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"{name:<{width}}  {shown(value)}" for name, value in rows)
+    """Two aligned columns, of the values that say something."""
+    said = [(name, text) for name, value in rows if (text := shown(value))]
+    width = max((len(name) for name, _ in said), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in said)
 
 
 def shown(value: Any) -> str:
@@ -59,12 +61,18 @@ def shown(value: Any) -> str:
 
 @final
 class Bar:
-    """Progress of one long piece of work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+    """Progress of one long piece of work: a bar with rate and time left on a terminal, plain lines elsewhere.
+
+    What is left is reckoned by the pace from the first item on: before it stands what is prepared once, which may take
+    longer than all the rest. Where another total or a smaller number done shows that a new stage has begun, the clock
+    starts again.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._started = time.monotonic()
-        self._last_line = self._started
+        self._last_line = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first items of a stage were done, and how many
+        self._before = 0, 0  # done and total when last told
         self._rich: Any = None
         self._task: Any = None
         if sys.stderr.isatty():
@@ -85,10 +93,21 @@ class Bar:
             self._rich.update(self._task, completed=done, total=total, note=note)
             return
         now = time.monotonic()
+        if done < self._before[0] or total != self._before[1]:
+            self._first = None
+        self._before = done, total
+        if self._first is None and done:
+            self._first = now, done
         if now - self._last_line >= PLAIN_LINE_EVERY:
             self._last_line = now
-            left = (now - self._started) / max(done, 1) * (total - done)
-            say(f"{self._text}: {done} of {total}, about {left:.0f} s left{', ' if note else ''}{note}")
+            say(f"{self._text}: {done} of {total}{self._left(now, done, total)}{f', {note}' if note else ''}")
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        """How long the rest takes, once that can be told."""
+        if self._first is None or done == self._first[1]:
+            return ""
+        began, already = self._first
+        return f", about {(now - began) / (done - already) * (total - done):.0f} s left"
 
     def close(self) -> None:
         """Takes the bar off the terminal."""

@@ -26,7 +26,9 @@ def list_(as_json: Json = False) -> None:
     from likewise import assets
 
     found = [assets.status(name) for name in assets.ASSETS]
-    rows = [(s.asset.name, f"{'here' if s.found else 'to be fetched':<14} {s.asset.description}") for s in found]
+    places = [", ".join(map(str, s.where)) or ("in a package" if s.found else "to be fetched") for s in found]
+    width = max(map(len, places))
+    rows = [(s.asset.name, f"{place:<{width}}  {s.asset.description}") for s, place in zip(found, places, strict=True)]
     answer(as_json, {"sets": [status.as_dict() for status in found]}, table(rows))
 
 
@@ -36,7 +38,9 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = Fa
 
     with progress(f"getting {name}") as bar:
         files = assets.fetch(name, progress=bar)
-    answer(as_json, {"name": name, "files": {role: str(path) for role, path in files.items()}})
+    values = {role: str(path) for role, path in files.items()}
+    rows = [(role.replace("_", " "), path) for role, path in values.items()]
+    answer(as_json, {"name": name, "files": values}, table(rows or [("files", "none to fetch: a package has them")]))
 
 
 def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,7 +24,7 @@ def evaluate(
     part: Part = None,
     unit: Annotated[
         Literal["identity", "item"] | None,
-        typer.Option(help="What intervals take for a sample: identity or item; as training showed unless said."),
+        typer.Option(help="What intervals take for a sample: identity, or item where DATA's were trained on."),
     ] = None,
     ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
@@ -34,11 +34,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs."""
-    from likewise.apps.learn import part_of
+    from likewise.apps.parts import part_of
     from likewise.data import PairSet, open_data
-    from likewise.errors import UsageError
     from likewise.evaluation import evaluate as measure
-    from likewise.evaluation import evaluate_pairs
     from likewise.matching import load
     from likewise.media.files import check_replaceable, replacing_folder
 
@@ -46,19 +44,11 @@ def evaluate(
         check_replaceable(out, marker=METRICS)
     loaded = load(model)
     opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
-    few_shot = given(ways=ways, shots=shots)
-    of_labels = few_shot | given(unit=unit)
-    if isinstance(opened, PairSet) and of_labels:
-        names = ", ".join(f"--{name}" for name in of_labels)
-        raise UsageError("Pairs have no labels to draw classes or samples by", names, "Leave it out.")
+    if isinstance(opened, PairSet) and not opened.named:
+        say("Pairs do not tell who is who (columns id_a and id_b do), so intervals may be too narrow.")
     with progress("encoding") as bar:
-        if isinstance(opened, PairSet):
-            report = evaluate_pairs(loaded, opened, progress=bar)
-            skipped = report.skipped
-        else:
-            report = measure(loaded, opened, unit=unit, **few_shot, seed=seed, progress=bar)
-            skipped = report.labelled.skipped
-    report_skipped(skipped)
+        report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, seed=seed, progress=bar)
+    report_skipped(report.skipped)
     values = report.as_dict()
     rows = report.rows()
     if out is not None:
@@ -67,8 +57,3 @@ def evaluate(
         values["files"] = written
         rows.append(("files", ", ".join(written)))
     answer(as_json, values, table(rows))
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """Those that are not None."""
-    return {name: value for name, value in options.items() if value is not None}

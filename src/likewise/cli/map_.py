@@ -33,8 +33,8 @@ def map_(
     as_json: Json = False,
 ) -> None:
     """Draw the embeddings of DATA: what lies together, what strays."""
-    from likewise.apps.learn import part_of
     from likewise.apps.map import MapOptions, draw_map
+    from likewise.apps.parts import part_of
     from likewise.data import PairSet, open_data
     from likewise.matching import load
 

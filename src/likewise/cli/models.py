@@ -78,7 +78,8 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         ("fingerprint", config["fingerprint"]),
     ]
     for line in calibration.thresholds if calibration else ():
-        rows.append((f"at FMR {line.promised:g}", f"threshold {line.threshold:.4g}"))
+        kept = "" if line.supported else " (too few data to support it)"
+        rows.append((f"at FMR {line.promised:g}", f"threshold {line.threshold:.4g}{kept}"))
     if calibration is None:
         rows.append(("calibrated", "no"))
     answer(as_json, values, table(rows))

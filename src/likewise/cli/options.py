@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,36 @@ GalleryArgument = Annotated[
     str, typer.Argument(metavar="GALLERY", help="A gallery's file, or http://host:port/name on a Milvus server.")
 ]
 FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")]
+
+
+def _no_model(context: typer.Context, data: str) -> str:
+    """`data`, unless it is a model folder, as it is where MODEL and DATA were swapped."""
+    from likewise.errors import UsageError
+
+    if _is_model(data):
+        model = context.params.get("model", data)  # before DATA, where the command has one
+        swapped = not _is_model(model)
+        raise UsageError(
+            "DATA are labelled items",
+            f"{data!r}, which is a model folder",
+            f"Did you mean `{context.command_path} {shlex.join([data, model])}`?" if swapped else "Name the data.",
+        )
+    return data
+
+
+def _is_model(where: str) -> bool:
+    from likewise.matching.folder import CONFIG, PARAMETERS
+
+    return all((Path(where) / name).is_file() for name in (CONFIG, PARAMETERS))
+
+
 DataArgument = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name."),
+    typer.Argument(
+        metavar="DATA",
+        help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name.",
+        callback=_no_model,
+    ),
 ]
 GroupFrom = Annotated[
     str | None,
@@ -23,7 +51,7 @@ GroupFrom = Annotated[
 ]
 Part = Annotated[
     str | None,
-    typer.Option(help="train, valid, tune or test: DATA's own, or as set aside when MODEL was trained on DATA."),
+    typer.Option(help="train, valid, tune or test: DATA's own, or the items that had this use in MODEL's training."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random; the same seed gives the same result.")]
 Out = Annotated[Path, typer.Option(help="Model folder to write; an older model there is replaced at the end.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from likewise.cli.console import Bar, answer, say, table
+from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def train(
     backbone: Annotated[str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
     class_weights: Annotated[
@@ -91,8 +91,9 @@ def train(
         learned = learn(labelled, out, options, resume=resume, watcher=watcher)
     for note in learned.notes:
         say(note)
-    values = learned.as_dict()
-    answer(as_json, values, table([(name, value) for name, value in values.items() if name != "notes"]))
+    answer(as_json, learned.as_dict(), table(learned.rows()))
+    if learned.history.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 def parse_batch(text: str | None) -> tuple[int, int] | int | None:

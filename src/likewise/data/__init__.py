@@ -12,6 +12,7 @@ from likewise.data.loaders import (
     npz,
     open_data,
     pairs_file,
+    part_name,
     with_groups,
     zip_folder,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "npz",
     "open_data",
     "pairs_file",
+    "part_name",
     "with_groups",
     "zip_folder",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import final
@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.data.contents import content_keys, name_keys
 from likewise.errors import DataError, UsageError
 
 IntArray = NDArray[np.int64]
@@ -108,10 +109,19 @@ class Dataset:
         """Whether a pair of the same identity and a pair of different ones can be made of the items."""
         return self.identities >= 2 and int(self.counts().max()) >= 2
 
+    @cached_property
+    def contents(self) -> IntArray:
+        """(N,) a number for the content of each item, the same for copies; reads every item, once (`content_keys`)."""
+        return content_keys(self.sources)
+
+    def identity_keys(self) -> IntArray:
+        """(N,) a number for the name of the identity of each item (`name_keys`)."""
+        return name_keys(self.names)[self.labels]
+
     def subset(self, indices: NDArray[np.integer] | Sequence[int], origin: str | None = None) -> Dataset:
         """The items at `indices`, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return replace(
+        found = replace(
             self,
             sources=self.sources[chosen]
             if isinstance(self.sources, np.ndarray)
@@ -122,6 +132,9 @@ class Dataset:
             parts=None if self.parts is None else self.parts[chosen],
             origin=origin or self.origin,
         )
+        if "contents" in vars(self):  # what was read is not read again
+            vars(found)["contents"] = self.contents[chosen]
+        return found
 
     def part(self, name: str) -> Dataset:
         """The items which the data themselves put in part `name` ("train", "test", ...).
@@ -130,11 +143,6 @@ class Dataset:
             UsageError: the data say nothing of parts, or have none of that name.
         """
         return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
-
-    def listing(self) -> str:
-        """SHA-256 over which items there are and what is said of them, not over their contents."""
-        said = (*self.files, *self.names, "", *map(str, () if self.parts is None else self.parts))
-        return _digest(said, self.labels, *(() if self.groups is None else (self.groups,)))
 
     def of_identities(self, labels: Sequence[int] | IntArray) -> Dataset:
         """The items of the given identities."""
@@ -148,17 +156,21 @@ class Dataset:
         weights[present] = len(self) / (present.sum() * counts[present])
         return weights
 
-    def split(self, *shares: float, by: str = "item", seed: int = 0) -> tuple[Dataset, ...]:
+    def split(
+        self, *shares: float, by: str = "item", seed: int = 0, kept: IntArray | None = None
+    ) -> tuple[Dataset, ...]:
         """Disjoint parts holding about the given shares; see `likewise.data.splits`.
 
         Args:
             shares: positive, summing to at most 1.
-            by: "item" (every identity in every part), "identity" (no identity in two parts) or "group".
+            by: "item" (every identity in every part, copies of one content in one), "identity" (no identity in two
+                parts) or "group".
             seed: same seed, same parts.
+            kept: (N,) the part, from 0, that an item is to stay in, or -1.
         """
         from likewise.data.splits import split
 
-        return split(self, shares, by=by, seed=seed)
+        return split(self, shares, by=by, seed=seed, kept=kept)
 
     def _repr_html_(self) -> str:
         counts = self.counts()
@@ -170,18 +182,15 @@ class Dataset:
         )
 
 
-def _digest(texts: Iterable[str], *columns: NDArray[np.generic]) -> str:
-    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape"))
-    for column in columns:
-        digest.update(column.tobytes())
-    return digest.hexdigest()
-
-
 def _of_part(parts: NDArray[np.str_] | None, name: str) -> IntArray:
     """Where `parts` says `name`."""
     if parts is None or name not in parts:
         have = "none" if parts is None else ", ".join(sorted(set(parts.tolist())))
-        raise UsageError(f"The data have a part called {name!r}", have, "Use split() to make parts.")
+        raise UsageError(
+            f"The data have a part called {name!r}",
+            have,
+            "Parts are folders called train, valid, tune or test, or the column split of a table.",
+        )
     return np.flatnonzero(parts == name)
 
 
@@ -191,11 +200,15 @@ class PairSet:
     """Items known only in pairs: the same, or not.
 
     Attributes:
-        items: the items; their labels say nothing (each item is an identity of its own).
+        items: the items. Their labels say of which identity each is, as far as pairs tell: labels that a pair of the
+            same joins become one, here and once for all, so that parts and subsets keep what the whole set told.
+            Without `named`, items that no chain of pairs links may be of one identity all the same.
         first, second: (M,) int64 positions in `items`.
         same: (M,) bool.
         parts: (M,) or None; the part ("train", "test", ...) the data themselves put each pair in.
         origin: where they came from.
+        named: whether the labels were given, and not only found from pairs.
+        mixed: whether `split` had to part items of one identity.
     """
 
     items: Dataset
@@ -204,6 +217,8 @@ class PairSet:
     same: NDArray[np.bool_]
     parts: NDArray[np.str_] | None = None
     origin: str = "in memory"
+    named: bool = False
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.first) == len(self.second) == len(self.same):
@@ -213,6 +228,7 @@ class PairSet:
             )
         if self.parts is not None and len(self.parts) != len(self.same):
             raise DataError("There is one part for each pair", f"{len(self.parts)} for {len(self.same)} pairs")
+        object.__setattr__(self, "items", self._joined())
 
     def __len__(self) -> int:
         return len(self.same)
@@ -243,19 +259,33 @@ class PairSet:
         """
         return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
-    def listing(self) -> str:
-        """SHA-256 over which pairs there are and what is said of them, not over the contents of their items."""
-        said = (*self.items.files, "", *map(str, () if self.parts is None else self.parts))
-        return _digest(said, self.first, self.second, self.same)
+    @property
+    def contents(self) -> IntArray:
+        """(number of items,) see `Dataset.contents`."""
+        return self.items.contents
 
-    def linked_identities(self) -> IntArray:
-        """(number of items,) a number per item, equal where a chain of same pairs links two items.
+    def identity_keys(self) -> IntArray:
+        """(number of items,) a number for the identity of each, which without given names means something here only.
 
-        The best that pairs tell of identities: items that no chain links may be of one all the same.
+        Of pairs that were mixed, and do not name identities, all have one: nothing says whose item is whose.
         """
+        if self.named:
+            return self.items.identity_keys()
+        keys = name_keys(self.items.names, local=True)
+        return np.full(len(self.items), keys.sum()) if self.mixed else keys[self.items.labels]
+
+    def _joined(self) -> Dataset:
+        """The items with one label, the smallest, wherever pairs of the same join several."""
         from likewise.data.splits import linked
 
-        return linked(len(self.items), self.first[self.same], self.second[self.same])
+        labels = self.items.labels
+        if (labels[self.first[self.same]] == labels[self.second[self.same]]).all():
+            return self.items
+        chain = linked(len(self.items.names), labels[self.first[self.same]], labels[self.second[self.same]])
+        joined = replace(self.items, labels=np.unique(chain, return_index=True)[1][chain][labels])
+        if "contents" in vars(self.items):
+            vars(joined)["contents"] = self.items.contents
+        return joined
 
     def positions(self, kept: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
         """Where pairs are when only the items `kept` could be read.
@@ -269,7 +299,7 @@ class PairSet:
         whole: NDArray[np.bool_] = np.all(pairs >= 0, axis=1)
         return whole, pairs[whole]
 
-    def split(self, *shares: float, seed: int = 0) -> tuple[PairSet, ...]:
+    def split(self, *shares: float, seed: int = 0, kept: IntArray | None = None) -> tuple[PairSet, ...]:
         """Parts holding about the given shares of the pairs, no item in two of them; see `likewise.data.splits`.
 
         Where too many items hang together for that, pairs across parts are left out; `origin` says how many.
@@ -277,10 +307,11 @@ class PairSet:
         Args:
             shares: positive, summing to at most 1.
             seed: same seed, same parts.
+            kept: (number of items,) the part, from 0, that an item is to stay in, or -1.
         """
         from likewise.data.splits import split_pairs
 
-        return split_pairs(self, shares, seed=seed)
+        return split_pairs(self, shares, seed=seed, kept=kept)
 
     def _repr_html_(self) -> str:
         same = int(self.same.sum())

@@ -25,8 +25,8 @@ class Problem:
     """Something to mend before training.
 
     Attributes:
-        kind: "unreadable", "two labels", "two parts", "twice", "single" or "imbalance"; of pairs "unreadable",
-            "two answers", "two parts" or "twice".
+        kind: "unreadable", "two labels", "two parts", "twice", "one identity", "single" or "imbalance"; of pairs
+            "unreadable", "two answers", "two parts" or "twice".
         text: one line.
         files: the files concerned; at most a few where there are many.
     """
@@ -77,6 +77,10 @@ def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | N
     problems += _repeated(data, hashes)
     readable = data.subset(np.flatnonzero([digest is not None for digest in hashes]))
     counts = readable.counts()
+    if len(readable) and (counts > 0).sum() == 1:
+        only = readable.names[int(readable.labels[0])]
+        text = f"all items are of {only!r}: there is nothing to tell it from"
+        problems.append(Problem("one identity", text))
     single = np.flatnonzero(counts == 1)
     if len(single):
         files = tuple(readable.files[int(np.flatnonzero(readable.labels == i)[0])] for i in single[:10])
@@ -109,6 +113,8 @@ def _check_pairs(pairs: PairSet, hashes: list[str | None], problems: list[Proble
             two_answers.append(Problem("two answers", f"{text} are the same file, listed as different", files))
         elif pairs.same[i] != pairs.same[j]:
             two_answers.append(Problem("two answers", f"{text} are listed as same and as different", files))
+        elif not pairs.same[i] and pairs.items.labels[pairs.first[i]] == pairs.items.labels[pairs.second[i]]:
+            two_answers.append(Problem("two answers", f"{text} are listed as different, but others link them", files))
         elif i != j:
             twice.append(Problem("twice", f"{text} are listed twice: one pair counts as two", files))
     readable = np.array([digest is not None for digest in hashes], dtype=bool)
@@ -182,6 +188,6 @@ def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
         elif data.parts is not None and data.parts[i] != data.parts[j]:
             found["two parts"].append(Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files))
         else:
-            text = f"{same}: split by item, one copy may be trained on and the other tested"
+            text = f"{same}: one picture counts as two"
             found["twice"].append(Problem("twice", text, files))
     return [*found["two labels"], *found["two parts"], *found["twice"]]

@@ -20,9 +20,16 @@ from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import DataError, UsageError
 from likewise.media.pictures import PICTURE_SUFFIXES
 
-PARTS = ("train", "valid", "validation", "tune", "test")
+PARTS = {
+    "train": "train", "training": "train",
+    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "development": "valid",
+    "tune": "tune", "tuning": "tune", "calibration": "tune",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+FEW_TOPS = 10  # of folders that are taken for parts by another name; people with a folder per eye are more
 MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 PAIRS_COLUMNS = frozenset({"a", "b", "same"})
+IDENTITY_COLUMNS = ("id_a", "id_b")
 
 
 def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -> Dataset | PairSet:
@@ -64,12 +71,13 @@ def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -
 def folder(path: str | os.PathLike[str]) -> Dataset:
     """A folder of folders: the identity of a picture is the folder it lies in, relative to `path`.
 
-    Where the top folders are called train, test, valid or tune they are parts, and identities start below them.
-    Hidden files and files that are no pictures by their suffix are passed over. Links to folders are followed, but no
-    folder is entered twice.
+    Where the top folders are called train, test, valid or tune, or by another usual name of these (`PARTS`), they are
+    parts, and identities start below them. Hidden files and files that are no pictures by their suffix are passed over.
+    Links to folders are followed, but no folder is entered twice.
 
     Raises:
-        DataError: missing, a folder that may not be listed, or no pictures in sub-folders.
+        DataError: missing, a folder that may not be listed, no pictures in sub-folders, or top folders that look like
+            parts by other names.
     """
     root = Path(path)
     return _from_tree(pictures_below(root), lambda inside: root / inside, str(root))
@@ -116,7 +124,7 @@ def zip_folder(path: str | os.PathLike[str]) -> Dataset:
         if not info.is_dir() and _is_picture(info.filename) and "__MACOSX" not in info.filename
     }
     tops = {inside.parts[0] for inside in members}
-    if len(tops) == 1 and not tops & set(PARTS) and all(len(inside.parts) > 2 for inside in members):
+    if len(tops) == 1 and not part_name(*tops) and all(len(inside.parts) > 2 for inside in members):
         members = {PurePosixPath(*inside.parts[1:]): name for inside, name in members.items()}
     return _from_tree(sorted(members), lambda inside: ZipMember(archive, members[inside]), str(path))
 
@@ -126,8 +134,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _from_tree(found: Sequence[PurePosixPath], source: Callable[[PurePosixPath], Source], origin: str) -> Dataset:
-    tops = {inside.parts[0] for inside in found}
-    has_parts = bool(tops) and tops <= set(PARTS) and len(tops) > 1 and all(len(inside.parts) > 2 for inside in found)
+    has_parts = _has_parts(found, origin)
     identity = [inside.parent.relative_to(inside.parts[0]) if has_parts else inside.parent for inside in found]
     loose = [inside for inside, who in zip(found, identity, strict=True) if who == PurePosixPath()]
     if len(loose) == len(found):
@@ -143,13 +150,54 @@ def _from_tree(found: Sequence[PurePosixPath], source: Callable[[PurePosixPath],
         sources=[source(inside) for inside, _ in kept],
         files=[str(inside) for inside, _ in kept],
         identity=[str(who) for _, who in kept],
-        parts=[_part(inside.parts[0]) for inside, _ in kept] if has_parts else None,
+        parts=[inside.parts[0] for inside, _ in kept] if has_parts else None,
         origin=origin,
     )
 
 
-def _part(name: str) -> str:
-    return "valid" if name == "validation" else name
+def _has_parts(found: Sequence[PurePosixPath], origin: str) -> bool:
+    """Whether the folders at the top are parts.
+
+    Raises:
+        DataError: they look like parts, but their names do not say which.
+    """
+    below: dict[str, set[str]] = {inside.parts[0]: set() for inside in found if len(inside.parts) > 1}
+    for inside in found:
+        if len(inside.parts) > 2:
+            below[inside.parts[0]].add(inside.parts[1])
+    parts = {part_name(top) for top in below}
+    if parts and None not in parts and all(below.values()):
+        return True
+    names = set[str]().union(*below.values())
+    repeated = [name for name in sorted(names) if sum(name in inside for inside in below.values()) > 1]
+    alike = 1 < len(below) <= min(FEW_TOPS, len(names)) and all(inside == names for inside in below.values())
+    if alike or (repeated and parts != {None}):
+        raise DataError(
+            "The folders at the top are identities, or parts called train, valid, tune and test",
+            f"{', '.join(sorted(below))} in {origin!r}, which all hold {repeated[0]!r}"
+            if alike
+            else f"{', '.join(sorted(below))} in {origin!r}, some of which hold {repeated[0]!r}",
+            "Rename those that are parts; if none are, list the pictures in a manifest.",
+        )
+    return False
+
+
+def part_name(name: str) -> str | None:
+    """The part that `name` means: train, valid, tune or test, for these and other usual names, in any case; or None."""
+    return PARTS.get(name.strip().casefold())
+
+
+def _parts(names: Sequence[object], place: Callable[[int], str]) -> list[str]:
+    """The part each name means.
+
+    Raises:
+        DataError: a name that means none; `place` says of its position where that is.
+    """
+    parts = [part_name(str(name)) for name in names]
+    if None in parts:
+        i = parts.index(None)
+        raise DataError("A part is train, valid, tune or test", f"{str(names[i])!r} {place(i)}", "Rename it.")
+    return [part for part in parts if part]
 
 
 def _labelled(
@@ -160,8 +208,9 @@ def _labelled(
     origin: str,
     parts: Sequence[str] | None = None,
     groups: Sequence[object] | None = None,
+    place: Callable[[int], str] = "of item {}".format,
 ) -> Dataset:
-    """A dataset with names in natural order ("2" before "10")."""
+    """A dataset with names in natural order ("2" before "10"); `place` says of an item's position where it stands."""
     names = sorted({str(who) for who in identity}, key=_natural)
     number = {name: i for i, name in enumerate(names)}
     group_names = sorted({str(group) for group in groups}, key=_natural) if groups is not None else []
@@ -173,7 +222,7 @@ def _labelled(
         names=tuple(names),
         groups=None if groups is None else np.array([group_number[str(g)] for g in groups], dtype=np.int64),
         group_names=tuple(group_names),
-        parts=None if parts is None else np.array(parts, dtype=np.str_),
+        parts=None if parts is None else np.array(_parts(parts, place), dtype=np.str_),
         origin=origin,
     )
 
@@ -190,7 +239,7 @@ def manifest(path: str | os.PathLike[str]) -> Dataset:
     Relative paths start at the table's own folder.
 
     Raises:
-        DataError: unreadable, a column missing, or an empty cell; the row is named.
+        DataError: unreadable, a column missing, an empty cell, or a split of another name; the row is named.
     """
     table = _table(path)
     missing = {"path", "label"} - set(table.columns)
@@ -207,27 +256,37 @@ def manifest(path: str | os.PathLike[str]) -> Dataset:
         sources=[base / f for f in files],
         files=files,
         identity=table["label"].tolist(),
-        parts=[_part(str(p)) for p in table["split"]] if "split" in table.columns else None,
+        parts=table["split"].tolist() if "split" in table.columns else None,
         groups=table["group"].tolist() if "group" in table.columns else None,
         origin=str(path),
+        place=_row_of(path),
     )
 
 
+def _row_of(path: str | os.PathLike[str]) -> Callable[[int], str]:
+    """Says of a position in a table which row it is, the header being row 1."""
+    return lambda i: f"in row {i + 2} of {str(path)!r}"
+
+
 def pairs_file(path: str | os.PathLike[str]) -> PairSet:
-    """A table with the columns a, b (paths) and same (1 or 0, true or false, yes or no), optionally split.
+    """A table with the columns a, b (paths) and same (1 or 0, true or false, yes or no), optionally more.
+
+    The column split gives the part of a pair; id_a and id_b give the identities of its items.
 
     Raises:
-        DataError: unreadable, a column missing, an answer that is neither, or only one kind of answer.
+        DataError: unreadable, a column missing, an answer that is neither, only one kind of answer, a split of another
+            name, or identities that contradict the answer or each other.
     """
     table = _table(path)
     if not set(table.columns) >= PAIRS_COLUMNS:
         raise DataError("A pairs file has the columns a, b and same", ", ".join(map(str, table.columns)))
-    _complete(table, [c for c in ("a", "b", "same", "split") if c in table.columns], path)
+    _complete(table, [c for c in ("a", "b", "same", "split", *IDENTITY_COLUMNS) if c in table.columns], path)
+    row_of = _row_of(path)
     yes, no = {"1", "1.0", "true", "yes", "same"}, {"0", "0.0", "false", "no", "different"}
     answers = [str(v).strip().lower() for v in table["same"]]
     for row, answer in enumerate(answers):
         if answer not in yes | no:
-            raise DataError("The column same holds 1 or 0", f"{answer!r} in row {row + 2} of {str(path)!r}")
+            raise DataError("The column same holds 1 or 0", f"{answer!r} {row_of(row)}")
     same = np.array([answer in yes for answer in answers])
     if same.all() or not same.any():
         raise DataError(
@@ -235,16 +294,35 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
             f"{same.sum()} same of {len(same)} in {str(path)!r}",
         )
     files, positions = np.unique(np.r_[table["a"].to_numpy(str), table["b"].to_numpy(str)], return_inverse=True)
-    base = Path(path).parent
-    items = _labelled([base / f for f in files], [str(f) for f in files], list(files), origin=str(path))
     first, second = positions[: len(same)].astype(np.int64), positions[len(same) :].astype(np.int64)
     if (first == second).any():
         raise DataError(
-            "A pair has two different items",
-            f"the same file twice in row {int(np.argmax(first == second)) + 2} of {str(path)!r}",
+            "A pair has two different items", f"the same file twice {row_of(int(np.argmax(first == second)))}"
         )
-    parts = np.array([_part(str(p)) for p in table["split"]]) if "split" in table.columns else None
-    return PairSet(items, first, second, same, parts, origin=str(path))
+    named = set(table.columns) >= set(IDENTITY_COLUMNS)
+    identity = _identities(table, positions, same, row_of) if named else files.tolist()
+    base = Path(path).parent
+    items = _labelled([base / f for f in files], [str(f) for f in files], identity, origin=str(path))
+    parts = np.array(_parts(table["split"].tolist(), row_of)) if "split" in table.columns else None
+    return PairSet(items, first, second, same, parts, origin=str(path), named=named)
+
+
+def _identities(
+    table: Any, positions: NDArray[np.integer], same: NDArray[np.bool_], row_of: Callable[[int], str]
+) -> list[str]:
+    """The identity of each file, as id_a and id_b give it; `positions` are those of the files in a, then in b."""
+    given = np.concatenate([table[column].astype(str).to_numpy(str) for column in IDENTITY_COLUMNS])
+    wrong = (given[: len(same)] == given[len(same) :]) != same
+    if wrong.any():
+        raise DataError("A pair is the same just where id_a and id_b are", f"otherwise {row_of(int(wrong.argmax()))}")
+    of_file = given[np.unique(positions, return_index=True)[1]]
+    wrong = given != of_file[positions]
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise DataError(
+            "A file has one identity", f"'{of_file[positions[i]]}' and '{given[i]}' {row_of(i % len(same))}"
+        )
+    return of_file.tolist()
 
 
 def arrays(
@@ -332,7 +410,8 @@ def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
             raise DataError(
                 "There is one label for each item", f"{len(y)} labels for {len(x)} items in {images.name!r}"
             )
-    parts = [{"t10k": "test"}.get(images.name.split("-")[0], images.name.split("-")[0]) for images, _ in files]
+    # MNIST's train and t10k, EMNIST's emnist-letters-train and -test.
+    parts = [images.name.split("-images-idx3")[0].split("-")[-1].replace("t10k", "test") for images, _ in files]
     return arrays(
         np.concatenate(pictures),
         np.concatenate(labels),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from likewise.errors import DataError, UsageError
 By = Literal["item", "identity", "group"]
 
 IDENTITIES_FOR_SPLIT_BY_IDENTITY = 20
+NEARLY_ALL = 0.95  # of the identities of a set must be known before it is taken for more items of a fixed list
 ORDERS_TRIED = 16  # in which unequal groups are dealt, before the fairest outcome is taken
 FAIR_ENOUGH = 0.9  # of its share for the part that has least of it: no further order is tried
 
@@ -23,15 +25,31 @@ def default_split(data: Dataset) -> By:
     return "identity" if data.identities >= IDENTITIES_FOR_SPLIT_BY_IDENTITY else "item"
 
 
-def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tuple[Dataset, ...]:
+def of_fixed_list(known: NDArray[np.bool_]) -> bool:
+    """Whether later items are of a fixed list of identities: nearly all that are met, (C,), were known before.
+
+    One shared name does not make two crowds of strangers a list, and one new face does not make ten classes strangers.
+    """
+    return bool(len(known)) and float(np.mean(known)) >= NEARLY_ALL
+
+
+def split(
+    data: Dataset, shares: Sequence[float], *, by: str, seed: int, kept: IntArray | None = None
+) -> tuple[Dataset, ...]:
     """Disjoint parts of `data` holding about the given shares of it.
+
+    What goes by itself goes as a whole: an identity, a group, or by item all copies of one content, as a copy of what
+    was trained on tests nothing.
 
     Args:
         data: what to split.
         shares: positive, summing to at most 1 (what is left over is in no part).
-        by: "item" splits the items of every identity in the same proportion; "identity" gives each identity to one
+        by: "item" splits the items of every identity in the same proportion, and gives the one item of an identity that
+            has no other to the first part, so that none is in the others only; "identity" gives each identity to one
             part, so that the identities of the last part were never seen; "group" gives each group to one part.
         seed: same seed, same parts.
+        kept: (N,) the part an item is to be in, from 0, or -1 where that is open. Of several asked for by one identity,
+            group or content the first counts. The rest is dealt such that the whole comes near its shares.
 
     Raises:
         UsageError: shares or `by` make no sense.
@@ -40,9 +58,9 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
     _check(shares)
     rng = np.random.default_rng(seed)
     if by == "item":
-        assigned = _by_item(data.labels, shares, rng)
+        unit = _copies(data)
     elif by == "identity":
-        assigned = _by_identity(data.labels, shares, rng)
+        unit = np.unique(data.labels, return_inverse=True)[1]
     elif by == "group":
         if data.groups is None:
             raise DataError(
@@ -50,16 +68,31 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
                 "none",
                 "Give a manifest with a group column, or --group-from REGEX.",
             )
-        assigned = _dealt(np.bincount(data.groups)[:, None], shares, rng)[data.groups]
+        unit = np.unique(data.groups, return_inverse=True)[1]
     else:
         raise UsageError("A split is by item, identity or group", repr(by), "Use one of these.")
+    part_of = _fixed(unit, kept, len(shares))
+    free = np.flatnonzero(part_of < 0)
+    if by == "group":
+        part_of = _dealt(np.bincount(unit)[:, None], shares, rng, part_of)
+    elif by == "identity":
+        part_of[free] = _by_number(len(free), _left(shares, part_of), rng)
+    else:
+        labels = data.labels[np.unique(unit, return_index=True)[1]]
+        part_of[free] = _by_item(labels[free], _left(shares, part_of), rng)
+        lone = (np.bincount(labels) == 1)[labels]
+        if not lone.all():
+            part_of[np.intersect1d(free, np.flatnonzero(lone))] = 0
+    assigned = part_of[unit]
+    different = len(part_of)
+    copies = f", of which {different} differ" if by == "item" and different < len(data) else ""
     parts: list[Dataset] = []
     for i, share in enumerate(shares):
         chosen = np.flatnonzero(assigned == i)
         if not len(chosen):
             raise DataError(
                 f"Every part of a split by {by} holds something",
-                f"nothing for part {i + 1} ({share:.0%}) of {len(data)} items of {data.identities} identities",
+                f"nothing for part {i + 1} ({share:.0%}) of {len(data)} items of {data.identities} identities{copies}",
                 "Bring more data or ask for fewer parts.",
             )
         parts.append(
@@ -68,17 +101,21 @@ def split(data: Dataset, shares: Sequence[float], *, by: str, seed: int) -> tupl
     return tuple(parts)
 
 
-def split_pairs(pairs: PairSet, shares: Sequence[float], *, seed: int) -> tuple[PairSet, ...]:
+def split_pairs(
+    pairs: PairSet, shares: Sequence[float], *, seed: int, kept: IntArray | None = None
+) -> tuple[PairSet, ...]:
     """Parts of `pairs` such that no item is in two parts, each with about its share of either kind of pair.
 
-    What stays together is, if that serves, all items that pairs link; otherwise those that pairs of the same link, as
-    one identity; otherwise each item goes by itself. The first way loses no pair. The others leave out pairs whose two
-    items fall into different parts, so each is taken only where the part that has least then has over twice as much.
+    What stays together is, if that serves, all items that pairs or identities link; otherwise those of one identity;
+    otherwise each item goes by itself, with its copies, and the parts are `mixed`. The first way loses no pair. The
+    others leave out pairs whose two items fall into different parts, so each is taken only where the part that has
+    least then has over twice as much.
 
     Args:
         pairs: what to split.
         shares: positive, summing to at most 1.
         seed: same seed, same parts.
+        kept: (number of items,) as in `split`.
 
     Raises:
         UsageError: shares make no sense.
@@ -90,16 +127,23 @@ def split_pairs(pairs: PairSet, shares: Sequence[float], *, seed: int) -> tuple[
     ends = np.zeros((n, 2), dtype=np.int64)  # how many pairs of either kind, different and same, an item is in
     for side in (pairs.first, pairs.second):
         np.add.at(ends, (side, pairs.same.astype(np.int64)), 1)
-    chosen, least = np.empty(0, dtype=np.int64), 0.0
-    for unit in (linked(n, pairs.first, pairs.second), pairs.linked_identities(), np.arange(n)):
+    every = np.arange(n)
+    copy, relative = _first_like(pairs.items.contents), _first_like(pairs.items.labels)
+    ways = (
+        linked(n, np.r_[pairs.first, every, every], np.r_[pairs.second, copy, relative]),
+        linked(n, np.r_[every, every], np.r_[copy, relative]),
+        linked(n, every, copy),
+    )
+    chosen, least, mixed = np.empty(0, dtype=np.int64), 0.0, False
+    for way, unit in enumerate(ways):
         sizes = np.zeros((unit.max(initial=-1) + 1, 2), dtype=np.int64)
         np.add.at(sizes, unit, ends)
-        part = _dealt(sizes, shares, rng)[unit]
+        part = _dealt(sizes, shares, rng, _fixed(unit, kept, len(shares)))[unit]
         whole = np.where(part[pairs.first] == part[pairs.second], part[pairs.first], len(shares))
         held = np.array([np.bincount(pairs.same[whole == i], minlength=2) for i in range(len(shares))])
         found = float((held / np.asarray(shares)[:, None]).min())
         if found > 2 * least:
-            chosen, least = whole, found
+            chosen, least, mixed = whole, found, way == len(ways) - 1
     if not least:
         raise DataError(
             "Every part of a split holds pairs of both kinds",
@@ -109,9 +153,12 @@ def split_pairs(pairs: PairSet, shares: Sequence[float], *, seed: int) -> tuple[
     lost = int((chosen == len(shares)).sum())
     left_out = f", without {lost} of {len(pairs)} pairs that lie across parts" if lost else ""
     return tuple(
-        pairs.subset(
-            np.flatnonzero(chosen == i),
-            f"{pairs.origin}, part {i + 1} of {len(shares)} ({share:.0%}), seed {seed}{left_out}",
+        replace(
+            pairs.subset(
+                np.flatnonzero(chosen == i),
+                f"{pairs.origin}, part {i + 1} of {len(shares)} ({share:.0%}), seed {seed}{left_out}",
+            ),
+            mixed=pairs.mixed or mixed,
         )
         for i, share in enumerate(shares)
     )
@@ -126,6 +173,35 @@ def linked(items: int, first: IntArray, second: IntArray) -> IntArray:
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
+def _first_like(values: IntArray) -> IntArray:
+    """(N,) position of the first that has the same value."""
+    first, inverse = np.unique(values, return_index=True, return_inverse=True)[1:]
+    return first[inverse]
+
+
+def _copies(data: Dataset) -> IntArray:
+    """(N,) a number from 0 for each item in the order of the items, the same for copies within one identity."""
+    content = np.unique(data.contents, return_inverse=True)[1]
+    return np.unique(_first_like(data.labels * len(data) + content), return_inverse=True)[1]
+
+
+def _fixed(unit: IntArray, kept: IntArray | None, parts: int) -> IntArray:
+    """(U,) the first part that one of a unit's items is to be kept in, -1 for none."""
+    first = np.full(unit.max(initial=-1) + 1, parts)
+    if kept is not None:
+        np.minimum.at(first, unit[kept >= 0], kept[kept >= 0])
+    return np.where(first < parts, first, -1)
+
+
+def _left(shares: Sequence[float], fixed: IntArray) -> Sequence[float]:
+    """Shares of what is not fixed yet that bring the whole near `shares`."""
+    if (fixed < 0).all():
+        return shares
+    held = np.bincount(fixed[fixed >= 0], minlength=len(shares) + 1)
+    room = np.maximum(np.append(shares, max(0.0, 1 - sum(shares))) * len(fixed) - held, 0)
+    return (room[:-1] / max(room.sum(), 1e-9)).tolist()
+
+
 def _check(shares: Sequence[float]) -> None:
     if not shares or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
         raise UsageError(
@@ -138,21 +214,20 @@ def _by_item(labels: IntArray, shares: Sequence[float], rng: np.random.Generator
     position = position_within(labels, rng)  # a random order inside each identity
     counts = np.bincount(labels)[labels]
     # One random offset per identity: with 2 items and shares 0.6 / 0.4, it is chance which part gets the odd one.
-    offset = rng.random(labels.max() + 1)[labels]
+    offset = rng.random(labels.max(initial=-1) + 1)[labels]
     quantile = (position + offset) / counts
     quantile -= np.floor(quantile)
     return _cut(quantile, shares)
 
 
-def _by_identity(labels: IntArray, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
-    """(N,) part of each item, -1 for none; identities are dealt by number, and their items follow."""
-    present, inverse = np.unique(labels, return_inverse=True)
-    part_of = np.empty(len(present), dtype=np.int64)
-    part_of[rng.permutation(len(present))] = _cut((np.arange(len(present)) + 0.5) / len(present), shares)
-    return part_of[inverse]
+def _by_number(units: int, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
+    """(U,) part of each unit, -1 for none; as many to each part as its share says."""
+    part_of = np.empty(units, dtype=np.int64)
+    part_of[rng.permutation(units)] = _cut((np.arange(units) + 0.5) / max(units, 1), shares)
+    return part_of
 
 
-def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
+def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator, fixed: IntArray) -> IntArray:
     """(U,) part of each of few and unequal units, -1 for none.
 
     In random order, each goes to the part that is furthest below its share. A large unit that comes late can upset the
@@ -162,13 +237,16 @@ def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator) -
         sizes: (U, K) how much of each of K kinds a unit holds; of every kind, each part is to have its share.
         shares: of the parts.
         rng: of the orders.
+        fixed: (U,) the part a unit is in already, or -1.
     """
+    free = np.flatnonzero(fixed < 0)
     wanted = np.append(np.asarray(shares), max(0.0, 1 - sum(shares)))[:, None] * sizes.sum(axis=0)
-    best, least = np.empty(0, dtype=np.int64), -1.0
+    left = wanted.copy()
+    np.subtract.at(left, fixed[fixed >= 0], sizes[fixed >= 0])
+    best, least = np.empty(0, dtype=np.int64), -np.inf
     for _ in range(ORDERS_TRIED):
-        room = wanted.copy()
-        part_of = np.empty(len(sizes), dtype=np.int64)
-        for unit in rng.permutation(len(sizes)):
+        room, part_of = left.copy(), fixed.copy()
+        for unit in rng.permutation(free):
             part_of[unit] = part = int(np.argmax(room @ sizes[unit]))
             room[part] -= sizes[unit]
         served = 1 - room[:-1] / np.maximum(wanted[:-1], 1e-9)

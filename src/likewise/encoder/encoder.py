@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
 from likewise.encoder.preprocessing import Item, Preprocessing, Progress, Resize
+from likewise.encoder.seen import Seen
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.objective.distances import DISTANCES, Distance, Euclidean
 
@@ -86,6 +87,7 @@ class Encoder(nn.Module):
         self.resize: Resize = resize
         self.preprocessing = preprocessing
         self.trained: dict[str, Any] = {}  # how it was trained, JSON-ready; filled by fit
+        self.seen = Seen()  # and on what, by content; filled by fit
         self.stages = nn.ModuleDict()
         self.distance: Distance = distance or Euclidean()
         if preprocessing is not None:

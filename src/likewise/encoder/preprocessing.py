@@ -174,7 +174,9 @@ class Preprocessing:
         if not problems:
             return Decoded(pixels, np.arange(len(items)), ())
         kept = np.setdiff1d(np.arange(len(items)), [i for i, _ in problems])
-        return Decoded(pixels[torch.from_numpy(kept)], kept, tuple(problems))
+        for place, i in enumerate(kept.tolist()):  # moved up in place: a copy of all would need the memory twice
+            view[place] = view[i]
+        return Decoded(pixels[: len(kept)], kept, tuple(problems))
 
     def _is_ready(self, items: NDArray[Any]) -> bool:
         """Whether `items` are one grey uint8 array of the right size already, which needs no work per item."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
@@ -11,51 +13,89 @@ from likewise.calibration import Rates, rates_at
 from likewise.calibration.rates import Unit, listed_rates_at
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Progress
-from likewise.errors import DataError
+from likewise.errors import DataError, UsageError
 from likewise.evaluation.report import AtThreshold, PairReport, Report
 from likewise.matching import Labelled, Model, default_unit, encode_labelled, encode_pairs
 from likewise.metrics import (
     FewShot,
-    FnmrAtFmr,
     clustering,
     confusions,
     few_shot,
     hardest_pairs,
+    listed_verification,
     retrieval,
     verification,
 )
-from likewise.metrics.curve import listed_curve
-from likewise.metrics.verification import FMR_LEVELS
 from likewise.objective.distances import Distance
 
 HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
-ACCEPTED = 10  # different pairs that a threshold must accept before it says something of their rate
 WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 
+@overload
 def evaluate(
     model: Model | Encoder,
     data: Dataset,
     *,
     unit: Unit | None = None,
-    ways: int = WAYS,
-    shots: int = 1,
+    ways: int | None = None,
+    shots: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Report:
-    """All figures of a model on a labelled set, every item against every other.
+) -> Report: ...
+
+
+@overload
+def evaluate(
+    model: Model | Encoder, data: PairSet, *, seed: int = 0, progress: Progress | None = None
+) -> PairReport: ...
+
+
+@overload
+def evaluate(
+    model: Model | Encoder,
+    data: Dataset | PairSet,
+    *,
+    unit: Unit | None = None,
+    ways: int | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report | PairReport: ...
+
+
+def evaluate(
+    model: Model | Encoder,
+    data: Dataset | PairSet,
+    *,
+    unit: Unit | None = None,
+    ways: int | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report | PairReport:
+    """All figures of a model: on a labelled set, every item against every other; on pairs, those given.
+
+    Of pairs, items that pairs of the same link are taken for one identity, and intervals for those of a sample of
+    identities.
 
     Args:
         model: a model or a bare encoder; of a calibrated model also what its threshold does here.
         data: items that had no part in training, choosing or calibrating.
-        unit: what the intervals take for a sample: "identity" or "item"; None for what training showed.
-        ways, shots: N and K of the few-shot figure; N is lowered to the identities that have K + 1 items.
-        seed: of k-means, resampling and episodes.
+        unit: what the intervals take for a sample: "identity" or "item"; None for what `calibrate` would take.
+        ways, shots: N and K of the few-shot figure; None for 20, or as many identities as have K + 1 items, and 1.
+        seed: of k-means and episodes.
         progress: told of encoding.
 
     Raises:
-        DataError: fewer than two identities, or no identity with two items.
+        DataError: fewer than two identities, or no identity with two items; no readable pair of one of the two kinds.
+        UsageError: more ways than there are identities with K + 1 items; a unit, ways or shots for pairs.
     """
+    if isinstance(data, PairSet):
+        asked = [name for name, value in (("unit", unit), ("ways", ways), ("shots", shots)) if value is not None]
+        if asked:
+            raise UsageError("Pairs have no labels to draw classes or samples by", ", ".join(asked), "Leave it out.")
+        return _evaluate_pairs(model, data, progress)
     encoder = model.encoder if isinstance(model, Model) else model
     started = time.perf_counter()
     labelled = encode_labelled(encoder, data, progress)
@@ -68,7 +108,7 @@ def evaluate(
             "Bring more items.",
         )
     embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance_on_cpu()
-    sampled = unit or default_unit(encoder)
+    sampled = unit or default_unit(encoder, data)
     numbers, order = labels.unique(return_inverse=True)[1].sort(stable=True)
 
     def rates(threshold: float) -> Rates:
@@ -76,9 +116,9 @@ def evaluate(
 
     return Report(
         retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(embeddings, labels, distance, unit=sampled, seed=seed),
+        verification=verification(embeddings, labels, distance, unit=sampled),
         at_threshold=_at_threshold(model, rates),
-        clustering=clustering(embeddings, labels, seed=seed),
+        clustering=clustering(embeddings, labels, seed=seed, distance=distance),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
         hardest=hardest_pairs(embeddings, labels, distance, count=HARDEST),
@@ -88,41 +128,19 @@ def evaluate(
     )
 
 
-def evaluate_pairs(model: Model | Encoder, pairs: PairSet, *, progress: Progress | None = None) -> PairReport:
-    """The one-against-one figures on given pairs.
-
-    Items linked by pairs of the same are taken for one identity, and intervals for those of a sample of identities.
-
-    Raises:
-        DataError: no readable pair of one of the two kinds.
-    """
+def _evaluate_pairs(model: Model | Encoder, pairs: PairSet, progress: Progress | None) -> PairReport:
     encoder = model.encoder if isinstance(model, Model) else model
     distances, whole, skipped = encode_pairs(encoder, pairs, progress)
     same = int(np.count_nonzero(whole.same))
     if same in (0, len(whole)):
         raise DataError("Measuring needs pairs of both kinds", f"{same} same of {len(whole)} readable pairs")
-    far, different = distances.numpy(), len(whole) - same
-    curve = listed_curve(far, whole.same)
-    identity = whole.linked_identities()
-    first, second = identity[whole.first], identity[whole.second]
-
-    def rates(threshold: float) -> Rates:
-        return listed_rates_at([threshold], far, whole.same, first, second)[0]
-
-    def fnmr_at(fmr: float) -> FnmrAtFmr:
-        if fmr * different < ACCEPTED:
-            reason = f"{fmr:g} of {different} different pairs is less than the {ACCEPTED} it takes to set a threshold"
-            return FnmrAtFmr(fmr, None, reason)
-        cut = curve.thresholds[np.searchsorted(curve.fmr, fmr, side="right") - 1]
-        return FnmrAtFmr(fmr, rates(float(cut)).fnmr, None)
-
+    identity = whole.items.labels
+    given = distances.numpy(), whole.same, identity[whole.first], identity[whole.second]
+    found = listed_verification(*given)
     return PairReport(
-        roc_auc=curve.auc(),
-        eer=curve.eer(),
-        fnmr_at_fmr=tuple(fnmr_at(fmr) for fmr in FMR_LEVELS),
-        at_threshold=_at_threshold(model, rates),
-        pairs_same=same,
-        pairs_different=different,
+        # Items that no pairs link may be of one identity all the same: how many there are is not known then.
+        verification=replace(found, identities=found.identities if whole.named else None),
+        at_threshold=_at_threshold(model, lambda threshold: listed_rates_at([threshold], *given)[0]),
         skipped=skipped,
         data=pairs.origin,
     )
@@ -135,8 +153,16 @@ def _at_threshold(model: Model | Encoder, rates: Callable[[float], Rates]) -> At
     return AtThreshold(line.threshold, line.promised, rates(line.threshold))
 
 
-def _few_shot(labelled: Labelled, distance: Distance, ways: int, shots: int, seed: int) -> FewShot | None:
-    eligible = int((labelled.data.counts() > shots).sum())
+def _few_shot(labelled: Labelled, distance: Distance, ways: int | None, shots: int | None, seed: int) -> FewShot | None:
+    drawn = 1 if shots is None else shots
+    eligible = int((labelled.data.counts() > drawn).sum())
+    if max(ways or 0, 2 if shots is not None else 0) > eligible:
+        raise UsageError(
+            f"A {ways or WAYS}-way {drawn}-shot figure draws from identities with {drawn + 1} items or more",
+            f"{eligible} of them",
+            "Ask for fewer ways or shots.",
+        )
     if eligible < 2:
         return None
-    return few_shot(labelled.embeddings, labelled.labels, distance, ways=min(ways, eligible), shots=shots, seed=seed)
+    of = min(WAYS, eligible) if ways is None else ways
+    return few_shot(labelled.embeddings, labelled.labels, distance, ways=of, shots=drawn, seed=seed)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, final
 
 from likewise.calibration import Rates
-from likewise.evaluation.pictures import draw_curves, draw_hardest
+from likewise.evaluation.apart import hardest_apart
+from likewise.evaluation.pictures import SHOWN_PAIRS, draw_curves, draw_hardest
 from likewise.matching import Labelled
 from likewise.metrics import (
     Clustering,
     Confusion,
     Estimate,
     FewShot,
-    FnmrAtFmr,
     HardestPairs,
     Pair,
     Retrieval,
@@ -102,8 +102,11 @@ class Report:
     def write(self, folder: Path) -> tuple[Path, ...]:
         """metrics.json and the pictures roc.png and hardest.png, into an existing folder."""
         (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
-        draw_curves(self.verification, folder / "roc.png")
-        draw_hardest(self.hardest, self.labelled.data, folder / "hardest.png")
+        draw_curves(self.verification, self.at_threshold, folder / "roc.png")
+        shown = hardest_apart(
+            self.hardest, self.labelled.embeddings, self.labelled.labels, self.distance, count=SHOWN_PAIRS
+        )
+        draw_hardest(shown, self.labelled.data, folder / "hardest.png")
         return folder / "metrics.json", folder / "roc.png", folder / "hardest.png"
 
     def rows(self) -> list[tuple[str, str]]:
@@ -113,21 +116,20 @@ class Report:
             ("items", f"{len(self.labelled.labels):,} of {v.identities} identities"),
             ("P@1", f"{self.retrieval.precision_at_1:.4f}"),
             ("MAP@R", f"{self.retrieval.map_at_r:.4f}"),
-            ("ROC AUC", f"{v.roc_auc.value:.5f}"),
-            ("EER", _percent(v.eer)),
-            *_fnmr_rows(v.fnmr_at_fmr),
+            *_verification_rows(v),
             *_threshold_rows(self.at_threshold),
             ("NMI of k-means", f"{self.clustering.nmi:.4f}"),
         ]
         if self.fewshot is not None:
             f = self.fewshot
-            rows.append(
-                (
-                    f"{f.ways}-way {f.shots}-shot",
-                    f"{f.accuracy.value:.2%} ({f.accuracy.low:.2%} to {f.accuracy.high:.2%})",
-                )
-            )
+            drawn = f"{f.episodes:,} episodes of {f.ways} of {f.identities:,} identities"
+            rows.append((f"{f.ways}-way {f.shots}-shot", f"{f.accuracy:.2%} ({drawn})"))
         return rows
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """File and reason of each item that could not be read."""
+        return self.labelled.skipped
 
     def _named(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         files = self.labelled.data.files
@@ -146,43 +148,32 @@ class PairReport:
     """Figures of an encoder on given pairs; neighbours and clusters need labels and are not known.
 
     Attributes:
-        roc_auc, eer: in [0, 1].
-        fnmr_at_fmr: FNMR at the largest threshold of each promised FMR; the interval takes that threshold as given.
+        verification: one against one: ROC AUC, EER, FNMR at FMR, with intervals.
         at_threshold: both error rates at the model's own threshold; None where it is not calibrated.
-        pairs_same, pairs_different: how many there were.
         skipped: file and reason of each unreadable item.
         data: where the pairs came from.
     """
 
-    roc_auc: float
-    eer: float
-    fnmr_at_fmr: tuple[FnmrAtFmr, ...]
+    verification: Verification
     at_threshold: AtThreshold | None
-    pairs_same: int
-    pairs_different: int
     skipped: tuple[tuple[str, str], ...]
     data: str
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
-            "roc_auc": self.roc_auc,
-            "eer": self.eer,
-            "fnmr_at_fmr": {f"{point.fmr:g}": point.as_dict() for point in self.fnmr_at_fmr},
+            **self.verification.as_dict(),
             **_threshold_dict(self.at_threshold),
-            "pairs_same": self.pairs_same,
-            "pairs_different": self.pairs_different,
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
             "data": self.data,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures as text."""
+        v = self.verification
         return [
-            ("pairs", f"{self.pairs_same} same, {self.pairs_different} different"),
-            ("ROC AUC", f"{self.roc_auc:.5f}"),
-            ("EER", f"{self.eer:.2%}"),
-            *_fnmr_rows(self.fnmr_at_fmr),
+            ("pairs", f"{v.pairs_same} same, {v.pairs_different} different"),
+            *_verification_rows(v),
             *_threshold_rows(self.at_threshold),
         ]
 
@@ -212,13 +203,20 @@ def _threshold_rows(found: AtThreshold | None) -> list[tuple[str, str]]:
         return []
     fmr = found.rates.fmr
     measured = f"{fmr.value:.3g} (95%: {fmr.low:.3g} to {fmr.high:.3g}), promised {found.promised:g}"
+    if fmr.low > found.promised:
+        measured += ": more than promised, so calibrate on data like these"
     return [("FMR at threshold", measured), ("FNMR at threshold", _percent(found.rates.fnmr))]
 
 
-def _fnmr_rows(points: Sequence[FnmrAtFmr]) -> list[tuple[str, str]]:
+def _verification_rows(found: Verification) -> list[tuple[str, str]]:
+    auc = found.roc_auc
     return [
-        (f"FNMR at FMR {point.fmr:g}", _percent(point.fnmr) if point.fnmr else f"not known: {point.reason}")
-        for point in points
+        ("ROC AUC", f"{auc.value:.5f} (95%: {auc.low:.5f} to {auc.high:.5f})"),
+        ("EER", _percent(found.eer)),
+        *(
+            (f"FNMR at FMR {point.fmr:g}", _percent(point.fnmr) if point.fnmr else f"not known: {point.reason}")
+            for point in found.fnmr_at_fmr
+        ),
     ]
 
 

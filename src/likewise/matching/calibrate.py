@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from likewise import calibration
+from likewise.calibration import Calibration
 from likewise.calibration.rates import Unit
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoder, Progress
-from likewise.errors import UsageError
+from likewise.errors import DataError
 from likewise.matching.labelled import encode_labelled, encode_pairs
 from likewise.matching.model import Model
+from likewise.matching.overlap import of_new_identities, overlap
 
 
 def calibrate(
@@ -31,9 +33,8 @@ def calibrate(
         data: labelled items, or pairs.
         max_fmr: the promise; None takes the smallest of 1e-1 to 1e-4 that the data support.
         unit: what the data are a sample of: "identity" (people or things; others will be met later) or "item" (a
-            fixed list of classes). None takes what training showed, by whether its validation set had new identities,
-            and "identity" where it showed nothing. Pairs are always taken as pairs of identities: items linked by
-            pairs of the same are of one identity.
+            fixed list of classes). None takes "item" where nearly all identities of `data` are among those trained on.
+            Otherwise it takes "identity", and leaves out the few that were trained on.
         seed: of the halves the calibration error is measured with.
         progress: told of encoding.
         skipped: told file and reason of each item that cannot be read.
@@ -41,35 +42,53 @@ def calibrate(
     Raises:
         SupportError: the data cannot support `max_fmr`; says how many identities are missing.
         DataError: no pair of the same identity, or none of different ones.
-        UsageError: `unit` "item" for pairs.
     """
+    if unit is None:
+        met = overlap(encoder.seen, data)
+        unit = met.unit
+        if unit == "identity" and met.identities:
+            data = _enough(of_new_identities(met, data), f"{met.identities:,} of {len(met.known):,} were")
     if isinstance(data, PairSet):
-        if unit == "item":
-            raise UsageError("Pairs are calibrated on as pairs of identities", "unit item", "Leave it out.")
         distances, pairs, unreadable = encode_pairs(encoder, data, progress)
         _tell(unreadable, skipped)
-        identity = pairs.linked_identities()
+        vertex = pairs.items.labels if unit == "identity" else None
         found = calibration.calibrate_pairs(
-            distances.numpy(), pairs.same, first=identity[pairs.first], second=identity[pairs.second],
-            max_fmr=max_fmr, unit="identity", seed=seed,
+            distances.numpy(), pairs.same,
+            first=pairs.first if vertex is None else vertex[pairs.first],
+            second=pairs.second if vertex is None else vertex[pairs.second],
+            max_fmr=max_fmr, unit=unit, seed=seed,
         )  # fmt: skip
+        found = replace(found, identities=found.identities if pairs.named else None)
     else:
         labelled = encode_labelled(encoder, data, progress)
         _tell(labelled.skipped, skipped)
         found = calibration.calibrate(
-            labelled.embeddings, labelled.labels, encoder.distance_on_cpu(), max_fmr=max_fmr,
-            unit=unit or default_unit(encoder), seed=seed,
+            labelled.embeddings, labelled.labels, encoder.distance_on_cpu(), max_fmr=max_fmr, unit=unit, seed=seed,
         )  # fmt: skip
     return Model(encoder, replace(found, model=encoder.fingerprint(), data=data.origin))
 
 
-def default_unit(encoder: Encoder) -> Unit:
-    """What data are taken to be a sample of when nobody says: what training showed, and identities otherwise.
+def support_at_most(found: Calibration) -> bool:
+    """Whether identities were counted as if items that no pairs link were all of different ones.
 
-    "identity" is the careful choice: taken for a sample, few people support only modest promises; taken for a fixed
-    list they would support strong ones that hold for nobody else.
+    Then there may be fewer, and the promise less supported than it says.
     """
-    return "item" if encoder.trained.get("unit") == "item" else "identity"
+    return found.unit == "identity" and found.identities is None
+
+
+def _enough(data: Dataset | PairSet, known: str) -> Dataset | PairSet:
+    """`data`, the new part of a set of which others were `known`.
+
+    Raises:
+        DataError: nothing can be compared.
+    """
+    if not data.comparable:
+        raise DataError(
+            "A promise for new identities is calibrated on some that were not trained on",
+            known,
+            "Bring others; or calibrate with unit item if later items are all of the identities trained on.",
+        )
+    return data
 
 
 def _tell(unreadable: Iterable[tuple[str, str]], skipped: Callable[[str, str], object] | None) -> None:

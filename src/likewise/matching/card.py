@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likewise.calibration import Calibration
+from likewise.matching.calibrate import support_at_most
 
 
 def card(name: str, config: dict[str, Any], calibration: Calibration | None, figures: dict[str, Any]) -> str:
@@ -20,8 +21,8 @@ def card(name: str, config: dict[str, Any], calibration: Calibration | None, fig
         "\n".join(
             [
                 *_what(name, config),
-                *_figures(figures),
-                *_promises(calibration),
+                *_figures(figures, config["trained"].get("split", {})),
+                *_promises(name, calibration),
                 *_limits(calibration, figures),
             ]
         )
@@ -39,7 +40,7 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
         f" x {shape['width']} pixels become {made['dim']} numbers{' of unit length' if made['unit'] else ''}; two"
         f" items are compared by their {made['distance']['name']} distance, and small means same.",
         "",
-        "    likewise verify MODEL A.png B.png",
+        f"    likewise verify {name} A.png B.png",
         "",
         "## How it was trained",
         "",
@@ -66,32 +67,38 @@ def _plain(options: dict[str, Any]) -> str:
     return ", ".join([name, *rest])
 
 
-def _figures(figures: dict[str, Any]) -> list[str]:
+def _figures(figures: dict[str, Any], split: dict[str, Any]) -> list[str]:
     if not figures:
         return []
-    lines = ["## How good it is", "", f"Measured on {figures['data']}, which had no part in training.", ""]
+    known = split.get("test_trained_on", "")
+    claim = f"of which {known} were trained on, which flatters it" if known else "which had no part in training"
+    lines = ["## How good it is", "", f"Measured on {figures['data']}, {claim}.", ""]
     lines += ["| figure | value |", "|---|---|"]
     for key, label in (
         ("items", "items"), ("identities", "identities"), ("precision_at_1", "P@1"), ("map_at_r", "MAP@R"),
         ("roc_auc", "ROC AUC"), ("eer", "EER"), ("nmi", "NMI of k-means"),
     ):  # fmt: skip
-        if key in figures:
+        if figures.get(key) is not None:
             value = figures[key]
             lines.append(f"| {label} | {value:,}" + " |" if isinstance(value, int) else f"| {label} | {value:.4f} |")
     for fmr, known in figures.get("fnmr_at_fmr", {}).items():
         text = known.get("reason") or f"{known['value']:.4f} ({known['low']:.4f} to {known['high']:.4f})"
         lines.append(f"| FNMR at FMR {fmr} (95%) | {text} |")
+    if figures.get("fmr_at_threshold"):
+        known = figures["fmr_at_threshold"]
+        text = f"{known['value']:.4g} ({known['low']:.4g} to {known['high']:.4g})"
+        lines.append(f"| FMR at the threshold set for {figures['promised_fmr']:g} (95%) | {text} |")
     if "precision_at_1" in figures:  # labelled items were measured, and drawn; of pairs there are figures only
         lines += ["", "![errors](report/roc.png)", "![hardest pairs](report/hardest.png)"]
     return [*lines, ""]
 
 
-def _promises(calibration: Calibration | None) -> list[str]:
+def _promises(name: str, calibration: Calibration | None) -> list[str]:
     lines = ["## What it promises", ""]
     if calibration is None:
         return [
             *lines,
-            "Nothing yet: it was not calibrated. Run `likewise calibrate MODEL DATA --fmr 0.01`.",
+            f"Nothing yet: it was not calibrated. Run `likewise calibrate {name} DATA --fmr 0.01`.",
             "",
         ]
     lines += ["| promised FMR | threshold | measured FMR (95%) | FNMR (95%) |", "|---|---|---|---|"]
@@ -100,6 +107,8 @@ def _promises(calibration: Calibration | None) -> list[str]:
         kept = "" if line.supported else " (too few data to support it)"
         lines.append(f"| {line.promised:g}{kept} | {line.threshold:.5g} | {rates[0]} | {rates[1]} |")
     sample = "the identities are a sample" if calibration.unit == "identity" else "the list of identities is fixed"
+    if support_at_most(calibration):
+        sample += ", counted as far as pairs tell: there may be fewer, the intervals wider and the support less"
     ece = "not measured" if calibration.ece is None else f"{calibration.ece:.4f}"
     return [
         *lines,

@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from likewise.calibration import Calibration
-from likewise.encoder import Encoder
+from likewise.encoder import PARTS, Encoder, Seen
 from likewise.errors import ModelError
 from likewise.matching.card import card
 from likewise.matching.model import Model
@@ -25,7 +26,8 @@ from likewise.media.files import recover_folder, replacing_file, replacing_folde
 
 FORMAT = 1
 CONFIG, PARAMETERS, CALIBRATION = "config.json", "model.safetensors", "calibration.json"
-GOLDEN, CARD, REPORT = "golden.safetensors", "README.md", "report"
+GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
+SEEN_NAMES = tuple(field.name for field in fields(Seen))
 GOLDEN_ITEMS = 4
 GOLDEN_TOLERANCE = 1e-3  # of the length of an embedding; other library versions and processors round differently
 
@@ -61,8 +63,9 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
             figures = write_report(fresh / REPORT)
         save_file(parameters, fresh / PARAMETERS)
         save_file(_golden(encoder), fresh / GOLDEN)
+        save_file({name: torch.from_numpy(getattr(encoder.seen, name)) for name in SEEN_NAMES}, fresh / SEEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for tensors in (PARAMETERS, GOLDEN):  # safetensors lets nobody else read; the folder is one thing
+        for tensors in (PARAMETERS, GOLDEN, SEEN):  # safetensors lets nobody else read; the folder is one thing
             shutil.copymode(fresh / CONFIG, fresh / tensors)
         if model.calibration is not None:
             (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
@@ -97,7 +100,7 @@ def load(folder: str | Path) -> Model:
     folder = Path(folder)
     config = read_config(folder)
     encoder = Encoder.from_architecture(config["architecture"])
-    encoder.trained = config["trained"]
+    encoder.trained, encoder.seen = config["trained"], read_seen(folder)
     parameters = _read_tensors(folder / PARAMETERS)
     try:
         encoder.load_state_dict(parameters)
@@ -147,6 +150,26 @@ def read_config(folder: Path) -> dict[str, Any]:
     if missing:
         raise ModelError(f"{CONFIG} of a model is complete", f"no {', '.join(missing)} in {str(folder)!r}")
     return config
+
+
+def read_seen(folder: Path) -> Seen:
+    """What the model in `folder` was trained on; nothing where the file was left out, say before giving it away.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not (folder / SEEN).exists():
+        return Seen()
+    held = {name: tensor.numpy() for name, tensor in _read_tensors(folder / SEEN).items()}
+    seen = Seen(**held) if set(held) == set(SEEN_NAMES) else None
+    if (
+        seen is None
+        or any(column.dtype != np.int64 or column.shape != (len(seen),) for column in held.values())
+        or not (np.diff(seen.items) > 0).all()
+        or not np.isin(seen.parts, np.arange(len(PARTS))).all()
+    ):
+        raise ModelError(f"{SEEN} lists items, parts and identities", f"others in {str(folder)!r}", "Copy it again.")
+    return seen
 
 
 def _write_card(file: Path, text: str) -> None:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from likewise.errors import DataError, UsageError
 from likewise.metrics.inputs import Array, checked
+from likewise.objective.distances import Distance
 
 _WORK = 1_000_000  # items x clusters that k-means may take on for all of its starts
+_MOST_WORK = 20_000_000  # and for one start: 10,000 items of 2,000 identities take some ten seconds
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,21 @@ class Clustering:
         return asdict(self)
 
 
-def clustering(embeddings: Array, labels: Array, *, seed: int, clusters: int | None = None) -> Clustering:
+def clustering(
+    embeddings: Array, labels: Array, *, seed: int, clusters: int | None = None, distance: Distance | None = None
+) -> Clustering:
     """Agreement of a k-means of the embeddings with the identities.
 
     K-means knows Euclidean distance only; for unit vectors its order is that of cosine distance. The best of
-    up to 10 starts is taken, fewer where items x clusters are many.
+    up to 10 starts is taken, fewer where items x clusters are many; where they are more than a laptop has patience for,
+    whole identities are drawn until they are not (`items` says how many items were left).
 
     Args:
         embeddings: (N, D).
         labels: (N,) integers.
-        seed: of the starts.
+        seed: of the starts, and of the draw.
         clusters: k; the number of identities if left out.
+        distance: what compares the embeddings; a cosine has k-means look at their directions.
 
     Raises:
         DataError: see `checked`; or no items.
@@ -67,8 +73,13 @@ def clustering(embeddings: Array, labels: Array, *, seed: int, clusters: int | N
     from sklearn.exceptions import ConvergenceWarning
 
     vectors, ids = checked(embeddings, labels)
-    k = len(ids.unique()) if clusters is None else clusters
     _refuse_nothing(ids)
+    if distance is not None:
+        vectors = distance.counted(vectors)
+    if clusters is None:
+        kept = _affordable(ids, seed)
+        vectors, ids = vectors[kept], ids[kept]
+    k = len(ids.unique()) if clusters is None else clusters
     if not 1 <= k <= len(ids):
         raise UsageError(f"k is between 1 and the {len(ids)} items there are", k, "Ask for fewer clusters.")
     starts = min(max(_WORK // (len(ids) * k), 1), 10)
@@ -119,6 +130,15 @@ def agreement(labels: Array, groups: Array) -> Clustering:
         identities=len(identity_sizes),
         items=len(ids),
     )
+
+
+def _affordable(labels: Tensor, seed: int) -> Tensor:
+    """(N,) bool: items of identities drawn at random, as many as keep items x identities at `_MOST_WORK` or below."""
+    numbers, sizes = _numbered(labels)
+    drawn = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
+    work = sizes[drawn].cumsum(0) * torch.arange(1, len(drawn) + 1)
+    taken = drawn[: max(int((work <= _MOST_WORK).sum()), 1)]
+    return torch.isin(numbers, taken)
 
 
 def _refuse_nothing(labels: Tensor) -> None:

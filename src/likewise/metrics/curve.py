@@ -97,21 +97,22 @@ def error_curve(embeddings: Tensor, identities: Tensor, distance: Distance, bloc
         distance: what compares them.
         block: most distances held at once.
     """
-    different, same = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
+    different, same = _Tally(), _Tally()
     for rows, columns, distances, mask in upper_blocks(embeddings, distance, block):
         keys = bins(distances.numpy())
         if identities[rows][-1] < identities[columns][0]:
-            _add(different, keys.ravel())
+            different.add(keys.ravel())
             continue
         alike = (identities[rows, None] == identities[None, columns]).numpy()
         counts = np.ones_like(alike) if mask is None else mask.numpy()
-        _add(different, keys[~alike & counts])
-        _add(same, keys[alike & counts])
-    occupied = np.flatnonzero((different > 0) | (same > 0))
+        different.add(keys[~alike & counts])
+        same.add(keys[alike & counts])
+    seen = slice(min(different.first, same.first), max(different.stop, same.stop))
+    counted = different.counts[seen], same.counts[seen]
+    occupied = np.flatnonzero((counted[0] > 0) | (counted[1] > 0))
     return ErrorCurve(
-        np.concatenate([[-np.inf], upper_edges(occupied)], dtype=np.float32),
-        np.concatenate([[0], different[occupied].cumsum()]),
-        np.concatenate([[0], same[occupied].cumsum()]),
+        np.concatenate([[-np.inf], upper_edges(seen.start + occupied)], dtype=np.float32),
+        *(np.concatenate([[0], counts[occupied].cumsum()]) for counts in counted),
     )
 
 
@@ -130,12 +131,20 @@ def listed_curve(distances: NDArray[np.floating], same: NDArray[np.bool_]) -> Er
     )
 
 
-def _add(counts: NDArray[np.int64], keys: NDArray[np.int32]) -> None:
-    """Count `keys` into `counts`; only the run of bins between the smallest and the largest is touched."""
-    if len(keys):
-        low = keys.min()
-        found = np.bincount(keys - low)
-        counts[low : low + len(found)] += found
+class _Tally:
+    """Counts of distances by bin, and the run of bins that have been touched: nearly all of a large array is not."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(BINS, np.int64)
+        self.first, self.stop = BINS, 0
+
+    def add(self, keys: NDArray[np.int32]) -> None:
+        """Count `keys`, (K,) bins."""
+        if len(keys):
+            low = int(keys.min())
+            found = np.bincount(keys - low)
+            self.counts[low : low + len(found)] += found
+            self.first, self.stop = min(self.first, low), max(self.stop, low + len(found))
 
 
 def area_above(fmr: Rates, fnmr: Rates) -> Rates:

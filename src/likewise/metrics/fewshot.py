@@ -9,9 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from likewise.errors import DataError, UsageError
-from likewise.metrics.estimate import Estimate
 from likewise.metrics.inputs import Array, checked
-from likewise.metrics.resampling import rate_estimate
 from likewise.objective.distances import Distance
 
 _COMPARED = 1 << 20  # numbers on either side of the comparisons made at once
@@ -22,16 +20,19 @@ class FewShot:
     """Few-shot accuracy over random episodes.
 
     Attributes:
-        accuracy: share of queries named right, with the interval that other episodes drawn from the same
-            items would give; it says nothing about other identities.
+        accuracy: share of queries named right.
+        standard_error: of that, had other episodes been drawn from the same items; it says nothing of other identities.
         ways: N, identities in an episode; chance is 1 / N.
+        identities: how many there were to draw from.
         shots: K, known items of each.
         episodes: how many were drawn.
         rule: what a query is compared with, see `few_shot`.
     """
 
-    accuracy: Estimate
+    accuracy: float
+    standard_error: float
     ways: int
+    identities: int
     shots: int
     episodes: int
     rule: Literal["mean", "nearest"]
@@ -51,7 +52,6 @@ def few_shot(
     queries: int = 1,
     episodes: int = 1000,
     rule: Literal["mean", "nearest"] = "mean",
-    confidence: float = 0.95,
     seed: int = 0,
 ) -> FewShot:
     """N-way K-shot accuracy: in every episode N identities, K known items and some queries of each are drawn.
@@ -59,8 +59,8 @@ def few_shot(
     A query is named right where its own identity is closer, by the model's distance, than every other; a tie
     is wrong. How close an identity is:
 
-    - "mean": distance to the mean of its shots (Snell, Swersky and Zemel, "Prototypical Networks", 2017, eq.
-        1);
+    - "mean": distance to the mean of its shots, of their directions where the distance is cosine (Snell, Swersky and
+        Zemel, "Prototypical Networks", 2017, eq. 1);
     - "nearest": distance to the nearest of its shots.
 
     Both are the same for one shot.
@@ -74,7 +74,6 @@ def few_shot(
         queries: new items of each, at least 1.
         episodes: how many, at least 2.
         rule: "mean" or "nearest".
-        confidence: of the interval, two-sided.
         seed: of the draws.
 
     Raises:
@@ -85,13 +84,13 @@ def few_shot(
         ("An episode has at least 2 ways", ways, 2),
         ("An episode has at least 1 shot", shots, 1),
         ("An episode has at least 1 query of each identity", queries, 1),
-        ("An interval needs at least 2 episodes", episodes, 2),
+        ("A standard error needs at least 2 episodes", episodes, 2),
     ):
         if number < least:
             raise UsageError(what, number, f"Pass {least} or more.")
     vectors, ids = checked(embeddings, labels)
     ids, order = ids.sort(stable=True)
-    vectors = vectors[order]
+    vectors = distance.counted(vectors[order])
     sizes = ids.unique_consecutive(return_counts=True)[1]
     starts = sizes.cumsum(0) - sizes
     enough = (sizes >= shots + queries).nonzero()[:, 0]
@@ -108,16 +107,8 @@ def few_shot(
     items += starts[chosen][:, :, None]
     at_once = max(_COMPARED // (ways * queries * ways * shots * max(vectors.shape[1], 1)), 1)
     shares = torch.cat([_right(vectors[part], shots, rule, distance) for part in items.split(at_once)])
-    mean = float(shares.mean())
-    accuracy = rate_estimate(
-        mean,
-        mean,
-        float(shares.var()) / episodes,
-        confidence=confidence,
-        units=episodes,
-        trials=episodes * ways * queries,
-    )
-    return FewShot(accuracy, ways, shots, episodes, rule)
+    error = float(shares.std()) / episodes**0.5
+    return FewShot(float(shares.mean()), error, ways, len(enough), shots, episodes, rule)
 
 
 def _drawn(sizes: Tensor, count: int, generator: Generator) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from likewise.errors import UsageError
 from likewise.metrics.inputs import Array, checked_embeddings
-from likewise.metrics.pairs import BLOCK, cross_blocks
+from likewise.metrics.pairs import STRIP, cross_blocks
 from likewise.objective.distances import Distance
 
 
@@ -26,7 +26,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(
-    queries: Array, distance: Distance, k: int, *, gallery: Array | None = None, block: int = BLOCK
+    queries: Array, distance: Distance, k: int, *, gallery: Array | None = None, block: int = STRIP
 ) -> Neighbours:
     """The k nearest of a gallery for every query, compared with every item of it: nothing is approximate.
 

@@ -16,6 +16,10 @@ from torch import Tensor
 from likewise.objective.distances import Distance
 
 BLOCK = 1 << 20  # distances in a block: 4 MB, which stays in the processor's cache while it is counted
+STRIP = (
+    1 << 23
+)  # distances of some queries to a whole gallery: with few queries, preparing it would be most of the work
+COLUMNS = 2048  # gallery items compared at once
 
 
 class Block(NamedTuple):
@@ -57,8 +61,11 @@ def upper_blocks(embeddings: Tensor, distance: Distance, block: int = BLOCK) -> 
             yield Block(rows, columns, distances, mask)
 
 
-def cross_blocks(queries: Tensor, gallery: Tensor, distance: Distance, block: int = BLOCK) -> Iterator[Block]:
+def cross_blocks(queries: Tensor, gallery: Tensor, distance: Distance, block: int = STRIP) -> Iterator[Block]:
     """Every query against the whole gallery: each block is a run of queries by all gallery items.
+
+    A distance prepares both sides before it compares them (Euclidean: wider numbers, centred). So the block is larger
+    than that of `upper_blocks`, for many queries to share that work, and is filled a piece of the gallery at a time.
 
     Args:
         queries: (Q, D) float32, the rows.
@@ -72,7 +79,10 @@ def cross_blocks(queries: Tensor, gallery: Tensor, distance: Distance, block: in
     height = max(block // max(len(gallery), 1), 1)
     for top in range(0, len(queries), height):
         rows = slice(top, min(top + height, len(queries)))
-        distances = _between(queries[rows], gallery, distance)
+        distances = torch.empty(rows.stop - rows.start, len(gallery))
+        for left in range(0, len(gallery), COLUMNS):
+            columns = slice(left, min(left + COLUMNS, len(gallery)))
+            distances[:, columns] = _between(queries[rows], gallery[columns], distance)
         yield Block(rows, slice(0, len(gallery)), distances, None)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from likewise.errors import DataError, UsageError
 from likewise.metrics.inputs import Array, checked
-from likewise.metrics.pairs import BLOCK, cross_blocks
+from likewise.metrics.pairs import BLOCK, STRIP, cross_blocks
 from likewise.objective.distances import Distance
 
 
@@ -51,7 +51,7 @@ def retrieval(
     *,
     gallery: tuple[Array, Array] | None = None,
     k: int = 5,
-    block: int = BLOCK,
+    block: int = STRIP,
 ) -> Retrieval:
     """P@1, R-precision, MAP@R and k-NN accuracy, of a set within itself or of queries in a gallery.
 

@@ -38,6 +38,10 @@ class Distance(nn.Module, ABC):
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, D), (M, D) -> (N, M): every row of `a` against every row of `b`; callers pass blocks."""
 
+    def counted(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D): what of an embedding counts: means are taken of this."""
+        return full_precision(x)
+
     def options(self) -> dict[str, Any]:
         """Constructor arguments, JSON-ready: ``DISTANCES[name](**options)`` makes the module again."""
         return {}
@@ -94,6 +98,10 @@ class Cosine(Distance):
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, D), (M, D) -> (N, M)."""
         return squared_between(_direction(a), _direction(b)) / 2
+
+    def counted(self, x: Tensor) -> Tensor:
+        """The direction."""
+        return _direction(x)
 
 
 @final

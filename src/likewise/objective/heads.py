@@ -44,6 +44,7 @@ class ClassHead(Objective):
             raise UsageError("There is one class weight of 0 or more per class", f"{len(counted)} for {classes}")
         self.distance = Cosine()
         self.register_buffer("class_weights", counted, persistent=False)
+        self._given_weights = None if class_weights is None else counted.tolist()
         self.weight = nn.Parameter(uniform((classes, dim), dim, torch.Generator().manual_seed(seed)))
 
     @abstractmethod
@@ -62,7 +63,8 @@ class ClassHead(Objective):
 
     def options(self) -> dict[str, Any]:
         """Name and what it was made with."""
-        return {**super().options(), "classes": len(self.weight)}
+        weights = {} if self._given_weights is None else {"class_weights": self._given_weights}
+        return {**super().options(), "classes": len(self.weight), **weights}
 
 
 @final

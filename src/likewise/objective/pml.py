@@ -78,7 +78,10 @@ class PML(Objective):
         if self.batches == "identity" and not len(Partners(labels).anchors):
             return Outcome(embeddings.sum() * 0, 0, 0)
         with torch.random.fork_rng(devices=[embeddings.device] if embeddings.is_cuda else []):
-            torch.manual_seed(_draw_seed(generator))
+            seed = _draw_seed(generator)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+            if embeddings.is_cuda:
+                torch.cuda.default_generators[embeddings.get_device()].manual_seed(seed)
             try:
                 loss = self.loss(embeddings, labels)
             except ValueError as error:

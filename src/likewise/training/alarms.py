@@ -13,12 +13,21 @@ STUCK_EPOCHS = 3  # in a row; a loss may pass through that value on its way down
 EMPTY_BATCHES = 0.5  # share of batches without any pair or triplet
 
 
-def alarms(epochs: Sequence[Epoch], objective: Objective, before: tuple[str, ...]) -> tuple[str, ...]:
+def alarms(
+    epochs: Sequence[Epoch], objective: Objective, before: tuple[str, ...], select: str | None = None
+) -> tuple[str, ...]:
     """Warnings so far (`before`), with those that the last of `epochs` gives for the first time.
 
-    The three signs: embeddings that fell together (spread near zero); a loss that stays where identical embeddings
-    would put it, with nearly every term active, though the learning rate no longer rises; batches in which no pair or
-    triplet was found.
+    The three signs: embeddings that fell together (spread near zero); a loss that is stuck; batches in which no pair or
+    triplet was found. A loss is stuck that for `STUCK_EPOCHS` epochs stays where identical embeddings would put it,
+    with nearly every term active, though the learning rate no longer rises; and, where there is a validation set, none
+    of these epochs gave the best figure so far.
+
+    Args:
+        epochs: all so far, at least one.
+        objective: what is minimised.
+        before: warnings of earlier epochs.
+        select: name of the validation figure; of "eer" less is better.
     """
     *_, epoch = epochs
     found: dict[str, str] = {}
@@ -32,11 +41,13 @@ def alarms(epochs: Sequence[Epoch], objective: Objective, before: tuple[str, ...
         stuck
         and len(last) == STUCK_EPOCHS
         and last[-1].lr <= last[-2].lr
+        and not _improved(epochs, select)
         and all(e.active > 0.9 and abs(e.loss - stuck) < STUCK_WITHIN * stuck for e in last)
     ):
+        also = "" if epoch.validation is None else ", and the validation figure gets no better"
         found["The loss is stuck"] = (
-            f" at {epoch.loss:.4g} in epoch {epoch.epoch}; identical embeddings give {stuck:.4g}, so nothing is"
-            " learned. Lower the learning rate; for triplets, use miner semi-hard or random."
+            f" at {epoch.loss:.4g} in epoch {epoch.epoch}: identical embeddings give {stuck:.4g}{also}. Lower the"
+            " learning rate; for triplets, use miner semi-hard or random."
         )
     if epoch.empty > EMPTY_BATCHES:
         found["Batches are empty"] = (
@@ -45,3 +56,12 @@ def alarms(epochs: Sequence[Epoch], objective: Objective, before: tuple[str, ...
         )
     new = [head + rest for head, rest in found.items() if not any(text.startswith(head) for text in before)]
     return (*before, *new)
+
+
+def _improved(epochs: Sequence[Epoch], select: str | None) -> bool:
+    """Whether one of the last `STUCK_EPOCHS` epochs gave the best validation figure so far."""
+    figures = [epoch.validation for epoch in epochs if epoch.validation is not None]
+    if not figures:
+        return False
+    best = min(figures) if select == "eer" else max(figures)
+    return figures.index(best) >= len(figures) - STUCK_EPOCHS

@@ -20,6 +20,10 @@ from likewise.objective import Objective, Outcome, PairObjective
 from likewise.training.options import FitOptions
 
 BATCH_ITEMS = 256  # of a default batch
+LEAST_BATCH, STEPS_OF_AN_EPOCH = (
+    32,
+    8,
+)  # of small sets: fewer items would be noise, fewer steps would not move the weights
 HANDFUL = 4  # least K of a default P x K batch
 
 
@@ -76,10 +80,7 @@ class Batches:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over decoded pixels and labels: the same data have the same, whatever their files are called."""
-        digest = hashlib.sha256(repr(tuple(self.pixels.shape)).encode())
-        for tensor in (self.pixels, self.labels, *(() if self.pairs is None else (self.pairs,))):
-            digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
+        return fingerprint(self.pixels, self.labels, *(() if self.pairs is None else (self.pairs,)))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, the same whenever asked for."""
@@ -87,6 +88,15 @@ class Batches:
             chosen = torch.from_numpy(positions)
             items = chosen if self.pairs is None else self.pairs[chosen].T.reshape(-1)
             yield Batch(self.pixels[items], self.labels[chosen])
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """SHA-256 over shapes and content."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, options: FitOptions) -> Batches:
@@ -137,7 +147,7 @@ def _of_labels(
     counts = readable.counts()
     # Numbered before unreadable items are dropped, so that class weights and heads keep their rows.
     labels = labels_of(train)[kept]
-    batch = _default_batch(counts[counts > 0], objective) if options.batch is None else options.batch
+    batch = _default_batch(counts[counts > 0], objective.batches) if options.batch is None else options.batch
     sampler: Sampler
     if isinstance(batch, tuple):
         sampler = IdentityBatches(labels, *batch, balanced=options.balanced, seed=options.seed)
@@ -146,12 +156,16 @@ def _of_labels(
     return sampler, torch.from_numpy(labels)
 
 
-def _default_batch(counts: NDArray[np.int64], objective: Objective) -> tuple[int, int] | int:
-    """About `BATCH_ITEMS` items: as many identities as there are, and never fewer than `HANDFUL` items of each."""
-    if objective.batches == "item":
-        return min(BATCH_ITEMS, int(counts.sum()))
-    k = max(2, min(max(HANDFUL, BATCH_ITEMS // len(counts)), int(counts.max())))
-    return max(2, BATCH_ITEMS // k), k
+def _default_batch(counts: NDArray[np.int64], drawn_by: str) -> tuple[int, int] | int:
+    """About `BATCH_ITEMS` items, on small sets an eighth of the set: as many identities as there are, of which never
+    fewer than `HANDFUL` items each.
+    """
+    total = int(counts.sum())
+    size = min(BATCH_ITEMS, max(LEAST_BATCH, total // STEPS_OF_AN_EPOCH), total)
+    if drawn_by == "item":
+        return size
+    k = max(2, min(max(HANDFUL, size // len(counts)), int(counts.max())))
+    return max(2, size // k), k
 
 
 def _of_pairs(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
-from likewise.encoder import Encoder
+from likewise.encoder import Encoder, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import alarms
@@ -43,7 +43,8 @@ def fit(
     """Trains `encoder` in place and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the best figure on `validation`, or the last one without it. Ctrl-C stops at once and
-    keeps the best epoch so far. Same seed, data, machine and number of threads: same weights, bit for bit.
+    keeps the best epoch so far; so does a loss that is no longer finite. Same seed, data, machine and number of
+    threads: same weights, bit for bit.
 
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
@@ -57,14 +58,15 @@ def fit(
 
     Raises:
         UsageError: options that cannot work.
-        DataError: data that allow no training, such as one identity; a loss that is no longer finite.
+        DataError: data that allow no training, such as one identity; a loss that is not finite in the first epoch; a
+            checkpoint that cannot be written. The encoder then has the weights of the best epoch before, if any.
     """
     options = _with(options, changes)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     augment = augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
-    measure, unreadable = (None, ()) if validation is None else validator(encoder, validation, options)
+    validated = None if validation is None else validator(encoder, validation, options)
 
     _hand_on(encoder.distance, objective.distance)
     encoder.distance = objective.distance
@@ -72,21 +74,27 @@ def fit(
     objective.to(device).train()
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
-    skipped = tuple(dict.fromkeys((*batches.skipped, *unreadable)))
-    history = History((), 0, validated_by(validation, options), "finished", precision, skipped)
-    data = {"train": batches.fingerprint, "validation": None if validation is None else validation.origin}
+    skipped = tuple(dict.fromkeys((*batches.skipped, *(validated.skipped if validated else ()))))
+    measure = validated.measure if validated else None
+    select = validated_by(validation, options) if measure else None
+    warned = () if measure or not validated else ("Too little to choose an epoch by could be read: the last is kept.",)
+    history = History((), 0, select, "finished", precision, skipped, warnings=warned)
+    data = {"train": batches.fingerprint, "validation": validated.fingerprint if validated else None}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         state.restore(checkpoint)
 
+    averages = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     random = torch.Generator(device=device)
+    steps = len(batches)
+    epochs = options.epochs_for(steps)
     stopped: Stopped = "finished"
     try:
-        for epoch in range(len(state.history.epochs) + 1, options.epochs + 1):
+        for epoch in range(len(state.history.epochs) + 1, epochs + 1):
             if options.patience is not None and state.history.stalled_for >= options.patience:
                 stopped = "early"
                 break
-            steps, seen, started = len(batches), 0, time.perf_counter()
+            seen, started = 0, time.perf_counter()
             totals = np.zeros(4)  # loss, share active, spread, batches without terms
             lr = 0.0
             for step, batch in enumerate(batches.epoch(epoch), start=1):
@@ -94,13 +102,14 @@ def fit(
                 # Everything random in a step follows from the seed and the step's number: resuming needs no more.
                 seed = options.seed * 1_000_003 + number
                 random.manual_seed(seed)
-                lr = options.peak_lr * schedule(options.schedule, (number - 0.5) / (options.epochs * steps))
+                lr = options.peak_lr * schedule(options.schedule, (number - 0.5) / (epochs * steps))
                 for group in optimizer.param_groups:
                     group["lr"] = lr
 
                 pixels = batch.pixels.to(device, non_blocking=True)  # (B, C, H, W) uint8
                 if augment is not None:
                     pixels = seeded(augment, pixels.float() / 255, seed)
+                follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                     embeddings = encoder(pixels)  # (B, D)
                 outcome = batch.outcome(objective, embeddings.float(), random)
@@ -112,14 +121,12 @@ def fit(
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
                 apart = spread(embeddings.detach().float())
                 if not (math.isfinite(loss) and math.isfinite(apart)):  # a miner may find nothing among NaN: loss 0
-                    raise DataError(
-                        "The loss stays finite", f"{loss} in epoch {epoch}, step {step}", "Lower the learning rate."
-                    )
+                    raise Diverged(f"{loss} in epoch {epoch}, step {step}")
                 totals += (loss, active, apart, outcome.terms == 0)
                 seen += len(pixels)
                 if watch is not None:
                     rate = seen / (time.perf_counter() - started)
-                    watch(Step(epoch, options.epochs, step, steps, loss, active, apart, rate))
+                    watch(Step(epoch, epochs, step, steps, loss, active, apart, rate))
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
@@ -128,24 +135,35 @@ def fit(
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
             entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, shown)
-            state.close_epoch(
-                entry, offered, figure, alarms((*state.history.epochs, entry), objective, state.history.warnings)
-            )
+            warned = alarms((*state.history.epochs, entry), objective, state.history.warnings, history.select)
+            state.close_epoch(entry, offered, figure, warned)
             if checkpoint is not None:
                 state.save(checkpoint)
     except KeyboardInterrupt:
         stopped = "interrupted"
-        if not state.history.epochs:  # no epoch was finished: what there is, is the best there is
-            state.best = snapshot(encoder)
-
-    encoder.load_state_dict(state.best)
-    encoder.cpu().eval()
-    objective.cpu().eval()
+    except Diverged as place:
+        if not state.history.epochs:
+            raise DataError("The loss stays finite", place, "Lower the learning rate.") from place
+        stopped = "diverged"
+        warning = f"The loss was {place}: the best epoch before is kept. Lower the learning rate."
+        state.history = replace(state.history, warnings=(*state.history.warnings, warning))
+    finally:  # whatever went wrong: the best epoch, or what there is where none was finished
+        if state.history.epochs:
+            encoder.load_state_dict(state.best)
+        encoder.cpu().eval()
+        objective.cpu().eval()
     history = replace(state.history, stopped=stopped)
-    encoder.trained = _record(encoder, train, validation, objective, options, batches, history)
+    encoder.trained = _record(encoder, train, objective, options, batches, history)
+    used = {"train": train} if validation is None else {"train": train, "valid": validation}
+    met = (Seen.of(part, data.contents, data.identity_keys()) for part, data in used.items())
+    encoder.seen = Seen().joined(*met, encoder.seen)
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
+
+
+class Diverged(Exception):  # noqa: N818 - not an error of the user's
+    """The loss is no longer finite."""
 
 
 def schedule(name: str, progress: float) -> float:
@@ -160,6 +178,16 @@ def schedule(name: str, progress: float) -> float:
     if progress < warm:
         return 0.5 - 0.5 * math.cos(math.pi * progress / warm)
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warm) / (1 - warm))
+
+
+def follow(averages: Sequence[nn.BatchNorm2d], step: int) -> None:
+    """Makes running means and variances the plain mean of the first ten steps, and a decaying one after.
+
+    They begin at 0 and 1, which after few steps is still most of a decaying mean: a network trained for 20 steps would
+    then answer in use unlike in training, nearly the same for every item.
+    """
+    for module in averages:
+        module.momentum = max(0.1, 1 / step)
 
 
 def spread(embeddings: Tensor) -> float:
@@ -202,7 +230,6 @@ def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch
 def _record(
     encoder: Encoder,
     train: Dataset | PairSet,
-    validation: Dataset | PairSet | None,
     objective: Objective,
     options: FitOptions,
     batches: Batches,
@@ -214,7 +241,6 @@ def _record(
         "data_fingerprint": batches.fingerprint,
         "items": len(batches.pixels),
         "identities": batches.identities,
-        "unit": _unit(train, validation),
         "objective": objective.options(),
         "fit": options.as_dict(),
         "precision": history.precision,
@@ -229,14 +255,6 @@ def _hand_on(before: Distance, after: Distance) -> None:
     """Training that goes on from a trained encoder goes on from what its distance has learned, if it is of one kind."""
     if before is not after and (before.name, before.options()) == (after.name, after.options()):
         after.load_state_dict(before.state_dict())
-
-
-def _unit(train: Dataset | PairSet, validation: Dataset | PairSet | None) -> str | None:
-    """What later data will be a sample of, as the validation set shows it: of new identities, or of the same ones."""
-    if not isinstance(train, Dataset) or not isinstance(validation, Dataset):
-        return None
-    seen, new = ({data.names[i] for i in np.unique(data.labels)} for data in (train, validation))
-    return "item" if seen & new else "identity"
 
 
 def _with(options: FitOptions, changes: dict[str, Any]) -> FitOptions:

@@ -55,7 +55,7 @@ class Epoch:
     validation: float | None
 
 
-Stopped = Literal["finished", "early", "interrupted"]
+Stopped = Literal["finished", "early", "interrupted", "diverged"]
 
 
 @final
@@ -68,7 +68,7 @@ class History:
         best: the epoch whose weights were kept, from 1.
         select: name of the validation figure, None without a validation set.
         resumed_after: epochs that were done already when this run began.
-        stopped: "finished", "early" (patience ran out) or "interrupted" (Ctrl-C).
+        stopped: "finished", "early" (patience ran out), "interrupted" (Ctrl-C) or "diverged" (loss not finite).
         precision: "float32" or "bfloat16", as it was run.
         skipped: file and reason of each item that could not be read.
         warnings: what the user should know, such as a collapse.

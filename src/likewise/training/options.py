@@ -13,6 +13,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 # Peak of the schedule, for batches of about 256. RMSprop's momentum of 0.9 adds up ten steps, Adam's is normalised.
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "rmsprop": 2e-4, "sgd": 0.1}
 SELECTORS = ("precision_at_1", "eer")
+SEEDS = 2**32  # scikit-learn takes no larger ones
+EPOCHS, MOST_EPOCHS = 10, 60  # unless said; the latter on sets so small that the former make fewer than `STEPS`
+STEPS = 1000
 
 
 @final
@@ -21,7 +24,7 @@ class FitOptions:
     """Options of `fit`.
 
     Attributes:
-        epochs: passes over the training items, at least 1.
+        epochs: passes over the training items, at least 1; None for 10, and more on small sets (`epochs_for`).
         batch: (P, K) for P identities by K items, a number for plain batches, None for what suits objective and data.
         balanced: draw every identity equally often.
         optimizer: one of `OPTIMIZERS`; sgd has momentum.
@@ -38,7 +41,7 @@ class FitOptions:
         device: "auto", "cpu", "cuda", ...
     """
 
-    epochs: int = 10
+    epochs: int | None = None
     batch: tuple[int, int] | int | None = None
     balanced: bool = False
     optimizer: str = "adamw"
@@ -64,16 +67,20 @@ class FitOptions:
             if value not in known:
                 raise UsageError(f"{name} is one of {', '.join(known)}", repr(value))
         for name, value, rule, holds in (
-            ("epochs", self.epochs, "at least 1", self.epochs >= 1),
+            ("epochs", self.epochs, "at least 1", self.epochs is None or self.epochs >= 1),
             ("lr", self.lr, "above 0", self.lr is None or self.lr > 0),
             ("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0),
             ("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
             ("average", self.average, "in [0, 1)", 0 <= self.average < 1),
             ("patience", self.patience, "at least 1", self.patience is None or self.patience >= 1),
-            ("seed", self.seed, "at least 0", self.seed >= 0),
+            ("seed", self.seed, f"at least 0 and below {SEEDS:,}", 0 <= self.seed < SEEDS),
         ):
             if not holds:
                 raise UsageError(f"{name} is {rule}", value)
+
+    def epochs_for(self, steps: int) -> int:
+        """Passes over the items when one takes `steps` steps: ten of a few steps each would hardly move the weights."""
+        return self.epochs or min(max(EPOCHS, -(-STEPS // steps)), MOST_EPOCHS)
 
     @property
     def peak_lr(self) -> float:

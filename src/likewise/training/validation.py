@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from likewise.encoder import Encoder
 from likewise.errors import DataError
 from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
+from likewise.training.batches import fingerprint
 from likewise.training.options import FitOptions
 
 VALIDATED_ITEMS = 5000  # a larger validation set is sampled down to this many
@@ -25,16 +27,29 @@ def validated_by(validation: Dataset | PairSet | None, options: FitOptions) -> s
     return "eer" if isinstance(validation, PairSet) else options.select
 
 
-def validator(
-    encoder: Encoder, validation: Dataset | PairSet, options: FitOptions
-) -> tuple[Callable[[], float], tuple[tuple[str, str], ...]]:
-    """A function that measures `encoder` as it is when called, larger is better; and what could not be read.
+class Validator(NamedTuple):
+    """What chooses the epoch.
 
-    Items are decoded once, here; of those that cannot be, file and reason are returned.
+    Attributes:
+        measure: the figure of the encoder as it is when called; larger is better. None where too little could be read.
+        fingerprint: of what it is measured on.
+        skipped: file and reason of what could not be read.
+    """
+
+    measure: Callable[[], float] | None
+    fingerprint: str
+    skipped: tuple[tuple[str, str], ...]
+
+
+def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptions) -> Validator:
+    """Decodes `validation`, once, to measure `encoder` on it.
 
     Raises:
         DataError: nothing to compare.
     """
+    if not validation.comparable:
+        kinds = "pairs of both kinds" if isinstance(validation, PairSet) else "2 identities, one of them with 2 items"
+        raise DataError(f"Validation needs {kinds}", f"{len(validation)} items or pairs without", "Leave it out.")
     if isinstance(validation, PairSet):
         return _on_pairs(encoder, validation)
     if len(validation) > VALIDATED_ITEMS:
@@ -45,7 +60,7 @@ def validator(
     pixels = decoded.pixels[order]
     counts = torch.bincount(labels)
     if not len(labels) or int((counts > 0).sum()) < 2 or int(counts.max()) < 2:
-        raise DataError("Validation needs 2 identities, one of them with 2 items", f"{len(labels)} readable items")
+        return Validator(None, fingerprint(pixels, labels), skipped)
 
     def figure() -> float:
         embeddings, distance = encoder.encode(pixels).embeddings, encoder.distance_on_cpu()
@@ -53,7 +68,7 @@ def validator(
             return -error_curve(embeddings, labels, distance).eer()
         return retrieval(embeddings, labels, distance).precision_at_1
 
-    return figure, skipped
+    return Validator(figure, fingerprint(pixels, labels), skipped)
 
 
 def _sample(data: Dataset, seed: int) -> Dataset:
@@ -66,12 +81,14 @@ def _sample(data: Dataset, seed: int) -> Dataset:
     return few.of_identities(identities[: max(2, int(upto))])
 
 
-def _on_pairs(encoder: Encoder, validation: PairSet) -> tuple[Callable[[], float], tuple[tuple[str, str], ...]]:
+def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
     decoded = encoder.ready().decode(validation.items.sources)
     readable, pairs = validation.positions(decoded.kept)
     same = validation.same[readable]
+    skipped = tuple((validation.items.files[i], reason) for i, reason in decoded.problems)
+    seen = fingerprint(decoded.pixels, torch.from_numpy(pairs), torch.from_numpy(same))
     if same.all() or not same.any():
-        raise DataError("Validation needs pairs of both kinds", f"{same.sum()} same of {len(same)} readable pairs")
+        return Validator(None, seen, skipped)
 
     def figure() -> float:
         embeddings = encoder.encode(decoded.pixels).embeddings
@@ -79,4 +96,4 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> tuple[Callable[[], float
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
 
-    return figure, tuple((validation.items.files[i], reason) for i, reason in decoded.problems)
+    return Validator(figure, seen, skipped)

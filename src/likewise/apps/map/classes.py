@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import UsageError
+from likewise.evaluation.names import printable
 
 # Petroff (2021, arXiv:2107.02270): ten colours chosen to differ in lightness too, so that colour-blind people
 # tell them apart; then the same ten, the light ones darkened and the dark ones lightened.
@@ -87,8 +88,3 @@ def classes_of(labels: Any, names: Sequence[str], items: int) -> Classes:
         sizes,
         [PALETTE[place % len(PALETTE)] for place in range(len(present))],
     )
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without characters that no screen shows."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 
 from likewise.apps.map.layouts import Layout, layout
 from likewise.apps.map.picture import draw
@@ -17,6 +18,10 @@ from likewise.encoder import Encoder, Progress
 from likewise.errors import UsageError
 from likewise.matching import Labelled, Model
 
+Thumbnails = np.ndarray[Any, np.dtype[np.uint8]]  # (N, h, w, C)
+
+KINDS = {"umap": "Map", "pca": "Principal components"}
+DECODED_AT_ONCE = 512  # pictures at the encoder's size, which may be large
 THUMBNAIL_SIDE = 64  # pixels at most; the page shrinks them further where there are many
 
 
@@ -92,13 +97,15 @@ def draw_labelled(
     """
     for file in files:
         _check_kind(file)
+    paged = any(file.suffix.lower() == ".html" for file in files)
+    small = thumbnails(encoder, labelled.data) if paged else None
     if options.method == "umap":
         pca = replace(options, method="pca")
-        _write(_layout(labelled, pca, None), labelled, encoder, files)
+        _write(_layout(labelled, pca, None), labelled, small, files)
         if say is not None:
             say(f"{', '.join(map(str, files))}: the principal components; UMAP follows")
     found = _layout(labelled, options, progress)
-    _write(found, labelled, encoder, files)
+    _write(found, labelled, small, files)
     return Drawn(tuple(files), found, labelled.skipped)
 
 
@@ -115,13 +122,12 @@ def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) 
     )
 
 
-def _write(found: Layout, labelled: Labelled, encoder: Encoder, files: Sequence[Path]) -> None:
-    data, title = labelled.data, f"Map of {labelled.data.origin}"
+def _write(found: Layout, labelled: Labelled, small: Thumbnails | None, files: Sequence[Path]) -> None:
+    data, title = labelled.data, f"{KINDS[found.method]} of {labelled.data.origin}"
     for file in files:
         if file.suffix.lower() == ".png":
             draw(found, data.labels, data.names, file, title=title)
         else:
-            small = thumbnails(encoder, data)
             page(found, data.labels, data.names, file, items=data.files, thumbnails=small, title=title)
 
 
@@ -130,8 +136,12 @@ def _check_kind(file: Path) -> None:
         raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
 
 
-def thumbnails(encoder: Encoder, data: Dataset) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def thumbnails(encoder: Encoder, data: Dataset) -> Thumbnails:
     """(N, h, w, C) uint8: the items as the encoder sees them, thinned to at most 64 pixels a side."""
-    pixels = encoder.ready().decode(data.sources).pixels
-    step = max(1, -(-max(pixels.shape[2:]) // THUMBNAIL_SIDE))
-    return pixels[:, :, ::step, ::step].permute(0, 2, 3, 1).contiguous().numpy()
+    preprocessing = encoder.ready()
+    step = max(1, -(-max(preprocessing.height, preprocessing.width) // THUMBNAIL_SIDE))
+    blocks = [
+        preprocessing.decode(data.sources[start : start + DECODED_AT_ONCE]).pixels[:, :, ::step, ::step]
+        for start in range(0, len(data), DECODED_AT_ONCE)
+    ]
+    return torch.cat(blocks).permute(0, 2, 3, 1).contiguous().numpy()
