@@ -292,6 +292,18 @@ def test_other_options_make_anew_only_what_nobody_touched(model, pictures: Path,
     assert next(group for group in back.clusters if group.name == "Bob").yours
 
 
+def test_clusters_made_anew_keep_their_numbers_and_names(model, pictures: Path, out: Path) -> None:
+    first = cluster(model, pictures, out)
+    assert cluster(model, pictures, out, afresh=True).clusters == first.clusters
+    draw(pictures / "ada" / "new.png", 22, 19, 8)
+    for options in ({"method": "k-means", "k": 5, "smallest": 3}, {"method": "hdbscan"}, {"fmr": 0.01}):
+        done = cluster(model, pictures, out, **options)
+        for before in first.clusters:
+            after = next(group for group in done.clusters if group.id == before.id)
+            assert after.name == before.name
+            assert set(before.items) <= set(after.items)
+
+
 def test_foreign_files_stay(model, pictures: Path, out: Path) -> None:
     (out / "cluster-001").mkdir(parents=True)
     (out / "cluster-001" / "notes.txt").write_text("mine")
@@ -460,7 +472,7 @@ def test_names_and_places_of_the_files_decide_nothing(model, pictures: Path, tmp
     flat.mkdir()
     for number, file in enumerate(sorted(pictures.rglob("*.png"), reverse=True)):
         shutil.copy(file, flat / f"{number}.png")
-    for method in ("agglomerative", "k-means", "x-means"):
+    for method in ("agglomerative", "hdbscan", "k-means", "x-means"):
         shutil.rmtree(out)
         one = cluster(model, pictures, out, method)
         groups = {frozenset(contents_of(group.items)) for group in one.clusters}
@@ -587,8 +599,10 @@ def test_a_picture_that_changes_meanwhile_is_not_taken_for_another(model, pictur
 
 
 def test_two_runs_do_not_write_at_once(model, pictures: Path, out: Path) -> None:
-    with writing.alone(out), pytest.raises(DataError, match="One run at a time"):
-        cluster(model, pictures, out)
+    with writing.alone(out):
+        with pytest.raises(DataError, match="One run at a time"):
+            cluster(model, pictures, out)
+        assert cluster(model, pictures, out, dry_run=True).copied == 17  # which writes nothing
     cluster(model, pictures, out)
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likewise.apps.cluster import ClusterOptions, KCurve, cut_of, draw_k_curve, find_clusters, k_curve
-from likewise.apps.cluster.cut import sure_distance
+from likewise.apps.cluster.cut import distance_at
 from likewise.apps.cluster.methods import Method
-from likewise.apps.cluster.rules import Rules, numbered
+from likewise.apps.cluster.rules import numbered
 from likewise.apps.cluster.space import space_of
 from likewise.calibration.probability import ProbabilityCurve
 from likewise.errors import DataError, ModelError, UsageError
@@ -55,14 +55,12 @@ anchored = st.lists(st.integers(-1, 2), min_size=40, max_size=40)
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 1000), anchored, st.lists(st.integers(-1, 9), min_size=40, max_size=40),
-    st.lists(st.tuples(st.integers(0, 39), st.integers(0, 2)), max_size=6), st.integers(1, 4),
+    st.integers(1, 4),
 )  # fmt: skip
-def test_the_rules_hold(
-    method: str, seed: int, anchors: list[int], together: list[int], barred: list[tuple[int, int]], smallest: int
-) -> None:
+def test_the_rules_hold(method: str, seed: int, anchors: list[int], together: list[int], smallest: int) -> None:
     x, _ = blobs(seed, spread=4.0)
     found = find_clusters(
-        x, Euclidean(), options(method, smallest=smallest), threshold=9.0, anchors=anchors, barred=barred,
+        x, Euclidean(), options(method, smallest=smallest), threshold=9.0, anchors=anchors,
         together=together,
     ).labels  # fmt: skip
     first_new = max(anchors) + 1
@@ -73,8 +71,6 @@ def test_the_rules_hold(
             free = anchors[i] < 0 or anchors[j] < 0
             if together[i] == together[j] >= 0 and free:
                 assert found[i] == -1 or found[i] != found[j]
-    for item, anchor in barred:
-        assert found[item] != anchor or anchors[item] == anchor
     new = found[found >= first_new]
     assert sorted(set(new.tolist())) == list(range(first_new, first_new + len(set(new.tolist()))))
     assert np.array_equal(numbered(new), new - first_new)
@@ -98,15 +94,15 @@ def test_other_numbers_for_the_anchors_give_the_same_groups(
     assert np.array_equal(numbered(one[one >= 0]), numbered(other[other >= 0]))
 
 
-@pytest.mark.parametrize("method", ["agglomerative", "hdbscan"])
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), anchored)
-def test_the_order_of_the_items_does_not_matter(method: str, seed: int, anchors: list[int]) -> None:
+def test_the_order_of_the_items_does_not_matter(seed: int, anchors: list[int]) -> None:
+    # hdbscan's does: many of its distances are equal by definition, and the order decides which of these comes first.
     x, _ = blobs(seed, spread=3.0)
     order = np.random.default_rng(seed).permutation(len(x))
-    one = find_clusters(x, Euclidean(), options(method), threshold=9.0, anchors=anchors).labels[order]
+    one = find_clusters(x, Euclidean(), ClusterOptions(), threshold=9.0, anchors=anchors).labels[order]
     other = find_clusters(
-        x[order], Euclidean(), options(method), threshold=9.0, anchors=np.array(anchors)[order]
+        x[order], Euclidean(), ClusterOptions(), threshold=9.0, anchors=np.array(anchors)[order]
     ).labels
     assert np.array_equal(one < 0, other < 0)
     assert np.array_equal(numbered(one[one >= 0]), numbered(other[other >= 0]))
@@ -204,8 +200,6 @@ def test_arguments_that_cannot_be() -> None:
         find_clusters(x, Euclidean(), threshold=1.0, anchors=[0, 1])
     with pytest.raises(UsageError, match="picture of every item"):
         find_clusters(x, Euclidean(), threshold=1.0, together=np.zeros(40))
-    with pytest.raises(UsageError, match="Barred items"):
-        Rules.of(3, None, [(3, 0)])
     with pytest.raises(DataError, match="finite"):
         find_clusters(np.full((3, 2), np.nan), Euclidean(), threshold=1.0)
 
@@ -263,18 +257,19 @@ def test_curves_are_drawn_with_the_k_they_suggest(most: int, tmp_path: Path) -> 
 # The cut
 
 
-def test_the_cut_is_where_the_same_is_no_longer_sure() -> None:
+def test_a_distance_of_a_given_probability() -> None:
     curve = ProbabilityCurve((0.0, 2.0, 4.0), (3.0, 1.0, -1.0))
-    at = sure_distance(curve, 0.8)
+    at = distance_at(curve, 0.8)
     assert at == pytest.approx(2 - (math.log(4) - 1))  # the log-odds fall by 1 for each 1 of distance
     assert curve(at) == pytest.approx(0.8)
-    assert sure_distance(ProbabilityCurve((0.0, 1.0, 2.0, 3.0), (1.0, 1.0, 0.5, 0.0))) == 1.0  # never so sure
-    assert sure_distance(ProbabilityCurve((0.0, 5.0), (9.0, 8.0))) == 5.0
+    assert distance_at(ProbabilityCurve((0.0, 1.0, 2.0, 3.0), (1.0, 1.0, 0.5, 0.0)), 0.9) == 1.0  # never so sure
+    assert distance_at(ProbabilityCurve((0.0, 2.0, 4.0), (3.0, 1.0, -1.0))) == pytest.approx(3.0)
+    assert distance_at(ProbabilityCurve((0.0, 5.0), (9.0, 8.0))) == 5.0
 
 
 def test_the_cut_of_a_model() -> None:
     model = PointModel()
-    assert calibration().probability(cut_of(model)) == pytest.approx(0.8)  # type: ignore[arg-type]
+    assert calibration().probability(cut_of(model)) == pytest.approx(0.5)  # type: ignore[arg-type]
     line = calibration().threshold_for(0.1)
     assert cut_of(model, 0.1) == line.threshold  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="threshold for a false match rate of"):

@@ -51,7 +51,7 @@ def test_cluster_as_a_table(run, model_folder: Path, digit_folder: Path, tmp_pat
     assert rows["clusters"].strip() == "10"
     assert float(rows["BCubed F"]) > 0.5
     assert (tmp_path / "g" / "cluster-010").is_dir()
-    assert "removed" not in rows
+    assert "deleted by you" not in rows
 
 
 def test_a_name_is_kept_and_said(run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
@@ -73,7 +73,59 @@ def test_links_and_curves(run, model_folder: Path, digit_folder: Path, tmp_path:
     assert result.status == 0
     assert result.json["curves"] == str(tmp_path / "k.png")
     assert (tmp_path / "k.png").stat().st_size > 1000
+    curve = result.json["k_curve"]
+    assert len(curve["ks"]) == len(curve["inertia"]) == len(curve["silhouettes"])
+    assert {curve["elbow"], curve["best"]} <= set(curve["ks"])
+    assert curve["best"] >= len(result.json["clusters"]) >= 2
     assert all(file.is_symlink() and file.exists() for file in (tmp_path / "g").rglob("*.png"))
+
+
+def test_what_a_person_did_holds_through_new_pictures_and_other_methods(
+    run, model_folder: Path, digit_folder: Path, tmp_path: Path
+) -> None:
+    pictures, out = tmp_path / "pictures", tmp_path / "g"
+    shutil.copytree(digit_folder, pictures, ignore=shutil.ignore_patterns("2?.png"))
+    before = run("cluster", model_folder, pictures, "--out", out, "--json").json
+    (out / "cluster-001").rename(out / "Named")
+    moved, deleted = sorted((out / "cluster-002").iterdir())[:2]
+    moved.rename(out / "Named" / moved.name)
+    deleted.unlink()
+    shutil.copytree(digit_folder, pictures, dirs_exist_ok=True)  # a third more
+    arguments = ("cluster", model_folder, pictures, "--out", out)
+    joined = run(*arguments, "--json")
+    assert "by you: 1 folder renamed, 1 picture moved, 1 picture deleted" in joined.err
+    names = {group["id"]: group["name"] for group in joined.json["clusters"]}
+    assert {group["id"]: group["name"] for group in before["clusters"]} | {1: "Named"} == {
+        number: name for number, name in names.items() if number <= len(before["clusters"])
+    }
+    for group in before["clusters"]:  # nothing that was in a cluster left it
+        now = next(other["items"] for other in joined.json["clusters"] if other["id"] == group["id"])
+        lost = set(group["items"]) - set(now)
+        assert len(lost) == (2 if group["id"] == 2 else 0)
+    for options in (["--afresh"], ["--method", "k-means", "--k", 8], ["--method", "x-means"], ["--method", "hdbscan"]):
+        again = run(*arguments, *options, "--json").json
+        named = next(group for group in again["clusters"] if group["id"] == 1)
+        assert (named["name"], named["yours"], again["corrections"]) == ("Named", True, 0)
+        assert (out / "Named" / moved.name).is_file()
+        assert not deleted.exists()
+        assert len(again["removed"]) == 1
+    rows = run(*arguments, "--method", "hdbscan").out
+    assert "deleted by you  1" in rows
+
+
+def test_cut_out_of_one_picture(run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number, file in enumerate(sorted((digit_folder / "0").iterdir())[:20]):
+        shutil.copy(file, pictures / f"sheet{number // 5}-{number % 5}.png")
+    arguments = ("cluster", model_folder, pictures, "--out", tmp_path / "g", "--json")
+    before = run(*arguments, "--dry-run").json["clusters"]
+    assert max(len(group["items"]) for group in before) > 4
+    done = run(*arguments, "--picture-from", "(.+)-").json["clusters"]
+    assert done
+    for group in done:
+        sheets = [Path(item).name.split("-")[0] for item in group["items"]]
+        assert len(set(sheets)) == len(sheets)
 
 
 def test_an_uncalibrated_model_is_refused_where_a_threshold_is_needed(
@@ -96,6 +148,10 @@ def test_an_uncalibrated_model_is_refused_where_a_threshold_is_needed(
         (["--k", 0, "--method", "k-means"], 2, "--k"),
         (["--curves", "k.svg"], 2, ".png"),
         (["--link", "none"], 2, "--link"),
+        (["--smallest", 0], 2, "--smallest"),
+        (["--picture-from", "("], 2, "regular expression"),
+        (["--picture-from", "x"], 2, "one group"),
+        (["--picture-from", "(x)"], 3, "none of 300"),
     ],
 )
 def test_options_that_cannot_work(

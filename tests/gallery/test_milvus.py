@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -20,18 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from milvus_server import Server
 from records_drawn import MODEL_FILES, described, drawn, gathered
 
 from likewise.errors import DataError, UsageError
-from likewise.gallery.records import Records
-from likewise.gallery.store import store_for
+from likewise.gallery import Gallery
+from likewise.gallery.records import MOST_IDS, Records
+from likewise.gallery.sqlite import SqliteStore
+from likewise.gallery.store import Store, store_for
 from likewise.objective import Cosine, Distance, Euclidean
 
 pytest.importorskip("pymilvus", reason="pymilvus (extra `milvus`) is not installed")
 
 from likewise.gallery.milvus import INDEXES, MilvusStore, Place
+from likewise.gallery.milvus.connection import Connection
 from likewise.gallery.milvus.rows import CHUNK, document, documents
 
 # Other processes find the tests' own modules and the package, wherever they run.
@@ -177,13 +183,13 @@ class TestServerOfTheTests:
 
 @pytest.mark.slow
 class TestConsistency:
-    def test_500_forgotten_records_stay_away(self, milvus_program: Path, tmp_path: Path) -> None:
-        """At the server's default consistency all 500 came back. The server ticks half as slowly as one in service."""
+    def test_200_forgotten_records_stay_away(self, milvus_program: Path, tmp_path: Path) -> None:
+        """At the default consistency all came back. The server ticks half as slowly as one in service."""
         server = Server(milvus_program, tmp_path / "data", PROXY_TIMETICKINTERVAL="100")
         server.start()
         try:
             store = MilvusStore.create(f"http://{server.address}/gym", described(), MODEL_FILES)
-            records = drawn([f"name {i}" for i in range(500)])
+            records = drawn([f"name {i}" for i in range(200)])
             store.add(records)
 
             def forget(i: int) -> bool:
@@ -191,7 +197,7 @@ class TestConsistency:
                 return records.ids[i] in store.search(records.embeddings[i : i + 1], 3, Euclidean()).ids
 
             with ThreadPoolExecutor(10) as pool:
-                assert list(pool.map(forget, range(500))) == [False] * 500
+                assert list(pool.map(forget, range(200))) == [False] * 200
             assert store.names() == {}
             store.close()
         finally:
@@ -361,10 +367,11 @@ def act(what: str, store: MilvusStore, number: int, records: Records) -> None:
             store.rebuild(described(fingerprint=f"{number:064}"), files, iter([records]))
 
 
-def content(store: MilvusStore) -> object:
+def content(store: Store) -> object:
+    """Everything that is in a gallery, bit for bit."""
     found = gathered(store.records(originals=True))
-    records = list(zip(found.ids.tolist(), found.names, found.originals, found.embeddings.tolist(), strict=True))
-    return store.describe(), store.model_files(), records
+    columns = (found.ids.tolist(), found.names, found.hashes, found.times.tolist(), found.metadata, found.originals)
+    return store.describe(), store.model_files(), found.embeddings.tobytes(), columns
 
 
 def without_leftovers(store: MilvusStore) -> bool:
@@ -403,7 +410,7 @@ class TestLost:
                     done = True
                 except DataError:
                     done = False
-            victim._threads.shutdown()
+            victim.close()
             seen = content(store)  # by who was there all the time
             with monkeypatch.context() as patch:
                 patch.setattr("likewise.gallery.milvus.journal.LEASE", -1.0)
@@ -539,6 +546,62 @@ class TestAccess:
             server.kill()
 
 
+@pytest.mark.slow
+class TestMoving:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> SqliteStore:
+        """A gallery of all that is easily lost on the way."""
+        store = SqliteStore.create(str(tmp_path / "first.gallery"), described(), MODEL_FILES)
+        names = ["ada", "Größe", "顔 🙂", "o'Hara", 'say "hi"', "a\\b", "100%", "ada "] * 30
+        records = drawn(names, originals=True)
+        hard = np.array([-0.0, 1e-45, -3e38, 2**-126, np.pi, 1 / 3, 1e-10, 65_504], np.float32)
+        records.embeddings[5], records.ids[[0, 1]] = hard, [0, MOST_IDS - 1]
+        large = np.random.default_rng(1).bytes(300_000)
+        store.add(replace(records, originals=[None, b"", large, *records.originals[3:]]))
+        return store
+
+    def test_to_a_server_and_back_loses_nothing(self, file: SqliteStore, milvus_uri: str, tmp_path: Path) -> None:
+        before = content(file)
+        there = Gallery(file).move(milvus_uri)
+        assert not SqliteStore.exists(file.uri)
+        elsewhere = MilvusStore.open(milvus_uri)
+        assert content(elsewhere) == before
+        back = str(tmp_path / "back.gallery")
+        there.move(back).close()
+        assert not MilvusStore.exists(milvus_uri)
+        assert not any(name.startswith(elsewhere._texts.name) for name in elsewhere._milvus.collections())
+        elsewhere.close()
+        store = SqliteStore.open(back)
+        assert content(store) == before
+        store.close()
+
+    def test_a_server_lost_on_the_way_leaves_the_file(
+        self, file: SqliteStore, milvus_uri: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before, patiently, write, lost = content(file), Connection._patiently, Connection.write, threading.Event()
+
+        def ask(self: Connection, attempt: Callable[[], Any]) -> Any:
+            if lost.is_set():
+                raise DataError("A gallery on a server needs the server", "nothing")
+            return patiently(self, attempt)
+
+        def lose_after_records(self: Connection, collection: str, rows: Any) -> None:
+            write(self, collection, rows)
+            if "__" in collection:
+                lost.set()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "_patiently", ask)
+            patch.setattr(Connection, "write", lose_after_records)
+            with pytest.raises(DataError, match="needs the server"):
+                Gallery(file).move(milvus_uri)
+        assert lost.is_set()
+        assert content(file) == before
+        there = MilvusStore.open(milvus_uri)
+        assert there.names() == {}
+        there.remove()
+
+
 def clustered(number: int, dim: int, clusters: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(100).normal(size=(clusters, dim))
@@ -597,31 +660,54 @@ class TestIndexes:
         store.remove()
 
 
+def unpacked(content: bytes) -> bytes:
+    """A file of a segment with what is compressed in it: its columns are Parquet between other things."""
+    first, last = content.find(b"PAR1"), content.rfind(b"PAR1")
+    if first == last:
+        return content
+    columns = pq.read_table(pa.BufferReader(content[first : last + 4])).to_pydict()
+    return content + str(columns).encode()
+
+
 @pytest.mark.slow
-def test_forgotten_records_leave_the_servers_segments(milvus_program: Path, tmp_path: Path) -> None:
+def test_forgotten_records_leave_the_servers_segments(
+    milvus_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the times set short after which a server removes what was compacted; docs/milvus.md has the usual ones."""
     server = Server(milvus_program, tmp_path / "data", DATACOORD_GC_INTERVAL="1", DATACOORD_GC_DROPTOLERANCE="1")
     server.start()
     try:
         store = MilvusStore.create(f"http://{server.address}/gym", described(64), MODEL_FILES)
-        records = drawn([f"name {i}" for i in range(200)], dim=64)
+        records = drawn([f"name {i}" for i in range(200)], dim=64, originals=True)
+        records.names[7] = "Anna-Lena Wetterstrand"
         store.add(records)
-        store._milvus._client.flush(store._texts.table(store._texts.look().head.generation))
-        wanted = records.embeddings[7].tobytes()
+        for collection in (store._texts.name, store._texts.table(store._texts.look().head.generation)):
+            store._milvus._client.flush(collection)
+        traces = {
+            "embedding": records.embeddings[7].tobytes(),
+            "name": records.names[7].encode(),
+            "picture": base64.b64encode(records.originals[7]),
+        }
 
-        def stored() -> list[Path]:
-            files = (server.folder / "storage").rglob("*")
-            return [file for file in files if file.is_file() and wanted in file.read_bytes()]
+        def stored() -> set[str]:
+            found = set[str]()
+            for file in (server.folder / "storage").rglob("*"):
+                with suppress(FileNotFoundError):  # removed while it is read
+                    content = unpacked(file.read_bytes()) if file.is_file() else b""
+                    found |= {what for what, trace in traces.items() if trace in content}
+            return found
 
-        assert stored()
-        store.forget(records.ids[7:8])
-        for _ in range(300):
-            with suppress(FileNotFoundError):  # removed while it is read
-                if not stored():
-                    break
-            time.sleep(0.1)
+        assert stored() == set(traces)
+        monkeypatch.setattr("likewise.gallery.milvus.connection.ERASED", 120.0)
+        assert store.forget(records.ids[7:8]) == 1
+        store.close()  # waits until they are compacted; files go a little later
+        for _ in range(150):
+            if not stored():
+                break
+            time.sleep(0.2)
         else:
-            pytest.fail("it is still there after half a minute")
+            pytest.fail(f"there after half a minute: {stored()}")
+        store = MilvusStore.open(store.uri)
         assert len(gathered(store.records())) == 199
         store.close()
     finally:

@@ -23,6 +23,8 @@ from likewise.cli import (
     map_,
     models,
     search,
+    serve,
+    tokens,
     train,
     verify,
 )
@@ -60,7 +62,7 @@ def _common(
 
 for module in (
     demo, data, models, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_, cluster,
-    search,
+    search, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

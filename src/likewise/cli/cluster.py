@@ -35,6 +35,13 @@ def cluster(
     smallest: Annotated[
         int | None, typer.Option(min=1, help="Pictures a cluster has at least; by default 3 with hdbscan, else 2.")
     ] = None,
+    picture_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression with one (group): files in whose names it finds the same were cut out of one"
+            " picture, so no two of them are the same."
+        ),
+    ] = None,
     curves: Annotated[Path | None, typer.Option(help="Draw the elbow and silhouette curves over k: a .png.")] = None,
     link: Annotated[
         Literal["hard", "symbolic"] | None,
@@ -56,8 +63,8 @@ def cluster(
     loaded = load(model)
     with progress("clustering") as bar:
         done = cluster_folder(
-            loaded, folder, out, options, fmr=fmr, link=link, afresh=afresh, dry_run=dry_run, curves=curves,
-            progress=bar,
+            loaded, folder, out, options, fmr=fmr, picture_from=picture_from, link=link, afresh=afresh,
+            dry_run=dry_run, curves=curves, progress=bar,
         )  # fmt: skip
     report_skipped(done.skipped)
     for note in done.notes:
@@ -72,6 +79,8 @@ def cluster(
     rows.append(("unassigned", len(done.unassigned)))
     if done.removed:
         rows.append(("deleted by you", len(done.removed)))
+    if done.curve is not None:
+        rows += [("k by the elbow", done.curve.elbow), ("k by silhouettes", done.curve.best)]
     if done.agreement is not None:
         rows += [("BCubed F", done.agreement.bcubed_f), ("pairwise F", done.agreement.pairwise_f)]
     rows.append(("dry run, not written to" if dry_run else "written to", str(out)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likewise.errors import DataError, ModelError
 from likewise.gallery.names import check_name
@@ -124,15 +127,15 @@ def read_parquet(file: Path) -> tuple[str, Iterator[Records]]:
     def blocks() -> Iterator[Records]:
         try:
             for batch in held.iter_batches(_READ_AT_ONCE, columns=list(_COLUMNS)):
-                id, name, embedding, content_hash, time, metadata, original = (
-                    batch.column(column).to_pylist() for column in _COLUMNS
+                id, name, content_hash, time, metadata, original = (
+                    batch.column(column).to_pylist() for column in _COLUMNS if column != "embedding"
                 )
                 yield Records(
                     ids=np.array(id, np.int64),
-                    names=[str(text) for text in name],
-                    embeddings=np.array(embedding, np.float32).reshape(len(name), -1),
-                    hashes=[bytes.fromhex(text).hex() for text in content_hash],
-                    times=np.array(time, np.float64),
+                    names=[_text(text) for text in name],
+                    embeddings=_rows(batch.column("embedding")),
+                    hashes=[_sha256(text) for text in content_hash],
+                    times=np.array([_seconds(value) for value in time]),
                     metadata=[dict(json.loads(text)) for text in metadata],
                     originals=original,
                 )
@@ -142,6 +145,36 @@ def read_parquet(file: Path) -> tuple[str, Iterator[Records]]:
             held.close()
 
     return fingerprint.decode("ascii", "backslashreplace"), blocks()
+
+
+def _rows(column: Any) -> NDArray[np.float32]:
+    """A column of lists of one length as (n, D), without making a Python number of each."""
+    import pyarrow as pa
+
+    dim = len(column[0])
+    lists = column.cast(pa.list_(pa.float32(), dim))
+    numbers = lists.flatten()
+    if lists.null_count or numbers.null_count:
+        raise ValueError("embeddings that are missing")
+    return numbers.to_numpy().reshape(-1, dim)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} for a name")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} for a time")
+    return value
+
+
+def _sha256(value: str) -> str:
+    if len(content_hash := bytes.fromhex(value)) != 32:
+        raise ValueError(f"{value!r} for a SHA-256")
+    return content_hash.hex()
 
 
 def _refused(file: Path, reason: str) -> DataError:

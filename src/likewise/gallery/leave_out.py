@@ -205,8 +205,8 @@ def at_chosen_line(shares: Floats, probes: int, mutual: float) -> Estimate:
     """The same where the line was put at the distance of one of those it counts.
 
     Of n independent strangers, the r-th nearest was chosen, and the true rate at the r-th smallest of n numbers has the
-    distribution Beta(r, n + 1 - r): it lies low more often than Wilson's interval, for a line chosen beforehand, allows.
-    The upper end, which is about letting strangers in, stays Wilson's; it is the more careful one.
+    distribution Beta(r, n + 1 - r): it lies low more often than Wilson's interval, for a line chosen beforehand,
+    allows. The upper end, which is about letting strangers in, stays Wilson's; it is the more careful one.
     """
     found = mean_over_names(shares, probes, mutual)
     if not 0 < found.value < 1:

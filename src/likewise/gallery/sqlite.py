@@ -12,7 +12,7 @@ Emptying a row happens first in the write-ahead log; `forget` returns when the l
 An address may end in ``?index=faiss``: from a million records on, searches are then approximate
 (`likewise.gallery.ann`).
 
-docs/formats.md lists the tables.
+docs/gallery.md lists the tables.
 """
 
 from __future__ import annotations

@@ -135,8 +135,8 @@ class _Computed(_Pairs):
     def among(self, slots: Integers, matrix: int) -> _Pairs:
         self._slots = slots
         if self._conflicts is not None:
-            self._one, other = (self._of_clusters(side) for side in self._conflicts)
-            self._other: Any = other[slots].T.tocsr()
+            self._of_pictures = self._of_clusters(self._conflicts)
+            self._columns_of: Any = self._of_pictures[slots].T.tocsr()
         if len(slots) > matrix:
             return self
         whole = np.empty((len(slots), len(slots)), dtype=np.float32)
@@ -168,7 +168,7 @@ class _Computed(_Pairs):
         distances = self.rows(slots)
         distances[np.arange(len(slots)), np.searchsorted(self._slots, slots)] = np.inf
         if self._conflicts is not None:
-            distances[(self._one[slots] @ self._other).nonzero()] = np.inf
+            distances[(self._of_pictures[slots] @ self._columns_of).nonzero()] = np.inf
         own, others = self._anchors[slots, None], self._anchors[self._slots]
         if (own >= 0).any():
             distances[(own >= 0) & (others >= 0) & (own != others)] = np.inf

@@ -69,8 +69,7 @@ def look(state: State, places: Mapping[str, str], known: Collection[str]) -> See
         if key in items and not entry.removed and to == was and not nowhere:
             items[key] = replace(entry, file=place)  # only the folder, or the file, has another name
             continue
-        not_in = tuple(sorted({*entry.not_in, *([] if was in (None, to) else [was])} - {to}))
-        items[key] = replace(entry, cluster=to, file=place, sure=True, not_in=not_in, removed=False)
+        items[key] = replace(entry, cluster=to, file=place, sure=True, removed=False)
         touched |= {to, was}
         moved += 1
     for key, entry in items.items():

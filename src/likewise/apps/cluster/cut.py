@@ -8,16 +8,16 @@ from likewise.calibration.probability import ProbabilityCurve
 from likewise.errors import ModelError
 from likewise.matching import Model
 
-SURE = 0.8  # how probable "the same" is to be, if same and different were equally likely beforehand
+EVEN = 0.5  # as probable to be the same as not, if both were equally likely beforehand
 
 
 def cut_of(model: Model, fmr: float | None = None) -> float:
     """The distance from which on two clusters are different ones, by the model's calibration.
 
-    Without `fmr` it is the distance at which the calibrated probability of "the same" falls to 0.8. The threshold of a
-    promised rate is made for one pair and looks at strangers only: where a model was calibrated on few people just a
-    rate of 1 in 10 can be promised, and a folder cut there has strangers together; where on many, the rate is so small
-    that most pairs of the same are refused too. docs/clustering.md has the measurements.
+    Without `fmr` it is the distance at which the calibrated probability of "the same" falls to one half. The threshold
+    of a promised rate looks at strangers only, and says as much about how many people a model was calibrated on as
+    about its distances: the more, the smaller the rate that can be promised, and the more pairs of the same it
+    refuses. docs/clustering.md has the measurements.
 
     Args:
         model: calibrated.
@@ -34,7 +34,7 @@ def cut_of(model: Model, fmr: float | None = None) -> float:
             "Run `likewise calibrate MODEL DATA`, or take --method hdbscan, which needs no calibration.",
         )
     if fmr is None:
-        return sure_distance(model.calibration.curve)
+        return distance_at(model.calibration.curve)
     threshold = model.calibration.threshold_for(fmr).threshold
     if threshold < 0:
         raise ModelError(
@@ -45,9 +45,9 @@ def cut_of(model: Model, fmr: float | None = None) -> float:
     return threshold
 
 
-def sure_distance(curve: ProbabilityCurve, sure: float = SURE) -> float:
-    """The largest distance at which `curve` is at least `sure`; where it never is, the largest of its highest value."""
-    wanted = min(math.log(sure / (1 - sure)), curve.logits[0])
+def distance_at(curve: ProbabilityCurve, probability: float = EVEN) -> float:
+    """The largest distance at which `curve` is at least `probability`; where it never is, that of its highest value."""
+    wanted = min(math.log(probability / (1 - probability)), curve.logits[0])
     last = max(i for i, logit in enumerate(curve.logits) if logit >= wanted)
     if last == len(curve.knots) - 1:
         return curve.knots[last]

@@ -15,6 +15,7 @@ from likewise.apps.cluster.contents import Tree, content_hashes, tree_of
 from likewise.apps.cluster.corrections import Seen, look
 from likewise.apps.cluster.curves import KCurve, draw_k_curve, k_curve
 from likewise.apps.cluster.cut import cut_of, support_note
+from likewise.apps.cluster.cutouts import pictures_of
 from likewise.apps.cluster.manifest import Entry, State, read_state
 from likewise.apps.cluster.methods import ClusterOptions, find_clusters
 from likewise.apps.cluster.placing import Plan, numbered_like_before, plan
@@ -62,6 +63,7 @@ class Clustered:
         out: where to.
         copied, moved: files made and renamed in OUT.
         corrections: pictures and folders that a person moved, deleted or renamed since the last run.
+        curve: what k-means gave for each k, where it had to find k or curves were asked for.
         curves: the picture of the curves over k, where one was asked for.
         skipped: file and reason of each picture that could not be used.
         notes: what the person should know.
@@ -77,6 +79,7 @@ class Clustered:
     copied: int
     moved: int
     corrections: int
+    curve: KCurve | None
     curves: Path | None
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -97,6 +100,7 @@ class Clustered:
             "copied": self.copied,
             "moved": self.moved,
             "corrections": self.corrections,
+            "k_curve": None if self.curve is None else self.curve.as_dict(),
             "curves": None if self.curves is None else str(self.curves),
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
             "notes": list(self.notes),
@@ -110,6 +114,7 @@ def cluster_folder(
     options: ClusterOptions | None = None,
     *,
     fmr: float | None = None,
+    picture_from: str | None = None,
     link: Link | None = None,
     afresh: bool = False,
     dry_run: bool = False,
@@ -131,6 +136,8 @@ def cluster_folder(
         out: what was not put there by this function stays as it is.
         options: method and its options; None for agglomerative.
         fmr: for agglomerative, stop at the threshold of exactly this promised rate; see `cut_of`.
+        picture_from: where the items were cut out of pictures, a regular expression with one group: items in whose file
+            names it finds the same are of one picture, and so never in one cluster, unless a person puts them there.
         link: "hard" or "symbolic" links in the place of copies.
         afresh: make clusters anew that no person touched.
         dry_run: write nothing.
@@ -138,35 +145,42 @@ def cluster_folder(
         progress: told of reading, encoding, clustering and writing.
 
     Raises:
-        DataError: no pictures that can be read, a damaged manifest, a full disk.
+        DataError: no pictures that can be read, a damaged manifest, a full disk, no file name in
+            which `picture_from` finds a picture.
         ModelError: agglomerative and no threshold.
         UsageError: options that cannot work, or `out` is `folder` or around it.
     """
     folder, out, options = Path(folder), Path(out), options or ClusterOptions()
     _check(folder, out, options, fmr, curves)
+    if picture_from is not None:
+        pictures_of([], picture_from)  # raises before the work where it is wrong
     threshold = cut_of(model, fmr) if options.method == "agglomerative" else None
-    settings = {**options.as_dict(), "threshold": threshold}
+    settings = {**options.as_dict(), "threshold": threshold, "picture_from": picture_from}
     with nullcontext() if dry_run else alone(out):
         state = read_state(out) or State()
         tree = tree_of(out, state) if out.is_dir() else Tree({}, frozenset(), ())
         files, skipped = _contents(folder, out, progress)
+        if picture_from is not None:
+            _check_found(files, picture_from)
         seen = look(state, tree.hashes, files.keys())
         changed = bool(state.items) and (state.model != model.fingerprint or state.settings != settings)
         encoded = _encode(model, seen.state, files, out, keep=not (afresh or changed), always=curves is not None,
                           progress=progress)  # fmt: skip
-        after, curve = _clustered(seen.state, encoded, model, options, threshold, progress)
+        together = None if picture_from is None else pictures_of(_names(encoded.keys, files, seen.state), picture_from)
+        after, curve = _clustered(seen.state, encoded, model, options, threshold, together, progress)
         sources = {key: str(found[0].absolute()) for key, found in files.items() if key not in encoded.unreadable}
         planned = plan(replace(after, model=model.fingerprint, settings=settings), tree.names, sources)
         if curves is not None:
-            draw_k_curve(curve or _curve(encoded, model, options, progress), curves)
+            curve = curve or _curve(encoded, model, options, progress)
+            draw_k_curve(curve, curves)
         if not dry_run:
             remove_parts(tree.parts)
             if planned.writing or planned.state != state:
                 skipped += carry_out(out, planned, sources, link, progress)
     skipped += [(_called(files, key, out, seen.state), why) for key, why in encoded.unreadable.items()]
     return _answer(
-        planned, files, folder, out, seen, method=options.method, threshold=threshold, curves=curves,
-        skipped=tuple(skipped), notes=_notes(model, options, fmr, seen, changed=changed and not afresh),
+        planned, files, folder, out, seen, method=options.method, threshold=threshold, curve=curve,
+        curves=curves, skipped=tuple(skipped), notes=_notes(model, options, fmr, seen, changed=changed and not afresh),
     )  # fmt: skip
 
 
@@ -206,6 +220,16 @@ def _contents(folder: Path, out: Path, progress: Progress | None) -> tuple[Files
         else:
             skipped.append((str(file), str(found)))
     return files, skipped
+
+
+def _check_found(files: Files, picture_from: str) -> None:
+    names = [file.name for found in files.values() for file in found]
+    if (pictures_of(names, picture_from) < 0).all():
+        raise DataError(
+            "--picture-from finds the picture in file names",
+            f"none of {len(names)} has {picture_from!r}",
+            "Correct it.",
+        )
 
 
 @final
@@ -258,24 +282,25 @@ def _encode(
 
 def _clustered(
     state: State, encoded: _Encoded, model: Model, options: ClusterOptions, threshold: float | None,
-    progress: Progress | None,
+    together: NDArray[np.int64] | None, progress: Progress | None,
 ) -> tuple[State, KCurve | None]:  # fmt: skip
     """The state with every item in the cluster that was found for it."""
     anchored = set(encoded.anchors[encoded.anchors >= 0].tolist())
-    barred = [
-        (i, number)
-        for i, key in enumerate(encoded.keys)
-        if key in state.items
-        for number in state.items[key].not_in
-        if number in anchored
-    ]
     found = find_clusters(
         encoded.embeddings, model.encoder.distance_on_cpu(), options, threshold=threshold, anchors=encoded.anchors,
-        barred=barred, progress=progress,
+        together=together, progress=progress,
     )  # fmt: skip
     groups = {key: None if label < 0 else label for key, label in zip(encoded.keys, found.labels.tolist(), strict=True)}
     state = replace(state, items={**state.items, **{key: Entry() for key in encoded.new}})
     return numbered_like_before(groups, anchored, state), found.curve
+
+
+def _names(keys: list[str], files: Files, state: State) -> list[str]:
+    """Names of the items' files, as they were before `cluster_folder` made them unlike."""
+    known = state.items
+    return [
+        files[key][0].name if key in files else Path(known[key].source or str(known[key].file)).name for key in keys
+    ]
 
 
 def _curve(encoded: _Encoded, model: Model, options: ClusterOptions, progress: Progress | None) -> KCurve:
@@ -301,7 +326,7 @@ def _notes(model: Model, options: ClusterOptions, fmr: float | None, seen: Seen,
 
 def _answer(
     planned: Plan, files: Files, folder: Path, out: Path, seen: Seen, *, method: str, threshold: float | None,
-    curves: Path | None, skipped: tuple[tuple[str, str], ...], notes: tuple[str, ...],
+    curve: KCurve | None, curves: Path | None, skipped: tuple[tuple[str, str], ...], notes: tuple[str, ...],
 ) -> Clustered:  # fmt: skip
     state = planned.state
     inside: dict[int | None, list[str]] = {}
@@ -324,6 +349,7 @@ def _answer(
         copied=sum(old is None for old in planned.writing.values()),
         moved=sum(old is not None for old in planned.writing.values()),
         corrections=seen.moved + seen.removed + len(seen.named),
+        curve=curve,
         curves=curves,
         skipped=skipped,
         notes=notes,

@@ -26,7 +26,6 @@ class Entry:
         file: where in OUT it is, or is to be; None where it is not there.
         source: what it was copied or linked from.
         sure: whether a person said so: moved it there, or named or changed the folder it lay in.
-        not_in: clusters a person took it out of.
         removed: whether a person deleted it from OUT.
     """
 
@@ -34,7 +33,6 @@ class Entry:
     file: str | None = None
     source: str | None = None
     sure: bool = False
-    not_in: tuple[int, ...] = ()
     removed: bool = False
 
 
@@ -66,11 +64,7 @@ class State:
         """The same without clusters that no item is left of."""
         used = {entry.cluster for entry in self.items.values()}
         folders = {number: folder for number, folder in self.folders.items() if number in used}
-        items = {
-            key: replace(entry, not_in=tuple(n for n in entry.not_in if n in folders)) if entry.not_in else entry
-            for key, entry in self.items.items()
-        }
-        return replace(self, folders=folders, yours=self.yours & folders.keys(), items=items)
+        return replace(self, folders=folders, yours=self.yours & folders.keys())
 
 
 def read_state(out: Path) -> State | None:
@@ -132,12 +126,12 @@ def write_state(out: Path, state: State) -> None:
 
 def _entry(values: dict[str, Any]) -> Entry:
     entry = Entry(**values)
-    numbers = (*(() if entry.cluster is None else (entry.cluster,)), *entry.not_in)
+    numbers = () if entry.cluster is None else (entry.cluster,)
     texts = [text for text in (entry.file, entry.source) if text is not None]
     flags = (entry.sure, entry.removed)
     if not (_all(numbers, int) and _all(texts, str) and _all(flags, bool)):
         raise ValueError(f"of an item: {values}")
-    return replace(entry, not_in=tuple(entry.not_in))
+    return entry
 
 
 def _all(values: Iterable[object], kind: type) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, final, get_args
 
@@ -87,7 +87,6 @@ def find_clusters(
     *,
     threshold: float | None = None,
     anchors: ArrayLike | None = None,
-    barred: Sequence[tuple[int, int]] = (),
     together: ArrayLike | None = None,
     progress: Progress | None = None,
 ) -> Clusters:
@@ -101,7 +100,6 @@ def find_clusters(
         threshold: for the method agglomerative, the largest mean distance between clusters that are merged.
         anchors: (N,) whole numbers; items with the same one are in one cluster, items with different ones are not. -1
             for items of which nothing is known.
-        barred: pairs of an item and the number of an anchor whose cluster it never belongs to.
         together: (N,) whole numbers, the picture an item was found in: two of one picture are never the same, unless
             their anchors say so. -1 for an item by itself.
         progress: told of long work; what it raises ends the work.
@@ -112,7 +110,7 @@ def find_clusters(
             cannot use.
     """
     vectors = checked_embeddings(embeddings)
-    rules = Rules.of(len(vectors), anchors, barred, together)
+    rules = Rules.of(len(vectors), anchors, together)
     if not len(vectors):
         return Clusters(np.empty(0, dtype=np.int64))
     curve = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, final
 
@@ -27,27 +26,19 @@ class Rules:
     Attributes:
         anchors: (N,) the number of the cluster an item belongs to, or -1. Items of one anchor are in one cluster, and
             those of two anchors never are.
-        barred: (B, 2) pairs of an item and the anchor it never belongs to.
         together: (N,) the picture an item was found in, or -1. Items of one picture are never the same, unless their
             anchors say so.
     """
 
     anchors: Integers
-    barred: Integers
     together: Integers
 
     @classmethod
-    def of(
-        cls,
-        items: int,
-        anchors: ArrayLike | None = None,
-        barred: Sequence[tuple[int, int]] = (),
-        together: ArrayLike | None = None,
-    ) -> Self:
+    def of(cls, items: int, anchors: ArrayLike | None = None, together: ArrayLike | None = None) -> Self:
         """Rules for a number of items; whatever is left out is not known.
 
         Raises:
-            UsageError: another shape, or an item that is not there.
+            UsageError: another shape.
         """
         columns: list[Integers] = []
         for name, column in (("anchor", anchors), ("picture", together)):
@@ -56,29 +47,19 @@ class Rules:
                 received = f"{numbers.dtype} of shape {numbers.shape} for {items} items"
                 raise UsageError(f"The {name} of every item is a whole number, -1 for none", received)
             columns.append(numbers.astype(np.int64))
-        pairs = np.array(barred, dtype=np.int64).reshape(-1, 2)
-        if len(pairs) and not 0 <= pairs[:, 0].min() <= pairs[:, 0].max() < items:
-            raise UsageError(f"Barred items are numbered 0 to {items - 1}", pairs[:, 0].tolist())
-        return cls(columns[0], pairs, columns[1])
+        return cls(columns[0], columns[1])
 
-    def conflicts(self) -> tuple[csr_array, csr_array] | None:
-        """Two (N, G) of 0 and 1; two items are never in one cluster where they have a column, one of them in each.
+    def conflicts(self) -> csr_array | None:
+        """(N, P) of 0 and 1, a column for each picture: two items with a 1 in one column are never in one cluster.
 
-        None where there are none. That items of different anchors are not in one cluster is not among them.
+        None where there are no pictures. That items of different anchors are not in one cluster is not said here.
         """
         found = np.flatnonzero(self.together >= 0)
-        anchored = np.flatnonzero(np.isin(self.anchors, self.barred[:, 1]))
-        if not len(found) and not (len(anchored) and len(self.barred)):
+        if not len(found):
             return None
-        pictures, anchors = numbered(self.together[found]), np.unique(self.barred[:, 1])
-        first = int(pictures.max(initial=-1)) + 1  # columns: one for each picture, then two for each anchor
-        held = first + np.searchsorted(anchors, self.anchors[anchored])
-        kept_out = first + len(anchors) + np.searchsorted(anchors, self.barred[:, 1])
-        rows = np.concatenate([found, anchored, self.barred[:, 0]])
-        one = np.concatenate([pictures, held, kept_out])
-        other = np.concatenate([pictures, held + len(anchors), kept_out - len(anchors)])
-        shape, ones = (len(self.anchors), first + 2 * len(anchors)), np.ones(len(rows), dtype=np.int32)
-        return csr_array((ones, (rows, one)), shape=shape), csr_array((ones, (rows, other)), shape=shape)
+        pictures = numbered(self.together[found])
+        entries = np.ones(len(found), dtype=np.int32), (found, pictures)
+        return csr_array(entries, shape=(len(self.together), int(pictures.max()) + 1))
 
     def named(self, merged: Integers) -> Integers:
         """Clusters (N,) in which no rule is broken, those with items of one anchor taken together.
@@ -124,9 +105,6 @@ class Rules:
             if len(held):
                 labels[free] = self.anchors[held[_nearest(space, free, held)]]
         labels[anchored] = self.anchors[anchored]
-        for item, anchor in self.barred.tolist():
-            if labels[item] == anchor and self.anchors[item] != anchor:
-                labels[item] = -1
         return self._one_of_each_picture(labels, space)
 
     def _one_of_each_picture(self, labels: Integers, space: Space) -> Integers:

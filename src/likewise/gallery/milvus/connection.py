@@ -19,6 +19,7 @@ TOKEN = "LIKEWISE_MILVUS_TOKEN"  # user:password or an API key; never part of a 
 
 PATIENCE = 15.0  # seconds in which a server that is away or starting is asked again
 DEADLINE = 120.0  # seconds one answer may take: a server that hangs is given up
+ERASED = 60.0  # seconds in which the server is asked to compact what was deleted; it takes 10 to 30
 PAGE = 16_384  # rows Milvus gives where it is told how many
 LISTED = 10_000  # values named in one expression
 LONGEST = 65_535  # bytes of one text
@@ -26,8 +27,10 @@ REQUEST = 16 << 20  # bytes sent or asked for at a time; Milvus takes 64 MB
 
 Row = Mapping[str, Any]
 
-# merr, Milvus' own codes: starting, away; not loaded yet; replica, channel or segment on its way; node gone.
-_PASSING = {1, 2, 101, 103, *range(400, 1000)}
+_AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+# Milvus' own codes: starting, away; not loaded yet; replica, channel, segment or index on its way; node gone.
+_PASSING = {1, 2, 101, 103, *range(400, 1000), *_AWAY}
+_REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 _UNKNOWN_COLLECTION = 100
 
 
@@ -168,32 +171,47 @@ class Connection:
         return [[hit["entity"] | {"id": hit["id"]} for hit in row] for row in hits]
 
     def compact(self, collection: str) -> None:
-        """Has the server write its segments again without the rows that were deleted; it does so after this returns."""
-        self._ask("flush", collection)
-        self._ask("compact", collection)
+        """Has the server write its segments again without the rows that were deleted.
+
+        It passes over a segment it is busy with, so this asks again until no more is stored than is there, or `ERASED`
+        is over.
+        """
+        give_up = time.monotonic() + ERASED
+        while True:
+            there = self.count(collection)
+            self._ask("flush", collection)
+            job = self._ask("compact", collection)
+            while time.monotonic() < give_up and self._ask("get_compaction_state", job) != "Completed":
+                time.sleep(0.5)
+            stored = sum(segment.num_rows for segment in self._ask("list_persistent_segments", collection))
+            if stored <= there or time.monotonic() + 0.5 > give_up:
+                return
+            time.sleep(0.5)
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         return self._patiently(lambda: getattr(self._client, method)(*arguments, timeout=DEADLINE, **options))
 
     def _patiently(self, attempt: Any) -> Any:
-        pause, give_up = 0.05, time.monotonic() + PATIENCE
+        pause, began = 0.05, time.monotonic()
         while True:
             try:
                 return attempt()
             except (MilvusException, grpc.RpcError) as error:
-                if isinstance(error, MilvusException) and error.code == _UNKNOWN_COLLECTION:
+                code = _code(error)
+                if code == _UNKNOWN_COLLECTION:
                     raise NoCollectionError from error
-                if _refused(error):
+                if code in _REFUSED or _code(error.__cause__) in _REFUSED:
                     raise DataError(
                         "This Milvus answers only whom it knows", self.server, f"Set {TOKEN} to user:password."
                     ) from error
-                if not _passes(error):
+                if code not in _PASSING:
                     raise DataError("Milvus can do what it is asked", _text(error)) from error
-                if time.monotonic() + pause > give_up:
+                waited = time.monotonic() - began
+                if waited + pause > PATIENCE:
                     raise DataError(
                         "A gallery on a server needs the server",
-                        f"no answer from {self.server} in {PATIENCE:.0f} s ({_text(error)})",
-                        "Start it, or correct the address; what was not answered was not done or is undone.",
+                        f"no answer from {self.server} in {waited:.0f} s ({_text(error)})",
+                        "Start it, or correct the address; what was begun is then completed or undone.",
                     ) from error
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
@@ -212,21 +230,12 @@ def _weight(value: object) -> int:
     return value.nbytes if isinstance(value, np.ndarray) else 16
 
 
-def _passes(error: Exception) -> bool:
-    if isinstance(error, grpc.RpcError):
-        return _status(error) in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    return isinstance(error, MilvusException) and error.code in _PASSING
-
-
-def _refused(error: Exception) -> bool:
-    cause = error if isinstance(error, grpc.RpcError) else error.__cause__
-    return _status(cause) in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
-
-
-def _status(error: BaseException | None) -> object:
+def _code(error: BaseException | None) -> object:
+    """A number of Milvus or a status of gRPC; pymilvus gives either."""
     code = getattr(error, "code", None)
-    return code() if isinstance(error, grpc.RpcError) and callable(code) else None
+    return code() if callable(code) else code
 
 
-def _text(error: Exception) -> str:
-    return error.message if isinstance(error, MilvusException) else str(_status(error)).removeprefix("StatusCode.")
+def _text(error: MilvusException | grpc.RpcError) -> str:
+    said = error.message if isinstance(error, MilvusException) else str(_code(error)).removeprefix("StatusCode.")
+    return " ".join(said.split())

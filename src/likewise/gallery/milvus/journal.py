@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import final
 
@@ -29,6 +30,7 @@ class Journal:
 
     def __init__(self, texts: Texts) -> None:
         self._texts, self._milvus = texts, texts.milvus
+        self._compacting, self._waiting = ThreadPoolExecutor(1, thread_name_prefix="compacting"), False
 
     @contextmanager
     def writing(self, note: Note) -> Generator[Head]:
@@ -54,6 +56,8 @@ class Journal:
                 raise
             with suppress(DataError):  # all is done; who settles the note finds nothing to do
                 self._take_away(note)
+            if note.erases():
+                self._compact()
 
     def leave(self, note: Note) -> None:
         """Writes it, or writes it again when more is known."""
@@ -65,6 +69,10 @@ class Journal:
             if _left_behind(seen):
                 details = self._texts.documents(f'kind == "{key}"')
                 self._settle(Note(what, key, **(json.loads(details[key].content) if key in details else {})))
+
+    def close(self) -> None:
+        """Waits until the server has compacted what was deleted, or was asked to for long enough."""
+        self._compacting.shutdown()
 
     def erase(self, generation: str, note: Note) -> None:
         """Removes its records, what was kept of them, and names nobody has any more."""
@@ -146,6 +154,20 @@ class Journal:
                 if each != generation:
                     self.discard(each)
         self._take_away(note)
+        self._compact()
+
+    def _compact(self) -> None:
+        """Soon, in another thread; what is deleted until that begins needs no other turn."""
+
+        def compact() -> None:
+            with suppress(DataError, NoCollectionError):
+                self._waiting = False
+                for collection in (self._texts.name, self._texts.table(self._texts.look().head.generation)):
+                    self._milvus.compact(collection)
+
+        if not self._waiting:
+            self._waiting = True
+            self._compacting.submit(compact)
 
     def _has_name(self, generation: str, enrolment: int) -> bool:
         return bool(self._milvus.read(self._texts.name, f'key == "{name_key(generation, enrolment)}"', ["key"]))

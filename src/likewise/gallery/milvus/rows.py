@@ -202,6 +202,10 @@ class Note:
         """The row that says it is there."""
         return text_row(self.key, "note", "", owner=int(self.renewed), label=self.what)
 
+    def erases(self) -> bool:
+        """Whether something is no more once it is done."""
+        return self.what in ("forget", "rename", "rebuild") and bool(self.enrolments or self.generations)
+
     def details(self) -> list[Row]:
         """The rows from which another process could go on."""
         values = {"records": self.records, "enrolments": self.enrolments, "generations": self.generations}

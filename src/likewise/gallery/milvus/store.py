@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +86,6 @@ class MilvusStore(Store):
         self._latest: Look | None = None
         self._fingerprint = ""  # of the model of which the caller was last told
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="milvus")
-        self._compacting, self._waiting = threading.Lock(), False
 
     @classmethod
     def create(cls, uri: str, description: Description, model_files: Mapping[str, bytes]) -> Self:
@@ -201,8 +199,6 @@ class MilvusStore(Store):
             if note.records:
                 self._journal.leave(note)
                 self._journal.erase(head.generation, note)
-        if note.records:
-            self._compact()
         return len(note.records)
 
     def rename(self, old: str, new: str) -> int:
@@ -215,8 +211,6 @@ class MilvusStore(Store):
                 named = [row for each in note.enrolments for row in name_rows(head.generation, {new: each})]
                 self._milvus.write(self._texts.name, [*named, changed_row()])
                 count = self._journal.drop_empty(head.generation, note.enrolments)
-        if count:
-            self._compact()
         return count
 
     def rebuild(self, description: Description, model_files: Mapping[str, bytes], records: Iterator[Records]) -> None:
@@ -240,7 +234,6 @@ class MilvusStore(Store):
             self._milvus.write(self._texts.name, [new.row(), changed_row(), *settings_rows(description.settings)])
             self._fingerprint = description.fingerprint
             self._journal.discard(old.generation)
-        self._compact()
 
     def names(self) -> dict[str, int]:
         """See `Store`."""
@@ -333,7 +326,8 @@ class MilvusStore(Store):
         self.close()
 
     def close(self) -> None:
-        """See `Store`. Waits until the server was asked to compact what was deleted."""
+        """See `Store`. Waits for the server where it compacts what was deleted, up to a minute or two."""
+        self._journal.close()
         self._threads.shutdown()
         self._milvus.close()
 
@@ -391,19 +385,6 @@ class MilvusStore(Store):
         index = {"field_name": "embedding", "index_type": head.index, "metric_type": head.metric, "params": head.build}
         self._milvus.create(table, record_fields(head.dim), index, shards=head.shards)
         self._milvus.load(self._texts.name, table)
-
-    def _compact(self) -> None:
-        """Soon, in another thread; what is deleted until that begins needs no other turn."""
-
-        def compact() -> None:
-            with self._compacting, suppress(DataError, NoCollectionError):
-                self._waiting = False
-                for collection in (self._texts.table(self._texts.look().head.generation), self._texts.name):
-                    self._milvus.compact(collection)
-
-        if not self._waiting:
-            self._waiting = True
-            self._threads.submit(compact)
 
 
 def _metric(model_files: Mapping[str, bytes]) -> str:

@@ -1,6 +1,6 @@
 """Sort a folder of pictures nobody has labelled: a folder per person or thing, and corrections that are kept.
 
-    python examples/cluster_folder.py [FOLDER]
+    python examples/cluster.py [FOLDER]
 
 One learns to group pictures by what a model learned from others, to correct the result with a file manager's means, by
 renaming folders and moving files, and to run it again when more pictures have come. The same from a shell: `likewise
@@ -42,10 +42,8 @@ def main() -> None:
 
 
 def copy(data: lw.Dataset, folder: Path) -> None:
-    for number, source in enumerate(data.sources):
-        place = (
-            folder / data.names[data.labels[number]] / Path(str(source)).name
-        )  # known here, so that it can be judged
+    for source, label in zip(data.sources, data.labels, strict=True):
+        place = folder / data.names[label] / Path(str(source)).name  # in folders by name, so that it can be judged
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(str(source), place)
 

@@ -1,0 +1,159 @@
+"""Requests share the encoder: what has come in while a batch was encoded is the next batch.
+
+Nobody waits for a batch to fill up. So one client alone is answered at once, and many together get batches as large as
+there are clients. What waits is bounded: a queue that grows only makes all answers late.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Condition, Lock, Thread
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.encoder import Encoded, Item
+from likewise.encoder.preprocessing import Readable
+from likewise.errors import DataError
+from likewise.matching import Model
+from likewise.server.decoding import Decoders
+from likewise.server.refusals import busy
+
+BATCH = 64  # pictures encoded at once, if as many wait
+_RECENT = 0.9  # weight of the past in the running pace
+
+
+@final
+@dataclass
+class _Job:
+    model: Model
+    pixels: Tensor  # (n, C, H, W) uint8
+    answer: Future[Tensor] = field(default_factory=Future[Tensor])
+
+
+@final
+class Lane:
+    """One thread that encodes, and the bounded queue in front of it.
+
+    Args:
+        decoders: what makes pixels of pictures.
+        capacity: pictures that may be here at a time: being decoded, waiting, or being encoded.
+
+    Attributes:
+        batches, encoded: how many since the start.
+        refused: pictures that found the queue full.
+    """
+
+    def __init__(self, decoders: Decoders, capacity: int) -> None:
+        self._decoders, self._capacity = decoders, capacity
+        self._lock = Lock()
+        self._came, self._left = Condition(self._lock), Condition(self._lock)  # jobs, and pictures
+        self._jobs: deque[_Job] = deque()
+        self._closing = False
+        self._pace = 0.0  # seconds per picture
+        self.here = self.batches = self.encoded = self.refused = 0
+        self._thread = Thread(target=self._work, name="encodes", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody encodes."""
+        return self._thread.is_alive() and not self._closing
+
+    def encode(self, model: Model, items: Sequence[Item], *, patient: bool = False) -> Encoded:
+        """Embeddings of pictures, as `Model.encode` gives them.
+
+        Args:
+            model: which one; pictures for different ones are in different batches.
+            items: have a `read()` that gives bytes, and a name as their text.
+            patient: wait for a place in the queue, as work in the background does.
+
+        Raises:
+            Refusal: 503, the queue is full.
+        """
+        how = model.encoder.ready()
+        rows: list[np.ndarray] = []
+        kept: list[int] = []
+        problems: list[tuple[int, str]] = []
+        with self._places(len(items), patient):
+            for i, item in enumerate(items):
+                if not isinstance(item, Readable):
+                    raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
+                try:
+                    rows.append(self._decoders.decode(item.read(), str(item), how))
+                    kept.append(i)
+                except DataError as error:
+                    problems.append((i, str(error)))
+            embeddings = self._encoded(model, rows) if rows else torch.empty(0, model.dim)
+        return Encoded(embeddings, np.array(kept, np.int64), tuple(problems))
+
+    def close(self) -> None:
+        """Encodes what is here, and takes nothing more."""
+        with self._lock:
+            self._closing = True
+            self._came.notify_all()
+            self._left.notify_all()
+        self._thread.join()
+
+    def _encoded(self, model: Model, rows: Sequence[np.ndarray]) -> Tensor:
+        job = _Job(model, torch.from_numpy(np.stack(rows)))
+        with self._lock:
+            if self._closing:
+                raise busy("a service that is stopping", 5)
+            self._jobs.append(job)
+            self._came.notify()
+        return job.answer.result()
+
+    @contextmanager
+    def _places(self, number: int, patient: bool) -> Generator[None]:
+        with self._lock:
+            if patient:
+                self._left.wait_for(lambda: not self.here or self.here + number <= self._capacity // 2 or self._closing)
+            elif self.here + number > self._capacity:
+                self.refused += number
+                seconds = max(1, round(self.here * self._pace))
+                raise busy(f"{number} more pictures while {self.here} of at most {self._capacity} wait", seconds)
+            self.here += number
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.here -= number
+                self._left.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._came.wait_for(lambda: self._jobs or self._closing)
+                if not self._jobs:
+                    return
+                batch = self._next()
+            began = time.perf_counter()
+            pixels = torch.cat([job.pixels for job in batch])
+            try:
+                found = batch[0].model.encode(pixels).embeddings
+            except Exception as error:  # it is for those who wait; the next batch may go well
+                for job in batch:
+                    job.answer.set_exception(error)
+                continue
+            for job, rows in zip(batch, found.split([len(job.pixels) for job in batch]), strict=True):
+                job.answer.set_result(rows)
+            self.batches, self.encoded = self.batches + 1, self.encoded + len(pixels)
+            took = (time.perf_counter() - began) / len(pixels)
+            self._pace = _RECENT * self._pace + (1 - _RECENT) * took
+
+    def _next(self) -> list[_Job]:
+        """The jobs of one batch: the first in the queue, and those behind it that fit."""
+        batch = [self._jobs.popleft()]
+        room = BATCH - len(batch[0].pixels)
+        while self._jobs and self._jobs[0].model is batch[0].model and len(self._jobs[0].pixels) <= room:
+            room -= len(self._jobs[0].pixels)
+            batch.append(self._jobs.popleft())
+        return batch

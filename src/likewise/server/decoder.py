@@ -1,0 +1,86 @@
+"""A process that decodes pictures for the service, one after the other, until its input ends.
+
+A decoder is C code that works on what a stranger sent. It can be told to stop, and kept from taking all memory, only
+where it is a process of its own; nothing here needs torch, so that another one starts in a quarter of a second.
+
+Frames go in and out, each a header in JSON and a body, with the lengths of both before them:
+
+    in:   {"name", "mode", "height", "width", "resize", "max_pixels"} and the bytes of a picture
+    out:  {"channels"} and its (height, width, channels) pixels, or {"rule", "received", "remedy"} and nothing
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import struct
+import sys
+import warnings
+from typing import Any, BinaryIO
+
+from likewise.errors import DataError, LikewiseError
+from likewise.media.pictures import read_picture, resize_picture
+
+MOST_MEMORY = 4 << 30  # bytes of address space; pictures within the limit of pixels need far less
+_LENGTHS = struct.Struct("!II")
+
+
+def send(stream: BinaryIO, header: dict[str, Any], body: bytes | memoryview = b"") -> None:
+    """Writes a frame."""
+    head = json.dumps(header).encode()
+    stream.write(_LENGTHS.pack(len(head), len(body)) + head)
+    stream.write(body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
+    """Reads a frame.
+
+    Raises:
+        EOFError: the other side has ended.
+    """
+    head, body = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
+    return json.loads(_exactly(stream, head)), _exactly(stream, body)
+
+
+def _exactly(stream: BinaryIO, number: int) -> bytes:
+    found = stream.read(number)
+    if len(found) < number:
+        raise EOFError
+    return found
+
+
+def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    name = header["name"]
+    try:
+        pixels = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
+        pixels = resize_picture(pixels, header["height"], header["width"], header["resize"])
+        return {"channels": pixels.shape[2]}, pixels.tobytes()
+    except LikewiseError as error:
+        failed = error
+    except MemoryError:
+        failed = DataError("A picture is decoded in a bounded memory", name, "Make it smaller.")
+    received = None if failed.received is None else str(failed.received)
+    return {"rule": failed.rule, "received": received, "remedy": failed.remedy}, b""
+
+
+def main() -> None:
+    """Serves standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends this process
+    warnings.simplefilter("ignore")
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # which would be pictures on disk
+    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    send(answers, {"ready": True})
+    while True:
+        try:
+            send(answers, *_answer(*receive(asked)))
+        except (EOFError, BrokenPipeError):
+            return
+
+
+if __name__ == "__main__":
+    main()

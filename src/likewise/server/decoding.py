@@ -1,0 +1,159 @@
+"""The decoding processes, from the side of the service: borrowed for a picture, killed when it takes too long."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import BinaryIO, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+import likewise
+from likewise.encoder import Preprocessing
+from likewise.errors import DataError
+from likewise.server.decoder import receive, send
+from likewise.server.limits import Limits
+from likewise.server.refusals import busy
+
+_LOOK_EVERY = 0.05  # seconds between two looks for processes that take too long
+_WAIT = 20.0  # seconds that a picture may wait for a process
+
+
+@final
+class Decoders:
+    """Decodes pictures of strangers, each within a time limit that holds whatever the decoder does.
+
+    Args:
+        limits: pixels and seconds of a picture.
+        number: of processes; None for one per core.
+    """
+
+    def __init__(self, limits: Limits, number: int | None = None) -> None:
+        self._limits = limits
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process() for _ in range(number or os.cpu_count() or 1)]
+        for process in self._all:
+            self._idle.put(process)
+        self._closing = Event()
+        self._watch = Thread(target=self._kill_the_late, name="watches decoders", daemon=True)
+        self._watch.start()
+        self.killed = 0  # how many took too long
+
+    def decode(self, content: bytes, name: str, how: Preprocessing) -> NDArray[np.uint8]:
+        """(C, H, W) uint8, as `Preprocessing.one` makes it in this process.
+
+        Raises:
+            DataError: it cannot be read, or takes too long. Refusal: all processes are busy with others for long.
+        """
+        try:
+            process = self._idle.get(timeout=_WAIT)
+        except queue.Empty:
+            raise busy(f"pictures that take more than {_WAIT:g} s to decode") from None
+        try:
+            return process.decode(content, name, how, self._limits)
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._closing.set()
+        self._watch.join()
+        for process in self._all:
+            process.end()
+
+    def _kill_the_late(self) -> None:
+        while not self._closing.wait(_LOOK_EVERY):
+            self.killed += sum(process.kill_if_late() for process in self._all)
+
+
+@final
+class _Process:
+    """One decoding process, started when it is needed and after it has been killed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # between the thread that decodes and the one that watches
+        self._deadline: float | None = None
+        self._late = False
+        self._running = self._start()
+        self._ready = False
+
+    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
+        header = {
+            "name": name,
+            "mode": "L" if how.channels == 1 else "RGB",
+            "height": how.height,
+            "width": how.width,
+            "resize": how.resize,
+            "max_pixels": limits.pixels,
+        }
+        try:
+            self._make_ready()
+            self._expect(time.monotonic() + limits.decode_seconds)
+            send(_pipe(self._running.stdin), header, content)
+            answer, pixels = receive(_pipe(self._running.stdout))
+        except (EOFError, OSError):
+            late = self._expect(None)
+            self._start_again()
+            if late:
+                rule = f"A picture decodes within {limits.decode_seconds:g} s"
+                raise DataError(rule, name, "Save it anew, or smaller.") from None
+            rule, remedy = "A picture decodes to its last pixel", "Copy it again, or save it in another format."
+            raise DataError(rule, f"{name} (the decoder ended)", remedy) from None
+        if self._expect(None):  # it was killed just after it had answered
+            self._start_again()
+        if "rule" in answer:
+            raise DataError(answer["rule"], answer["received"], answer["remedy"])
+        found = np.frombuffer(pixels, np.uint8).reshape(how.height, how.width, answer["channels"])
+        return np.ascontiguousarray(found.transpose(2, 0, 1))
+
+    def kill_if_late(self) -> bool:
+        """Whether it had to be killed."""
+        with self._lock:
+            if self._deadline is None or time.monotonic() < self._deadline:
+                return False
+            self._deadline, self._late = None, True
+            self._running.kill()
+            return True
+
+    def end(self) -> None:
+        """Kills it, and waits until it is gone."""
+        self._running.kill()
+        self._running.wait()
+        for pipe in (self._running.stdin, self._running.stdout):
+            with suppress(OSError):  # what was not sent is not wanted any more
+                _pipe(pipe).close()
+
+    def _start_again(self) -> None:
+        self.end()
+        self._running, self._ready = self._start(), False
+
+    def _make_ready(self) -> None:
+        if not self._ready:
+            receive(_pipe(self._running.stdout))
+            self._ready = True
+
+    def _expect(self, deadline: float | None) -> bool:
+        """Sets when it is late; whether it has been already."""
+        with self._lock:
+            late, self._late, self._deadline = self._late, False, deadline
+            return late
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        here = str(Path(str(likewise.__file__)).parents[1])
+        path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+        return subprocess.Popen(
+            [sys.executable, "-m", "likewise.server.decoder"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+
+
+def _pipe(stream: object) -> BinaryIO:
+    return cast(BinaryIO, stream)

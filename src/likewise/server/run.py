@@ -1,0 +1,136 @@
+"""The service on a socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, final
+
+from likewise.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from likewise.server.door import Door
+
+_LAST_WORDS = 10  # seconds that requests have to finish when the service ends
+
+
+@final
+@dataclass(frozen=True)
+class Address:
+    """Where the service listens.
+
+    Attributes:
+        host: a name or number; 127.0.0.1 is this computer alone.
+        port: 0 takes a free one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8760
+
+    @property
+    def is_here(self) -> bool:
+        """Whether only this computer can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def beside(gallery: str | None, given: Path | None, ending: str, option: str) -> Path:
+    """Where a file of the service is: as given, or beside the gallery's.
+
+    Raises:
+        UsageError: the gallery is no file.
+    """
+    if given is not None:
+        return given
+    if gallery is None or "://" in gallery:
+        raise UsageError("Without a gallery that is a file, a place is given", f"no {option}", f"Pass {option} FILE.")
+    path = Path(gallery.partition("?")[0])
+    return path.with_name(path.name + ending)
+
+
+def require_http() -> None:
+    """Checks that the libraries are there.
+
+    Raises:
+        UsageError: they are not.
+    """
+    try:
+        import fastapi
+        import python_multipart
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "The service needs FastAPI and uvicorn", f"no {error.name}", 'Install them: pip install "likewise[serve]".'
+        ) from error
+    _ = fastapi, python_multipart, uvicorn
+
+
+def run(app: Door, address: Address, started: Callable[[str], object]) -> None:
+    """Serves until the process is told to end; then what is being answered is.
+
+    Args:
+        app: from `make_app`.
+        address: where.
+        started: told where it can be reached.
+
+    Raises:
+        DataError: the address cannot be had.
+    """
+    listening = _bound(address)
+    started(_url(listening))
+    _server(app).run(sockets=[listening])
+
+
+@contextmanager
+def running(app: Door, address: Address = Address(port=0)) -> Generator[str]:
+    """Serves in a thread while the block runs, which gets the address; for tests, and for trying things."""
+    listening, server = _bound(address), _server(app)
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="serves")
+    thread.start()
+    try:
+        while thread.is_alive() and not server.started:
+            time.sleep(0.01)
+        yield _url(listening)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _bound(address: Address) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((address.host, address.port), family=family, backlog=1024)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise DataError(
+            "A service listens where nobody else does",
+            f"{address.host}:{address.port} ({error})",
+            "Choose another --port.",
+        ) from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(app: Any) -> uvicorn.Server:
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, lifespan="on", access_log=False, log_level="warning", server_header=False, proxy_headers=False, timeout_keep_alive=30,
+            timeout_graceful_shutdown=_LAST_WORDS,
+        )
+    )  # fmt: skip

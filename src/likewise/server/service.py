@@ -1,0 +1,241 @@
+"""What the service can do, without HTTP: the library, with its encoder shared by all requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any, final
+
+import torch
+
+from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters
+from likewise.encoder import Encoded, Item, Progress
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.gallery import Claim, Enrolled, Forgotten, Gallery, Identified
+from likewise.gallery.decision import Rule
+from likewise.gallery.names import check_name
+from likewise.matching import Model, Verdict
+from likewise.server.batching import Lane
+from likewise.server.decoding import Decoders
+from likewise.server.jobs import Job, Jobs
+from likewise.server.limits import Limits
+from likewise.server.pace import Tries
+from likewise.server.refusals import Refusal
+
+_ENCODED_AT_ONCE = 16  # pictures of a job: requests come between
+
+
+@final
+class Upload:
+    """A picture as a client sent it.
+
+    Args:
+        name: what the client calls it; it opens nothing.
+        content: its bytes.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self._name, self._content = name, content
+
+    def read(self) -> bytes:
+        """The bytes."""
+        return self._content
+
+    def __str__(self) -> str:
+        return self._name
+
+
+@final
+class Service:
+    """A model, perhaps a gallery, and what requests share.
+
+    Args:
+        model: compares pictures. With a gallery, which keeps its own copy, that one is asked; so the service follows
+            when somebody exchanges it with `gallery rebuild`.
+        gallery: its address; it is made where there is none.
+        limits: what clients may send.
+
+    Raises:
+        likewise.LikewiseError: see `Gallery.open`.
+    """
+
+    def __init__(self, model: Model, gallery: str | None = None, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._own = model
+        self._gallery = None if gallery is None else Gallery.open(gallery, model, encode=self._encode)
+        self._decoders = Decoders(self.limits)
+        self._lane = Lane(self._decoders, self.limits.queue)
+        self.jobs = Jobs()
+        self.tries = Tries()
+        self._lock = Lock()
+        self._known = model, model.fingerprint
+        self._began = time.monotonic()
+
+    @property
+    def model(self) -> Model:
+        """What encodes now."""
+        return self._own if self._gallery is None else self._gallery.model
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's; found once for each, as it is a hash of all parameters."""
+        model = self.model
+        with self._lock:
+            if self._known[0] is not model:
+                self._known = model, model.fingerprint
+            return self._known[1]
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery.
+
+        Raises:
+            UsageError: the service has none.
+        """
+        if self._gallery is None:
+            raise UsageError(
+                "Names are asked for where a gallery is served", "a service without", "Start it with --gallery."
+            )
+        return self._gallery
+
+    def verify(self, a: Upload, b: Upload, fmr: float | None) -> Verdict:
+        """As `Model.verify`."""
+        model = self.model
+        calibration = model.calibrated()
+        line = calibration.threshold_for(fmr)
+        encoded = self._lane.encode(model, [a, b])
+        if encoded.problems:
+            raise DataError(encoded.problems[0][1].rstrip("."))
+        first, second = encoded.embeddings
+        with torch.inference_mode():
+            distance = float(model.encoder.distance_on_cpu().rowwise(first[None], second[None]))
+        return Verdict(
+            same=bool(line.accepts(distance)),
+            distance=distance,
+            threshold=line.threshold,
+            probability=float(calibration.probability([distance])[0]),
+            fmr=line.promised,
+            fmr_high=line.fmr.high,
+            supported=line.supported,
+        )
+
+    def verify_name(self, upload: Upload, name: str, fmr: float | None) -> Claim:
+        """As `Gallery.verify`, unless too many were refused.
+
+        Raises:
+            Refusal: 429, it must wait.
+        """
+        gallery = self.gallery
+        with self.tries.one(check_name(name)) as decided:
+            claim = gallery.verify(upload, name, fmr=fmr)
+            decided(claim.same)
+        return claim
+
+    def identify(self, uploads: Sequence[Upload], k: int | None, rule: Rule | None) -> Identified:
+        """As `Gallery.identify`."""
+        return self.gallery.identify(list(uploads), k=k, rule=rule)
+
+    def enrol(self, name: str, uploads: Sequence[Upload], metadata: dict[str, Any], keep: bool) -> Enrolled:
+        """As `Gallery.enrol`."""
+        return self.gallery.enrol(name, list(uploads), metadata=metadata, keep_originals=keep)
+
+    def forget(self, name: str | None, id: int | None) -> Forgotten:
+        """As `Gallery.forget`; refused verifications of the name are forgotten too."""
+        done = self.gallery.forget(name, id=id)
+        self.tries.forget(done.name)
+        return done
+
+    def encode(self, uploads: Sequence[Upload]) -> dict[str, Any]:
+        """Embeddings, and what could not be read.
+
+        Raises:
+            DataError: nothing could be read.
+        """
+        found = self._lane.encode(self.model, uploads)
+        if not len(found.kept):
+            raise DataError("At least one item can be read", found.problems[0][1].rstrip("."))
+        rows = zip(found.kept.tolist(), found.embeddings.tolist(), strict=True)
+        return {
+            "fingerprint": self.fingerprint,
+            "dim": self.model.dim,
+            "items": [{"file": str(uploads[i]), "embedding": row} for i, row in rows],
+            "skipped": [{"file": str(uploads[i]), "reason": reason} for i, reason in found.problems],
+        }
+
+    def cluster(self, uploads: Sequence[Upload], options: ClusterOptions, fmr: float | None) -> Job:
+        """Takes on a job that groups pictures; what can be refused at once is.
+
+        Raises:
+            ModelError: agglomerative, and the model is not calibrated. UsageError: options that cannot work.
+            Refusal: 503, too many jobs wait.
+        """
+        model = self.model
+        if fmr is not None and options.method != "agglomerative":
+            raise UsageError("A promised rate is for the method agglomerative", options.method, "Leave fmr out.")
+        threshold = cut_of(model, fmr) if options.method == "agglomerative" else None
+        return self.jobs.add(lambda progress: self._clustered(model, uploads, options, threshold, progress))
+
+    def healthy(self) -> None:
+        """Returns if questions can be answered.
+
+        Raises:
+            Refusal: 503, nothing encodes. DataError: the gallery cannot be read.
+        """
+        if not self._lane.alive:
+            error = ModelError("A service encodes", "one that has stopped", "Start it again.")
+            raise Refusal(503, error)
+        _ = self.model
+
+    def figures(self) -> dict[str, tuple[str, float]]:
+        """For a monitor: name -> kind and value."""
+        return {
+            "queue_pictures": ("gauge", self._lane.here),
+            "queue_capacity_pictures": ("gauge", self.limits.queue),
+            "queue_refused_pictures_total": ("counter", self._lane.refused),
+            "encoded_pictures_total": ("counter", self._lane.encoded),
+            "encoded_batches_total": ("counter", self._lane.batches),
+            "decoders_killed_total": ("counter", self._decoders.killed),
+            "up_seconds": ("gauge", time.monotonic() - self._began),
+        }
+
+    def close(self) -> None:
+        """Finishes what is here, and ends threads and processes."""
+        self.jobs.close()
+        self._lane.close()
+        self._decoders.close()
+        if self._gallery is not None:
+            self._gallery.close()
+
+    def _encode(self, items: Sequence[Item]) -> Encoded:
+        return self._lane.encode(self.model, items)
+
+    def _clustered(
+        self, model: Model, uploads: Sequence[Upload], options: ClusterOptions, threshold: float | None,
+        progress: Progress,
+    ) -> dict[str, Any]:  # fmt: skip
+        kept: list[str] = []
+        skipped: list[dict[str, str]] = []
+        rows = [torch.empty(0, model.dim)]
+        for start in range(0, len(uploads), _ENCODED_AT_ONCE):
+            progress(start, len(uploads), "encoding")
+            part = uploads[start : start + _ENCODED_AT_ONCE]
+            found = self._lane.encode(model, part, patient=True)
+            kept += [str(part[i]) for i in found.kept.tolist()]
+            skipped += [{"file": str(part[i]), "reason": reason} for i, reason in found.problems]
+            rows.append(found.embeddings)
+        if not kept:
+            raise DataError("At least one picture can be read", skipped[0]["reason"].rstrip("."))
+        distance = model.encoder.distance_on_cpu()
+        labels = find_clusters(torch.cat(rows), distance, options, threshold=threshold, progress=progress).labels
+        groups: dict[int, list[str]] = {}
+        for file, label in zip(kept, labels.tolist(), strict=True):
+            groups.setdefault(label, []).append(file)
+        unassigned = groups.pop(-1, [])
+        return {
+            "clusters": [{"id": id, "items": items} for id, items in sorted(groups.items())],
+            "unassigned": unassigned,
+            "skipped": skipped,
+            "method": options.method,
+            "threshold": threshold,
+        }

@@ -1,0 +1,630 @@
+"""`Gallery` from end to end, on scikit-learn's digits and a small model of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import likewise as lw
+from likewise.apps.learn import Learned
+from likewise.encoder import Encoder, Preprocessing
+from likewise.gallery import gallery as gallery_module
+from likewise.gallery.exchange import FINGERPRINT
+from likewise.media.pictures import content_hash
+
+Files = Callable[[int, slice], list[Path]]
+
+
+@pytest.fixture
+def files(digit_folder: Path) -> Files:
+    """Pictures of a digit."""
+    return lambda digit, part: sorted((digit_folder / str(digit)).iterdir())[part]
+
+
+@pytest.fixture
+def model(model_folder: Path) -> lw.Model:
+    return lw.load(model_folder)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, model: lw.Model) -> Iterator[lw.Gallery]:
+    """One that nobody is in yet."""
+    with lw.Gallery.open(tmp_path / "a.gallery", model) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other_model(digit_arrays: tuple[np.ndarray, np.ndarray]) -> lw.Model:
+    """The same kind of model with other parameters."""
+    encoder = Encoder("mlp", 12, preprocessing=Preprocessing.of(digit_arrays[0][:50]), seed=5)
+    return lw.Model(encoder)
+
+
+def plain(gallery: lw.Gallery) -> list[tuple[int, str, str, list[float]]]:
+    """Id, name, hash and embedding of every record."""
+    return sorted(
+        (int(id), name, content, row.tolist())
+        for block in gallery.records()
+        for id, name, content, row in zip(block.ids, block.names, block.hashes, block.embeddings, strict=True)
+    )
+
+
+class TestEnrol:
+    def test_one_picture_is_enough_and_trains_nothing(self, gallery: lw.Gallery, files: Files) -> None:
+        before = gallery.model.fingerprint
+        done = gallery.enrol("three", files(3, slice(1))[0])
+        assert (done.name, len(done.added), done.already, done.skipped) == ("three", 1, (), ())
+        assert gallery.identify(files(3, slice(1))).probes[0].decision.matches[0].distance < 1e-5
+        assert gallery.model.fingerprint == before
+
+    def test_a_record_says_what_was_enrolled(self, gallery: lw.Gallery, model: lw.Model, files: Files) -> None:
+        given = files(3, slice(2))
+        done = gallery.enrol("three", given, metadata={"door": 3, "by": ["ada"]}, keep_originals=True)
+        (block,) = gallery.records(originals=True)
+        order = [block.ids.tolist().index(id) for _, id in done.added]
+        found = block.take(order)
+        assert [file for file, _ in done.added] == list(map(str, given))
+        assert list(found.names) == ["three"] * 2
+        assert list(found.hashes) == [content_hash(file.read_bytes()) for file in given]
+        assert list(found.metadata) == [{"door": 3, "by": ["ada"]}] * 2
+        assert list(found.originals) == [file.read_bytes() for file in given]
+        np.testing.assert_array_equal(found.embeddings, model.encode(given).embeddings.numpy())
+
+    def test_originals_are_not_kept_unless_asked_for(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(2)))
+        assert [o for block in gallery.records(originals=True) for o in block.originals] == [None, None]
+        assert files(3, slice(1))[0].read_bytes() not in Path(gallery.uri).read_bytes()
+
+    def test_paths_bytes_and_arrays(self, gallery: lw.Gallery, files: Files, digit_arrays: tuple) -> None:
+        path = files(3, slice(1))[0]
+        done = gallery.enrol("three", [path, path.read_bytes(), digit_arrays[0][0]])
+        assert (len(done.added), len(done.already)) == (2, 1)  # the bytes are the path's
+
+    def test_the_same_content_is_one_record(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.png"
+        copy.write_bytes(files(3, slice(1))[0].read_bytes())
+        assert len(gallery.enrol("three", files(3, slice(2))).added) == 2
+        again = gallery.enrol("three", [copy, *files(3, slice(3))])
+        assert (len(again.added), len(again.already)) == (1, 3)
+        assert gallery.names() == {"three": 3}
+
+    def test_the_same_content_under_another_name_is_refused(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(1)))
+        done = gallery.enrol("four", [*files(3, slice(1)), *files(4, slice(1))])
+        assert len(done.added) == 1
+        assert "enrolled as 'three'" in done.skipped[0][1]
+        with pytest.raises(lw.DataError, match="enrolled as 'three'"):
+            gallery.enrol("five", files(3, slice(1)))
+        assert gallery.names() == {"four": 1, "three": 1}
+
+    def test_what_cannot_be_read_is_told_and_the_rest_entered(
+        self, gallery: lw.Gallery, files: Files, tmp_path: Path
+    ) -> None:
+        (tmp_path / "empty.png").touch()
+        (tmp_path / "text.png").write_text("no picture")
+        given = [tmp_path / "empty.png", *files(3, slice(2)), tmp_path / "text.png", tmp_path / "none.png"]
+        done = gallery.enrol("three", given)
+        assert len(done.added) == 2
+        assert [Path(file).name for file, _ in done.skipped] == ["empty.png", "text.png", "none.png"]
+        assert all(reason for _, reason in done.skipped)
+
+    @pytest.mark.parametrize("content", [b"", b"no picture", None])
+    def test_nothing_that_can_be_read_leaves_the_gallery_as_it_was(
+        self, gallery: lw.Gallery, tmp_path: Path, content: bytes | None
+    ) -> None:
+        if content is not None:
+            (tmp_path / "bad.png").write_bytes(content)
+        with pytest.raises(lw.DataError, match=r"bad\.png"):
+            gallery.enrol("three", tmp_path / "bad.png")
+        assert gallery.names() == {}
+
+    def test_an_empty_list(self, gallery: lw.Gallery) -> None:
+        with pytest.raises(lw.UsageError, match="an empty list"):
+            gallery.enrol("three", [])
+
+    @pytest.mark.parametrize("metadata", [{"a": float("nan")}, {"a": object()}, {"a": b"bytes"}])
+    def test_metadata_that_are_no_json(self, gallery: lw.Gallery, files: Files, metadata: dict) -> None:
+        with pytest.raises(lw.UsageError, match="Metadata are a JSON object"):
+            gallery.enrol("three", files(3, slice(1)), metadata=metadata)
+
+    def test_names_of_other_alphabets_and_bad_ones(self, gallery: lw.Gallery, files: Files) -> None:
+        for number, name in enumerate(["Jürgen", "李小龙", "עדה", "أدا", "🙂"]):
+            gallery.enrol(name, files(number, slice(1)))
+        assert gallery.enrol("Ju\u0308rgen", files(0, slice(1, 2))).name == "Jürgen"  # composed or not, it is one name
+        assert gallery.names()["Jürgen"] == 2
+        for name in ["a/b", "a\\b", "a\nb", "a\x00b", "x" * 10_000, "", "  ", ".."]:
+            for ask in (
+                lambda name: gallery.enrol(name, files(9, slice(1))),
+                lambda name: gallery.verify(files(9, slice(1))[0], name),
+                gallery.forget,
+                lambda name: gallery.rename("🙂", name),
+            ):
+                with pytest.raises(lw.UsageError) as refused:
+                    ask(name)
+                assert len(str(refused.value)) < 300
+        assert len(gallery.names()) == 5
+
+    def test_embeddings_that_are_no_numbers_are_refused(self, tmp_path: Path, model: lw.Model, files: Files) -> None:
+        def broken(items: object) -> object:
+            encoded = model.encode(items)
+            return replace(encoded, embeddings=encoded.embeddings * float("nan"))
+
+        with lw.Gallery.open(tmp_path / "b.gallery", model, encode=broken) as gallery:
+            with pytest.raises(lw.ModelError, match="finite numbers"):
+                gallery.enrol("three", files(3, slice(1)))
+            assert gallery.names() == {}
+
+
+class TestIdentify:
+    @pytest.mark.parametrize("rule", ["vote", "mean"])
+    def test_known_digits_get_their_names(self, gallery: lw.Gallery, files: Files, rule: str) -> None:
+        for digit in range(5):
+            gallery.enrol(f"digit {digit}", files(digit, slice(8)))
+        probes = [file for digit in range(5) for file in files(digit, slice(20, 30))]
+        found = gallery.identify(probes, rule=rule)
+        first = [probe.decision.matches[0].name for probe in found]
+        assert sum(name == f"digit {i // 10}" for i, name in enumerate(first)) >= 45
+        for probe in found:
+            line = probe.decision.matches[0].distance
+            limits = found.lines
+            if probe.decision.outcome == "unknown":
+                assert probe.decision.name is None
+                assert line > limits.loose
+            elif rule == "mean":
+                assert (line <= limits.strict) == (probe.decision.outcome == "known")
+            assert [m.distance for m in probe.decision.matches] == sorted(m.distance for m in probe.decision.matches)
+
+    def test_nobody_is_known_to_an_empty_gallery(self, gallery: lw.Gallery, files: Files) -> None:
+        (probe,) = gallery.identify(files(3, slice(1)))
+        assert (probe.decision.outcome, probe.decision.name, probe.decision.matches) == ("unknown", None, ())
+
+    def test_what_cannot_be_read_is_skipped_and_is_no_yes(
+        self, gallery: lw.Gallery, files: Files, tmp_path: Path
+    ) -> None:
+        gallery.enrol("three", files(3, slice(1)))
+        (tmp_path / "empty.png").touch()
+        found = gallery.identify([tmp_path / "empty.png", *files(3, slice(1))])
+        assert [probe.file for probe in found] == [str(files(3, slice(1))[0])]
+        assert found.skipped[0][0] == str(tmp_path / "empty.png")
+        assert found.probes[0].decision.outcome == "known"
+        assert not found.all_known
+        with pytest.raises(lw.DataError, match=r"At least one item can be read"):
+            gallery.identify(tmp_path / "empty.png")
+
+    def test_an_uncalibrated_model_needs_a_calibrated_gallery(
+        self, tmp_path: Path, crowd: Callable[..., lw.Dataset]
+    ) -> None:
+        people = crowd([f"person {i}" for i in range(40)], each=4)
+        encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(people.sources), seed=0)
+        with lw.Gallery.open(tmp_path / "b.gallery", lw.Model(encoder)) as gallery:
+            for person in range(40):
+                gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
+            for ask in (gallery.identify, lambda item: gallery.verify(item, "person 0")):
+                with pytest.raises(lw.ModelError, match=r"gallery calibrate GALLERY --fpir"):
+                    ask(people.sources[0])
+            found = gallery.calibrate(0.1)
+            assert gallery.identify(people.sources[0]).probes[0].decision.name == "person 0"
+            claim = gallery.verify(people.sources[0], "person 0")
+            assert (claim.same, claim.threshold, claim.probability, claim.fmr) == (
+                True, found.strict.threshold, None, None,
+            )  # fmt: skip
+            with pytest.raises(lw.LikewiseError):
+                gallery.verify(people.sources[0], "person 0", fmr=0.01)  # a promise only a model can give
+
+    def test_impossible_rules(self, gallery: lw.Gallery, files: Files) -> None:
+        with pytest.raises(lw.UsageError):
+            gallery.identify(files(3, slice(1)), k=0)
+        with pytest.raises(lw.UsageError):
+            gallery.identify(files(3, slice(1)), rule="median")  # type: ignore[arg-type]
+
+
+class TestVerify:
+    def test_is_the_distance_to_the_nearest_record_of_that_name(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files
+    ) -> None:
+        for digit in (3, 4):
+            gallery.enrol(f"digit {digit}", files(digit, slice(4)))
+        probe = files(3, slice(10, 11))[0]
+        claim = gallery.verify(probe, "digit 4")
+        expected = min(model.verify(probe, other).distance for other in files(4, slice(4)))
+        assert claim.distance == pytest.approx(expected, rel=1e-4)
+        assert claim.same == (claim.distance <= claim.threshold)
+        assert claim.threshold == model.calibrated().threshold_for().threshold
+
+    def test_four_records_are_four_chances(self, gallery: lw.Gallery, model: lw.Model, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(4)))
+        promised = model.calibrated().threshold_for().promised
+        assert gallery.verify(files(3, slice(1))[0], "three").fmr == pytest.approx(1 - (1 - promised) ** 4)
+
+    def test_an_unknown_name_gets_a_hint(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("Margaret", files(3, slice(1)))
+        with pytest.raises(lw.DataError, match=r"'Margret'.*Perhaps 'Margaret'"):
+            gallery.verify(files(3, slice(1))[0], "Margret")
+        with pytest.raises(lw.DataError, match=r"'nobody'.*gallery list"):
+            gallery.verify(files(3, slice(1))[0], "nobody")
+
+
+class TestForget:
+    def test_a_name(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(4)), keep_originals=True, metadata={"note": "likes triangles"})
+        gallery.enrol("four", files(4, slice(4)), keep_originals=True)
+        (block,) = gallery.records("three")
+        gallery.identify(files(3, slice(10)))
+        done = gallery.forget("three")
+        assert (done.name, done.records) == ("three", 4)
+        assert gallery.names() == {"four": 4}
+        folder = Path(gallery.uri).parent
+        held = b"".join(file.read_bytes() for file in folder.glob("a.gallery*"))
+        for secret in (
+            b"three", b"triangles", *(row.tobytes() for row in block.embeddings), *map(bytes.fromhex, block.hashes),
+            *(h.encode() for h in block.hashes), *(file.read_bytes() for file in files(3, slice(4))),
+        ):  # fmt: skip
+            assert secret not in held
+        assert files(4, slice(1))[0].read_bytes() in held  # so that the search would have found it
+        names = {match.name for probe in gallery.identify(files(3, slice(4))) for match in probe.decision.matches}
+        assert names == {"four"}
+
+    def test_one_record(self, gallery: lw.Gallery, files: Files) -> None:
+        done = gallery.enrol("three", files(3, slice(2)))
+        assert gallery.forget(id=done.added[0][1]).records == 1
+        assert gallery.names() == {"three": 1}
+        gallery.forget(id=done.added[1][1])
+        assert gallery.names() == {}
+        assert b"three" not in Path(gallery.uri).read_bytes()
+
+    @pytest.mark.parametrize("id", [5, -1, 2**53, 2**70])
+    def test_unknown_names_and_ids(self, gallery: lw.Gallery, files: Files, id: int) -> None:
+        gallery.enrol("three", files(3, slice(2)))
+        with pytest.raises(lw.DataError, match="'nobody'"):
+            gallery.forget("nobody")
+        with pytest.raises(lw.DataError, match="gallery list GALLERY NAME"):
+            gallery.forget(id=id)
+        assert gallery.names() == {"three": 2}
+
+    def test_of_what(self, gallery: lw.Gallery) -> None:
+        with pytest.raises(lw.UsageError):
+            gallery.forget()
+        with pytest.raises(lw.UsageError):
+            gallery.forget("three", id=3)
+
+
+class TestNames:
+    def test_rename(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("tree", files(3, slice(3)))
+        gallery.enrol("four", files(4, slice(3)))
+        before = plain(gallery)
+        assert gallery.rename("tree", "three") == 3
+        assert plain(gallery) == sorted((i, n.replace("tree", "three"), h, e) for i, n, h, e in before)
+        assert b"tree\x00" not in Path(gallery.uri).read_bytes()
+        with pytest.raises(lw.DataError, match="`merge`"):
+            gallery.rename("three", "four")
+        with pytest.raises(lw.DataError, match="'tree'"):
+            gallery.rename("tree", "five")
+        assert gallery.rename("four", "four") == 3
+
+    def test_merge(self, gallery: lw.Gallery, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        gallery.enrol("also three", files(3, slice(3, 5)))
+        with pytest.raises(lw.DataError):
+            gallery.merge("also three", "nobody")
+        with pytest.raises(lw.UsageError):
+            gallery.merge("three", "three")
+        assert gallery.merge("also three", "three") == 2
+        assert gallery.names() == {"three": 5}
+        with pytest.raises(lw.DataError):
+            gallery.merge("also three", "three")
+
+
+class TestModel:
+    def test_the_copy_that_is_kept_encodes_alike(self, gallery: lw.Gallery, model: lw.Model, files: Files) -> None:
+        gallery.enrol("three", files(3, slice(4)))
+        with lw.Gallery.open(gallery.uri) as again:
+            assert again.model.fingerprint == model.fingerprint
+            assert again.identify(files(5, slice(9))) == gallery.identify(files(5, slice(9)))
+
+    def test_another_model_is_refused(self, gallery: lw.Gallery, other_model: lw.Model) -> None:
+        with pytest.raises(lw.ModelError, match="holds embeddings of one model"):
+            lw.Gallery.open(gallery.uri, other_model)
+
+    def test_another_calibration_is_taken_over_by_rebuilding(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files
+    ) -> None:
+        gallery.enrol("three", files(3, slice(4)))
+        calibration = model.calibrated()
+        stricter = tuple(replace(line, threshold=line.threshold / 2) for line in calibration.thresholds)
+        other = lw.Model(model.encoder, replace(calibration, thresholds=stricter))
+        with pytest.raises(lw.ModelError, match="gallery rebuild"):
+            lw.Gallery.open(gallery.uri, other)
+        before, line = plain(gallery), gallery.lines().strict
+        assert gallery.rebuild(other) == 4  # although no originals are kept
+        assert plain(gallery) == before
+        assert gallery.lines().strict == line / 2
+
+    def test_rebuild_from_kept_originals(
+        self, gallery: lw.Gallery, other_model: lw.Model, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gallery_module, "_MOVED_AT_ONCE", 3)
+        for digit in (3, 4):
+            gallery.enrol(f"digit {digit}", files(digit, slice(4)), keep_originals=True, metadata={"digit": digit})
+        with lw.Gallery.open(gallery.uri) as reader:
+            reader.identify(files(3, slice(1)))
+            told: list[tuple[int, int]] = []
+            assert gallery.rebuild(other_model, progress=lambda done, total, _: told.append((done, total))) == 8
+            assert told[-1] == (8, 8)
+            for opened in (gallery, reader):
+                assert opened.model.fingerprint == other_model.fingerprint
+                assert opened.info()["dim"] == 12
+                expected = {content_hash(file.read_bytes()): file for d in (3, 4) for file in files(d, slice(4))}
+                for _, name, content, row in plain(opened):
+                    encoded = other_model.encode([expected[content]]).embeddings[0].numpy()
+                    np.testing.assert_allclose(row, encoded, rtol=1e-5, atol=1e-6)
+                    assert name == f"digit {expected[content].parent.name}"
+
+    def test_without_originals_another_model_is_refused_with_the_reason(
+        self, gallery: lw.Gallery, other_model: lw.Model, files: Files
+    ) -> None:
+        gallery.enrol("three", files(3, slice(2)), keep_originals=True)
+        gallery.enrol("four", files(4, slice(2)))
+        before = plain(gallery)
+        with pytest.raises(lw.DataError, match=r"a record of 'four' without one.*--keep-originals"):
+            gallery.rebuild(other_model)
+        assert plain(gallery) == before
+        assert gallery.info()["fingerprint"] != other_model.fingerprint
+
+    def test_a_model_exchanged_while_items_are_encoded(
+        self, tmp_path: Path, model: lw.Model, other_model: lw.Model, files: Files
+    ) -> None:
+        """Between encoding and writing, another process rebuilds: the old model's embeddings do not get in."""
+
+        def slowly(items: object) -> object:
+            encoded = model.encode(items)
+            with lw.Gallery.open(tmp_path / "b.gallery") as other:
+                other.rebuild(other_model)
+            return encoded
+
+        lw.Gallery.open(tmp_path / "b.gallery", model).close()
+        with lw.Gallery.open(tmp_path / "b.gallery", encode=slowly) as gallery:
+            with pytest.raises(lw.LikewiseError):
+                gallery.enrol("three", files(3, slice(1)))
+            assert gallery.names() == {}
+
+
+class TestCalibrate:
+    @pytest.fixture
+    def people(self, tmp_path: Path, crowd: Callable[..., lw.Dataset]) -> Iterator[lw.Gallery]:
+        """40 people with 4 pictures each, and a model that never saw them."""
+        people = crowd([f"person {i}" for i in range(40)], each=4)
+        encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(people.sources), seed=0)
+        with lw.Gallery.open(tmp_path / "people.gallery", lw.Model(encoder)) as gallery:
+            for person in range(40):
+                gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
+            yield gallery
+
+    @pytest.mark.parametrize("rule", ["vote", "mean"])
+    def test_keeps_its_promise_on_what_is_enrolled(
+        self, people: lw.Gallery, crowd: Callable[..., lw.Dataset], rule: str
+    ) -> None:
+        found = people.calibrate(0.1, loose_fpir=0.3, rule=rule)
+        for line in (found.strict, found.loose):
+            assert 0 < line.fpir.value <= line.promised
+            assert line.fpir.low <= line.fpir.value <= line.fpir.high
+            assert line.fnir is not None
+        assert found.strict.threshold <= found.loose.threshold
+        lines = people.lines()
+        assert (lines.strict, lines.loose, lines.source, lines.grown) == (
+            found.strict.threshold, found.loose.threshold, "gallery", 1,
+        )  # fmt: skip
+        strangers = crowd([f"stranger {i}" for i in range(200)], each=1, seed=7)
+        outcomes = Counter(probe.decision.outcome for probe in people.identify(list(strangers.sources)))
+        # Within the 95% interval of 160 looks and the spread of 200 strangers.
+        assert outcomes["known"] / 200 <= found.strict.fpir.high + 0.05
+        assert (outcomes["known"] + outcomes["unsure"]) / 200 <= found.loose.fpir.high + 0.05
+
+    def test_is_remembered_and_told(self, people: lw.Gallery) -> None:
+        found = people.calibrate(0.1)
+        with lw.Gallery.open(people.uri) as again:
+            assert again.calibration == found
+            assert again.info()["calibration"] == found.as_dict()
+
+    def test_is_no_promise_for_another_rule(self, people: lw.Gallery) -> None:
+        people.calibrate(0.1, rule="vote", k=5)
+        with pytest.raises(lw.ModelError):
+            people.lines("mean")
+        with pytest.raises(lw.ModelError):
+            people.lines("vote", 3)
+
+    def test_a_gallery_that_grew_promises_less(self, people: lw.Gallery, crowd: Callable[..., lw.Dataset]) -> None:
+        people.calibrate(0.1)
+        more = crowd([f"other {i}" for i in range(40)], each=4, seed=3)
+        for person in range(40):
+            people.enrol(more.names[person], [more.sources[4 * person + i] for i in range(4)])
+        lines = people.lines()
+        assert lines.grown == 2
+        assert lines.fpir == pytest.approx(1 - 0.9**2)
+        assert "calibrate it again" in lines.in_words()
+
+    def test_too_little_is_refused_with_what_is_missing(self, people: lw.Gallery) -> None:
+        with pytest.raises(lw.SupportError, match=r"needs 300 names; got 40\. 260 names are missing.*0\.1"):
+            people.calibrate(0.01)
+        assert people.calibration is None
+
+    def test_an_empty_gallery(self, gallery: lw.Gallery) -> None:
+        with pytest.raises(lw.DataError, match="nothing"):
+            gallery.calibrate(0.1)
+
+    def test_rebuilding_drops_it(self, people: lw.Gallery) -> None:
+        people.calibrate(0.1, k=3)
+        people.rebuild(people.model)
+        assert people.calibration is None
+        assert people.info()["k"] == 3
+
+
+class TestExchange:
+    def test_out_and_in_again(self, gallery: lw.Gallery, model: lw.Model, files: Files, tmp_path: Path) -> None:
+        for digit in (3, 4):
+            gallery.enrol(f"digit {digit}", files(digit, slice(3)), metadata={"d": digit}, keep_originals=True)
+        assert gallery.export(tmp_path / "all.parquet", originals=True) == 6
+        with lw.Gallery.open(tmp_path / "b.gallery", model) as other:
+            assert len(other.import_(tmp_path / "all.parquet").added) == 6
+            assert plain(other) == plain(gallery)
+            for mine, its in zip(gallery.records(originals=True), other.records(originals=True), strict=True):
+                assert list(mine.originals) == list(its.originals)
+                assert list(mine.metadata) == list(its.metadata)
+                assert mine.times.tolist() == its.times.tolist()
+            again = other.import_(tmp_path / "all.parquet")
+            assert (len(again.added), len(again.already)) == (0, 6)
+
+    def test_other_programs_can_read_it(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(3)), keep_originals=True)
+        gallery.export(tmp_path / "all.parquet")
+        table = pq.read_table(tmp_path / "all.parquet")
+        assert table.column_names == ["id", "name", "embedding", "hash", "time", "metadata", "original"]
+        assert table["name"].to_pylist() == ["three"] * 3
+        assert table["original"].to_pylist() == [None] * 3  # unless asked for
+        assert table.schema.metadata[FINGERPRINT].decode() == gallery.info()["fingerprint"]
+
+    def test_what_another_has_is_left_out_and_told(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files, tmp_path: Path
+    ) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        gallery.export(tmp_path / "all.parquet")
+        with lw.Gallery.open(tmp_path / "b.gallery", model) as other:
+            other.enrol("tree", files(3, slice(1)))
+            done = other.import_(tmp_path / "all.parquet")
+            assert len(done.added) == 2
+            assert "enrolled as 'tree'" in done.skipped[0][1]
+
+    def test_of_another_model(self, gallery: lw.Gallery, other_model: lw.Model, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        gallery.export(tmp_path / "all.parquet")
+        with lw.Gallery.open(tmp_path / "b.gallery", other_model) as other:
+            with pytest.raises(lw.ModelError, match="holds embeddings of one model"):
+                other.import_(tmp_path / "all.parquet")
+            assert other.names() == {}
+
+    def test_files_of_another_kind(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        (tmp_path / "text.parquet").write_text("no table")
+        pq.write_table(pq.read_table(_exported(gallery, files, tmp_path)).drop(["hash"]), tmp_path / "cut.parquet")
+        for name, why in (("none", "none.parquet"), ("text", "text.parquet"), ("cut", "no column hash")):
+            with pytest.raises(lw.DataError, match=why):
+                gallery.import_(tmp_path / f"{name}.parquet")
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("hash", "xyz"), ("hash", "ab"), ("metadata", "[1"), ("metadata", None), ("name", "a/b"), ("name", None),
+            ("embedding", None), ("embedding", [float("nan")] * 16), ("embedding", [None] * 16), ("time", None),
+            ("time", float("nan")), ("id", None),
+        ],
+    )  # fmt: skip
+    def test_damaged_rows_enter_nothing(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files, tmp_path: Path, column: str, value: object
+    ) -> None:
+        table = pq.read_table(_exported(gallery, files, tmp_path))
+        place, field = table.column_names.index(column), table.schema.field(column)
+        rows = pa.array([*table[column].to_pylist()[:-1], value], field.type)
+        pq.write_table(table.set_column(place, field, rows), tmp_path / "damaged.parquet")
+        with lw.Gallery.open(tmp_path / "b.gallery", model) as other:
+            with pytest.raises(lw.LikewiseError):
+                other.import_(tmp_path / "damaged.parquet")
+            assert other.names() == {}
+
+    def test_lists_as_other_programs_write_them(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files, tmp_path: Path
+    ) -> None:
+        table = pq.read_table(_exported(gallery, files, tmp_path))
+        place = table.column_names.index("embedding")
+        for number, (change, fits) in enumerate([(lambda row: row, True), (lambda row: row[:-1], False)]):
+            rows = table["embedding"].to_pylist()
+            lists = pa.array([*rows[:-1], change(rows[-1])], pa.list_(pa.float64()))  # of any length each
+            pq.write_table(table.set_column(place, "embedding", lists), tmp_path / "other.parquet")
+            with lw.Gallery.open(tmp_path / f"{number}.gallery", model) as other:
+                if fits:
+                    other.import_(tmp_path / "other.parquet")
+                    assert plain(other) == plain(gallery)
+                else:
+                    with pytest.raises(lw.DataError, match=r"other\.parquet"):
+                        other.import_(tmp_path / "other.parquet")
+
+    def test_nobody_goes_out_and_in(self, gallery: lw.Gallery, tmp_path: Path) -> None:
+        assert gallery.export(tmp_path / "none.parquet") == 0
+        assert gallery.import_(tmp_path / "none.parquet").added == ()
+
+    def test_a_place_that_cannot_be_written(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        (tmp_path / "file").touch()
+        with pytest.raises((lw.DataError, OSError)):
+            gallery.export(tmp_path / "file" / "all.parquet")
+
+
+def _exported(gallery: lw.Gallery, files: Files, folder: Path) -> Path:
+    gallery.enrol("three", files(3, slice(3)))
+    gallery.export(folder / "whole.parquet")
+    return folder / "whole.parquet"
+
+
+class TestMove:
+    def test_to_another_place(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(3)), keep_originals=True)
+        before, asked = plain(gallery), gallery.identify(files(4, slice(4)))
+        with gallery.move(tmp_path / "sub" / "b.gallery") as moved:
+            assert plain(moved) == before
+            assert moved.identify(files(4, slice(4))) == asked
+            assert all(original for block in moved.records(originals=True) for original in block.originals)
+        assert not list(tmp_path.glob("a.gallery*"))
+
+    def test_not_onto_something(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        before = plain(gallery)
+        (tmp_path / "b.gallery").write_text("mine")
+        for place in (tmp_path / "b.gallery", gallery.uri):
+            with pytest.raises(lw.DataError, match="One place holds one gallery"):
+                gallery.move(place)
+        assert plain(gallery) == before
+        assert (tmp_path / "b.gallery").read_text() == "mine"
+
+    def test_somebody_who_writes_meanwhile_loses_nothing(
+        self, gallery: lw.Gallery, files: Files, tmp_path: Path
+    ) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+
+        def enrol(*_: object) -> None:
+            with lw.Gallery.open(gallery.uri) as other:
+                other.enrol("four", files(4, slice(2)))
+
+        with pytest.raises(lw.DataError, match="Nobody writes to a gallery that moves"):
+            gallery.move(tmp_path / "b.gallery", progress=enrol)
+        assert gallery.names() == {"four": 2, "three": 3}
+        assert not (tmp_path / "b.gallery").exists()
+
+
+class TestPlace:
+    def test_none_there(self, tmp_path: Path) -> None:
+        with pytest.raises(lw.DataError, match=r"no such file.*likewise enrol GALLERY NAME FILE"):
+            lw.Gallery.open(tmp_path / "none.gallery")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("uri", ["", "ftp://host/name", "a.gallery?index=hnsw"])
+    def test_addresses_that_cannot_be(self, uri: str, model: lw.Model) -> None:
+        with pytest.raises(lw.UsageError):
+            lw.Gallery.open(uri, model)
+
+    def test_a_failed_first_enrolment_leaves_an_empty_gallery_that_opens(
+        self, tmp_path: Path, learned: Learned
+    ) -> None:
+        with lw.Gallery.open(tmp_path / "b.gallery", learned.folder) as gallery, pytest.raises(lw.DataError):
+            gallery.enrol("three", tmp_path / "none.png")
+        with lw.Gallery.open(tmp_path / "b.gallery") as gallery:
+            assert gallery.info()["records"] == 0
+
+    def test_closed_is_closed(self, gallery: lw.Gallery) -> None:
+        gallery.close()
+        with pytest.raises(lw.UsageError, match="before it is closed"):
+            gallery.names()

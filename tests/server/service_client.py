@@ -1,0 +1,67 @@
+"""A service of the digits model in this process, and what asks it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from likewise.matching import load
+from likewise.server.app import make_app
+from likewise.server.audit import Audit
+from likewise.server.door import Door
+from likewise.server.limits import Limits
+from likewise.server.run import running
+from likewise.server.service import Service
+from likewise.server.tokens import SCOPES, Tokens
+
+
+def png(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@dataclass
+class Served:
+    """A service that runs."""
+
+    url: str
+    client: httpx.Client
+    service: Service
+    door: Door
+    tokens: Tokens
+    audit: Path
+    gallery: Path
+
+    def post(self, path: str, files: Sequence[tuple[str, Any]] | None = None, **fields: Any) -> httpx.Response:
+        """Pictures, given as paths or as (name, bytes), and fields."""
+        parts = [
+            (field, (item.name, item.read_bytes()) if isinstance(item, Path) else item) for field, item in files or ()
+        ]
+        return self.client.post(path, files=parts, data={k: str(v) for k, v in fields.items()})
+
+    def with_token(self, *scopes: str, **options: Any) -> dict[str, str]:
+        """Headers of a new token."""
+        return {"Authorization": f"Bearer {self.tokens.make('a test', scopes, **options)[0]}"}
+
+
+@contextmanager
+def served(folder: Path, model: Path, limits: Limits | None = None) -> Iterator[Served]:
+    """A service with an empty gallery in `folder`."""
+    gallery, tokens, audit = folder / "g.gallery", Tokens(folder / "tokens"), folder / "audit.jsonl"
+    token, _ = tokens.make("tester", SCOPES, per_minute=1_000_000)
+    service = Service(load(model), str(gallery), limits)
+    door = make_app(service, tokens, Audit(audit))
+    with (
+        running(door) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False) as client,
+    ):
+        yield Served(url, client, service, door, tokens, audit, gallery)

@@ -1,0 +1,116 @@
+"""Pictures are decoded elsewhere, as they would be here, and within limits that hold whatever comes."""
+
+from __future__ import annotations
+
+import io
+import signal
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from service_client import png
+
+from likewise.encoder import Preprocessing
+from likewise.errors import DataError
+from likewise.server.decoding import Decoders
+from likewise.server.limits import Limits
+
+HOW = {
+    (channels, resize): Preprocessing(channels, 24, 20, resize, (0.5,) * channels, (0.2,) * channels)
+    for channels in (1, 3)
+    for resize in ("squash", "pad", "crop")
+}
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    pool = Decoders(Limits(pixels=100_000), 2)
+    yield pool
+    pool.close()
+
+
+def pictures() -> dict[str, bytes]:
+    rng = np.random.default_rng(0)
+    colour = Image.fromarray(rng.integers(0, 256, (50, 40, 3), dtype=np.uint8))
+    found = {"grey.png": png(rng.integers(0, 256, (24, 20), dtype=np.uint8))}
+    for name, options in (("a.jpg", {}), ("a.webp", {}), ("a.gif", {}), ("a.bmp", {}), ("a.tiff", {})):
+        stream = io.BytesIO()
+        colour.save(stream, {"jpg": "JPEG"}.get(name[2:], name[2:].upper()), **options)
+        found[name] = stream.getvalue()
+    return found
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=str)
+def test_as_the_library_decodes(decoders: Decoders, how: Preprocessing) -> None:
+    for name, content in pictures().items():
+        assert np.array_equal(decoders.decode(content, name, how), how.one(content)), name
+
+
+def test_many_at_once_do_not_mix(decoders: Decoders) -> None:
+    how, rng = HOW[1, "squash"], np.random.default_rng(1)
+    drawn = [rng.integers(0, 256, (24, 20), dtype=np.uint8) for _ in range(100)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda one: decoders.decode(png(one), "x", how), drawn))
+    assert all(np.array_equal(a[0], b) for a, b in zip(found, drawn, strict=True))
+
+
+def header_of(width: int, height: int) -> bytes:
+    """A PNG that says it is large, and is a few bytes."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", header_of(60_000, 60_000), png(np.zeros((400, 400), np.uint8))[:90]])
+def test_bad_pictures_are_refused_in_the_words_of_the_library(decoders: Decoders, content: bytes) -> None:
+    from likewise.media.pictures import read_picture
+
+    with pytest.raises(DataError) as here:
+        read_picture(content, name="x.png", max_pixels=100_000)
+    with pytest.raises(DataError) as there:
+        decoders.decode(content, "x.png", HOW[1, "pad"])
+    assert str(there.value) == str(here.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal of Unix")
+def test_a_decoder_that_hangs_is_killed_and_another_takes_its_place() -> None:
+    pool = Decoders(Limits(decode_seconds=0.5), 1)
+    try:
+        good, how = png(np.zeros((24, 20), np.uint8)), HOW[1, "squash"]
+        pool.decode(good, "good", how)
+        process = pool._all[0]._running
+        process.send_signal(signal.SIGSTOP)  # as a decoder that never comes to an end
+        with pytest.raises(DataError, match=r"A picture decodes within 0\.5 s; got slow\.png"):
+            pool.decode(good, "slow.png", how)
+        assert process.poll() is not None
+        assert pool.killed == 1
+        assert pool.decode(good, "good", how).shape == (1, 24, 20)
+    finally:
+        pool.close()
+
+
+def test_a_decoder_that_crashes_costs_one_picture() -> None:
+    pool = Decoders(Limits(), 1)
+    try:
+        good, how = png(np.zeros((24, 20), np.uint8)), HOW[1, "squash"]
+        pool.decode(good, "good", how)
+        pool._all[0]._running.kill()
+        pool._all[0]._running.wait()
+        with pytest.raises(DataError, match="the decoder ended"):
+            pool.decode(good, "crashes.png", how)
+        assert pool.decode(good, "good", how).shape == (1, 24, 20)
+    finally:
+        pool.close()
+
+
+def test_closing_ends_the_processes() -> None:
+    pool = Decoders(Limits(), 2)
+    running = [process._running for process in pool._all]
+    pool.close()
+    time.sleep(0.01)
+    assert all(process.poll() is not None for process in running)
