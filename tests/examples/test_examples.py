@@ -82,6 +82,23 @@ def saw_calibrate_own_data(printed: str, *, whole: bool) -> None:
     assert "one in ten million: A false match rate of 1e-07 needs" in printed
 
 
+def saw_gallery(printed: str, *, whole: bool) -> None:
+    said = {
+        who: {outcome: int(count) for outcome, count in re.findall(r"(known|another name|unknown|unsure) (\d+)", rest)}
+        for who, rest in re.findall(r"^(.+?): (.*\d)$", printed, re.MULTILINE)
+        if who != "the promise"
+    }
+    assert [who.split(", ")[-1] for who in said] == ["members", "a stranger", "enrolled", "forgotten"]
+    members, stranger, enrolled, forgotten = said.values()
+    assert "end in a name" in printed
+    if whole:
+        assert members["known"] > 0.9 * sum(members.values())
+        assert enrolled["known"] > 0.8 * sum(enrolled.values())
+    for outside in (stranger, forgotten):  # a name that is not enrolled cannot be said
+        assert "known" not in outside
+        assert not whole or outside["unknown"] > 0.7 * sum(outside.values())
+
+
 def saw_evaluate_model(printed: str, *, whole: bool) -> None:
     found = re.search(r"^P@1 +([\d.]+)$", printed, re.MULTILINE)
     assert found is not None
