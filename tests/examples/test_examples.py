@@ -99,6 +99,11 @@ def saw_gallery(printed: str, *, whole: bool) -> None:
         assert not whole or outside["unknown"] > 0.7 * sum(outside.values())
 
 
+def saw_cluster(printed: str, *, whole: bool) -> None:
+    assert re.search(r"all pictures: \d+ clusters, \d+ unassigned, 2 corrections", printed)
+    assert "kept: True" in printed
+
+
 def saw_evaluate_model(printed: str, *, whole: bool) -> None:
     found = re.search(r"^P@1 +([\d.]+)$", printed, re.MULTILINE)
     assert found is not None

@@ -160,6 +160,23 @@ def test_guessing_a_name_must_wait(fresh: Served, digit_folder: Path) -> None:
     assert lines(fresh)[-1]["status"] == 429
 
 
+def test_a_looser_rate_gives_no_more_guesses(fresh: Served, digit_folder: Path) -> None:
+    zeros = sorted((digit_folder / "0").iterdir())[:5]
+    fresh.post("/v1/enrol", [("files", file) for file in zeros], name="zero")
+    calibration = fresh.service.model.calibrated()
+    own, loosest = calibration.threshold_for(), calibration.thresholds[0]
+    files = sorted(digit_folder.glob("?/*.png"))
+    rows = fresh.service.model.encode(files).embeddings
+    ours = fresh.service.model.encode(zeros).embeddings
+    nearest = fresh.service.model.encoder.distance_on_cpu().between(rows, ours).min(dim=1).values
+    between = np.flatnonzero((nearest > 1.01 * own.threshold) & (nearest < 0.99 * loosest.threshold))
+    assert len(between) >= 1
+    asked = [("file", files[between[0]])]
+    for _ in range(5):
+        assert fresh.post("/v1/verify/name", asked, name="zero", fmr=loosest.promised).json()["same"]
+    assert fresh.post("/v1/verify/name", asked, name="zero", fmr=loosest.promised).status_code == 429
+
+
 def test_the_audit_log_says_who_what_and_how_it_was_decided(fresh: Served, digit_folder: Path) -> None:
     ones = sorted((digit_folder / "1").iterdir())
     fresh.post("/v1/enrol", [("files", f) for f in ones[:3]], name="one")

@@ -36,6 +36,7 @@ _REASONS = {
     429: "Too often; `Retry-After` says when to come back.",
     503: "Too much at once, or the gallery cannot be reached; `Retry-After` says when to come back.",
 }
+_NOTED = 200  # characters of what may be no name, in the audit log
 _FREE = HTTPBearer(auto_error=False, description="A token made by `likewise tokens make`.")  # the door looks at it
 _NEEDS_TOKEN = [Security(_FREE)]
 
@@ -97,7 +98,7 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/verify/name", **_about(answers.SameName, "Is a picture of who it is said to be?"))
     def verify_name(request: Request, file: Picture, name: Name, fmr: Fmr = None) -> Response:
-        _note(request, name=name)
+        _note(request, name=name[:_NOTED])
         (upload,) = _uploads(service, [file])
         claim = service.verify_name(upload, name, fmr)
         _note(request, name=claim.name, same=claim.same, distance=claim.distance, threshold=claim.threshold,
@@ -140,14 +141,14 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
             bool, Form(description="Keep the pictures too, so that the model can be exchanged.")
         ] = False,
     ) -> Response:
-        _note(request, name=name)
+        _note(request, name=name[:_NOTED])
         done = service.enrol(name, _uploads(service, files), _object(metadata), keep_originals)
         _note(request, name=done.name, ids=[id for _, id in done.added], model=service)
         return _json(done.as_dict())
 
     @app.post("/v1/forget", **_about(answers.Forgotten, "Remove a name or a record, with every byte kept of it."))
     def forget(request: Request, what: answers.Forget) -> Response:
-        _note(request, name=what.name, id=what.id)
+        _note(request, name=what.name and what.name[:_NOTED], id=what.id)
         done = service.forget(what.name, what.id)
         _note(request, name=done.name, records=done.records)
         return _json(done.as_dict())
@@ -158,7 +159,7 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/records", **_about(answers.Records, "The records of a name."))
     def records(request: Request, whose: answers.Whose) -> Response:
-        _note(request, name=whose.name)
+        _note(request, name=whose.name[:_NOTED])
         found = [
             {"id": id, "time": time, "hash": content, "metadata": metadata}
             for block in service.gallery.records(whose.name)

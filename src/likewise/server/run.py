@@ -130,7 +130,13 @@ def _server(app: Any) -> uvicorn.Server:
 
     return uvicorn.Server(
         uvicorn.Config(
-            app, lifespan="on", access_log=False, log_level="warning", server_header=False, proxy_headers=False, timeout_keep_alive=30,
+            app,
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
             timeout_graceful_shutdown=_LAST_WORDS,
         )
-    )  # fmt: skip
+    )

@@ -121,7 +121,8 @@ class Service:
         )
 
     def verify_name(self, upload: Upload, name: str, fmr: float | None) -> Claim:
-        """As `Gallery.verify`, unless too many were refused.
+        """As `Gallery.verify`, unless too many were refused: by the model's own line, whatever rate is asked for, so
+        that a looser one gives no more guesses.
 
         Raises:
             Refusal: 429, it must wait.
@@ -129,7 +130,8 @@ class Service:
         gallery = self.gallery
         with self.tries.one(check_name(name)) as decided:
             claim = gallery.verify(upload, name, fmr=fmr)
-            decided(claim.same)
+            own = None if fmr is None else gallery.model.calibrated().threshold_for()
+            decided(claim.same if own is None else bool(own.accepts(claim.distance)))
         return claim
 
     def identify(self, uploads: Sequence[Upload], k: int | None, rule: Rule | None) -> Identified:
