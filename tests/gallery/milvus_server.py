@@ -36,7 +36,7 @@ mq: {{type: rocksmq}}
 rocksmq: {{path: {folder}/rocksmq}}
 common: {{storageType: local}}
 log: {{level: warn, stdout: true}}
-proxy: {{ip: 127.0.0.1, port: 19530, internalPort: 19529, timeTickInterval: 5}}
+proxy: {{ip: 127.0.0.1, port: 19530, internalPort: 19529, timeTickInterval: 20}}
 rootCoord: {{ip: 127.0.0.1, port: 53100}}
 queryCoord: {{ip: 127.0.0.1, port: 19531, checkInterval: 100, checkSegmentInterval: 100, checkChannelInterval: 100,
   checkHandoffInterval: 100, distPullInterval: 50}}

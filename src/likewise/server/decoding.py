@@ -41,10 +41,10 @@ class Decoders:
         self._all = [_Process() for _ in range(number or os.cpu_count() or 1)]
         for process in self._all:
             self._idle.put(process)
+        self.killed = 0  # how many took too long
         self._closing = Event()
         self._watch = Thread(target=self._kill_the_late, name="watches decoders", daemon=True)
         self._watch.start()
-        self.killed = 0  # how many took too long
 
     def decode(self, content: bytes, name: str, how: Preprocessing) -> NDArray[np.uint8]:
         """(C, H, W) uint8, as `Preprocessing.one` makes it in this process.
