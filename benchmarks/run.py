@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("mining", "evaluation", "training", "calibration", "intervals", "gallery", "clustering", "objectives", "ten_clusters", "recipe")
+NAMES = (
+    "mining",
+    "evaluation",
+    "training",
+    "calibration",
+    "intervals",
+    "gallery",
+    "clustering",
+    "objectives",
+    "ten_clusters",
+    "recipe",
+)
 
 if __name__ == "__main__":
     failed = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import json
 import re
 import runpy
 import sys
@@ -102,6 +103,19 @@ def saw_gallery(printed: str, *, whole: bool) -> None:
 def saw_cluster(printed: str, *, whole: bool) -> None:
     assert re.search(r"all pictures: \d+ clusters, \d+ unassigned, 2 corrections", printed)
     assert "kept: True" in printed
+
+
+def saw_service(printed: str, *, whole: bool) -> None:
+    answers, _, logged = printed.partition("logged:\n")
+    said = dict(line.split(": ", 1) for line in answers.splitlines() if not line.startswith("No folder"))
+    enrolled = ast.literal_eval(said["enrol"])
+    assert len(enrolled["added"]) == 3
+    assert ast.literal_eval(said["verify"])["name"] == enrolled["name"]
+    assert len(ast.literal_eval(said["identify"])["probes"]) == 1
+    assert "scope" in said["not for the door"]
+    lines = [json.loads(line) for line in logged.splitlines()]
+    assert len(lines) == 4
+    assert {line["status"] for line in lines} == {200, 403}
 
 
 def saw_evaluate_model(printed: str, *, whole: bool) -> None:
