@@ -172,6 +172,9 @@ class Dataset:
 
         return split(self, shares, by=by, seed=seed, kept=kept)
 
+    def __repr__(self) -> str:
+        return f"<Dataset {self.origin}: {len(self):,} items of {self.identities:,} identities>"
+
     def _repr_html_(self) -> str:
         counts = self.counts()
         order = np.argsort(-counts, kind="stable")[:10]
@@ -312,6 +315,10 @@ class PairSet:
         from likewise.data.splits import split_pairs
 
         return split_pairs(self, shares, seed=seed, kept=kept)
+
+    def __repr__(self) -> str:
+        same = int(self.same.sum())
+        return f"<PairSet {self.origin}: {same:,} same and {len(self) - same:,} different pairs>"
 
     def _repr_html_(self) -> str:
         same = int(self.same.sum())
