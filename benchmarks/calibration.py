@@ -59,9 +59,12 @@ class People:
         self.kind = kind
         self.families = np.random.default_rng(1).normal(size=(30, DIM))
 
-    def draw(self, rng: np.random.Generator, identities: int, items: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, DIM) items and (N,) identities; between 2 and 2 `items` - 2 items each, `items` on average."""
-        sizes = rng.integers(2, 2 * items - 1, identities) if items > 2 else np.full(identities, 2)
+    def draw(self, rng: np.random.Generator, identities: int, items: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, DIM) items and (N,) identities; between 2 and 2 `items` - 2 items each, or None: 1, 2, 4, ... or 64."""
+        if items is None:
+            sizes = 2 ** rng.integers(0, 7, identities)
+        else:
+            sizes = rng.integers(2, 2 * items - 1, identities) if items > 2 else np.full(identities, 2)
         centres = rng.normal(size=(identities, DIM))
         if self.kind in WOLVES:
             share, scale = WOLVES[self.kind]
@@ -156,9 +159,9 @@ def compare(name: str, splits: Iterator[Split], promised: float, population: Peo
         print(f"    {method:10s}{known}held out {np.mean(held_out[method]):.3f}  width {np.mean(width[method]):.1f}")
 
 
-def synthetic(population: People, identities: int, items: int, splits: int) -> Iterator[Split]:
+def synthetic(population: People, identities: int, items: int | None, splits: int) -> Iterator[Split]:
     for seed in range(splits):
-        rng = np.random.default_rng((seed, identities, items))
+        rng = np.random.default_rng((seed, identities, items or 0))
         yield *population.draw(rng, identities, items), *population.draw(rng, identities, items)
 
 
@@ -211,10 +214,11 @@ def main() -> None:
             (100, 2, (1e-1, 1e-2, 1e-3)),
             (100, 8, (1e-1, 1e-2, 1e-3)),
             (300, 4, (1e-2, 1e-3)),
+            (30, None, (1e-1, 1e-2)),
         ):
             for rate in rates:
                 splits = synthetic(population, identities, items, options.splits)
-                compare(f"{kind}, {identities} identities x {items}", splits, rate, population)
+                compare(f"{kind}, {identities} identities x {items or '1 to 64'}", splits, rate, population)
 
     if options.data is None:
         print("no --data and no LIKEWISE_DATA: faces and characters are left out")

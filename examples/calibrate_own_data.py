@@ -10,6 +10,7 @@ and "your own pictures" are other digits taken by a worse camera: less contrast,
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,9 +46,9 @@ def made_up() -> tuple[lw.Model, lw.Dataset]:
     train, valid, tune, new = lw.open_data("digits").split(0.4, 0.1, 0.2, 0.3, by="item", seed=0)
     encoder = lw.Encoder("convnet-small", dim=32)
     lw.fit(encoder, train, lw.TripletLoss(), validation=valid, epochs=10, seed=0)
-    noise = np.random.default_rng(0).normal(0, 20, new.sources.shape)
-    worse = (new.sources * 0.85 + noise).clip(0, 255).astype(np.uint8)
-    return lw.calibrate(encoder, tune, max_fmr=0.1), lw.arrays(worse, new.labels, origin="a worse camera")
+    noise = np.random.default_rng(0).normal(0, 15, new.sources.shape)
+    worse = (new.sources * 0.6 + 20 + noise).clip(0, 255).astype(np.uint8)
+    return lw.calibrate(encoder, tune, max_fmr=0.1), replace(new, sources=worse, origin="a worse camera")
 
 
 if __name__ == "__main__":

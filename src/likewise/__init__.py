@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from likewise.errors import DataError as DataError
     from likewise.errors import LikewiseError as LikewiseError
     from likewise.errors import ModelError as ModelError
+    from likewise.errors import NamesakeWarning as NamesakeWarning
     from likewise.errors import SupportError as SupportError
     from likewise.errors import UsageError as UsageError
     from likewise.evaluation import PairReport as PairReport
@@ -92,6 +93,7 @@ _NAMES_OF_MODULE = {
         "DataError",
         "LikewiseError",
         "ModelError",
+        "NamesakeWarning",
         "SupportError",
         "UsageError",
     ),

@@ -51,5 +51,10 @@ class ModelError(LikewiseError):
 
 
 @final
+class NamesakeWarning(UserWarning):
+    """Identities have names of some that were trained on, and were taken for others; the text says how to say so."""
+
+
+@final
 class CollapseWarning(UserWarning):
     """Training put every item in the same place; the text says what to change."""

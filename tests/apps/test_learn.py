@@ -401,15 +401,51 @@ class TestResume:
         assert learned.history.resumed_after == 1
         assert load(tmp_path / "m").fingerprint == learned.model.fingerprint != before
 
-    def test_ctrl_c_in_the_first_epoch_still_saves(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
+    def test_ctrl_c_in_the_first_epoch_saves_nothing_and_says_so(
+        self, digits: Dataset, tmp_path: Path, watcher: object
+    ) -> None:
         def interrupt(_: Step) -> None:
             raise KeyboardInterrupt
 
         watcher.step = interrupt
-        learned = learn(digits.subset(np.arange(0, 1797, 4)), tmp_path / "m", QUICK, watcher=watcher)
-        assert learned.as_dict()["epochs"] == 0
-        assert learned.as_dict()["loss"] is None
-        assert load(tmp_path / "m").fingerprint == learned.model.fingerprint
+        with pytest.raises(KeyboardInterrupt):
+            learn(digits.subset(np.arange(0, 1797, 4)), tmp_path / "m", QUICK, watcher=watcher)
+        assert watcher.said[-1] == "Training was stopped before an epoch was done. Nothing was saved."
+        assert list(tmp_path.iterdir()) == []
+
+    def test_resuming_is_promised_only_where_there_is_a_checkpoint(
+        self, digits: Dataset, tmp_path: Path, watcher: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-C while the first checkpoint is written: an epoch is done, and there is nothing to go on with."""
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("likewise.training.state.save_file", interrupt)
+        data = digits.subset(np.arange(0, 1797, 4))
+        monkeypatch.setattr("likewise.apps.learn.save", lambda *_: (tmp_path / "m").mkdir())
+        learned = learn(data, tmp_path / "m", QUICK, watcher=watcher)
+        assert f"Training was stopped in epoch 2. {tmp_path / 'm'} is the best epoch so far." in learned.notes
+
+    def test_the_state_of_an_earlier_run_is_not_written_over(
+        self, digits: Dataset, tmp_path: Path, watcher: object
+    ) -> None:
+        def interrupt(step: Step) -> None:
+            if step.epoch == 2:
+                raise KeyboardInterrupt
+
+        data = digits.subset(np.arange(0, 1797, 4))
+        quiet, watcher.step = watcher.step, interrupt
+        learn(data, tmp_path / "m", QUICK, watcher=watcher)
+        before = (tmp_path / "m.training" / "checkpoint.safetensors").read_bytes()
+        watcher.step = quiet
+        watcher.said.clear()
+        with pytest.raises(
+            UsageError, match=r"got '.*m\.training'\. Go on with that run \(--resume.*or delete the folder"
+        ):
+            learn(data, tmp_path / "m", QUICK, watcher=watcher)
+        assert watcher.said == watcher.steps == []  # it is refused before any work
+        assert (tmp_path / "m.training" / "checkpoint.safetensors").read_bytes() == before
 
 
 class TestShape:

@@ -175,7 +175,7 @@ class TestData:
     ) -> None:
         copy = shutil.copytree(model_folder, tmp_path / "copy")
         before = (copy / "calibration.json").read_bytes()
-        run("calibrate", copy, digit_folder, "--fmr", 1e-6).refused(3)
+        run("calibrate", copy, digit_folder, "--unit", "item", "--fmr", 1e-6).refused(3)
         assert (copy / "calibration.json").read_bytes() == before
 
     def test_nothing_to_encode(self, run: Run, model_folder: Path, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ class TestOptions:
 
     def test_a_rate_that_is_none(self, run: Run, model_folder: Path, digit_folder: Path) -> None:
         for fmr in (0, 1, -1, 2):
-            run("calibrate", model_folder, digit_folder, "--fmr", fmr).refused(2)
+            run("calibrate", model_folder, digit_folder, "--unit", "item", "--fmr", fmr).refused(2)
 
     def test_a_rate_that_was_not_calibrated(self, run: Run, model_folder: Path, digit_folder: Path) -> None:
         a = digit_folder / "0/00.png"

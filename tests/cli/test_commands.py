@@ -73,7 +73,9 @@ class TestJson:
 
     def test_calibrate(self, run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
         before = (model_folder / "calibration.json").read_bytes()
-        found = run("calibrate", model_folder, digit_folder, "--fmr", 0.02, "--out", tmp_path / "c", "--json")
+        found = run(
+            "calibrate", model_folder, digit_folder, "--unit", "item", "--fmr", 0.02, "--out", tmp_path / "c", "--json"
+        )
         assert found.status == 0
         assert {"fmr", "threshold", "fmr_low", "fmr_high", "fnmr", "pairs_different", "pairs_same"} <= set(found.json)
         assert found.json["fmr"] == 0.02
@@ -87,7 +89,7 @@ class TestJson:
         import shutil
 
         copy = shutil.copytree(model_folder, tmp_path / "copy")
-        assert run("calibrate", copy, digit_folder, "--fmr", 0.05, "--json").status == 0
+        assert run("calibrate", copy, digit_folder, "--unit", "item", "--fmr", 0.05, "--json").status == 0
         assert load(copy).calibrated().default == 0.05
         assert (copy / "report" / "roc.png").is_file()
 
@@ -317,7 +319,7 @@ class TestText:
     def test_results_are_on_standard_output_and_the_rest_is_not(
         self, run: Run, model_folder: Path, digit_folder: Path
     ) -> None:
-        found = run("evaluate", model_folder, digit_folder)
+        found = run("evaluate", model_folder, digit_folder, "--unit", "item")
         assert "P@1" in found.out
         assert "EER" in found.out
         assert found.err == ""
@@ -325,7 +327,7 @@ class TestText:
     def test_calibrate_says_what_was_promised_and_measured(
         self, run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path
     ) -> None:
-        found = run("calibrate", model_folder, digit_folder, "--fmr", 0.02, "--out", tmp_path / "c")
+        found = run("calibrate", model_folder, digit_folder, "--unit", "item", "--fmr", 0.02, "--out", tmp_path / "c")
         assert "promised FMR" in found.out
         assert "the same if the distance is at most this" in found.out
 

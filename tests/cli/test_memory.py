@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,30 @@ def test_strangers_are_a_sample_for_a_model_trained_by_item(
 def test_few_known_among_strangers_are_left_out_and_told(
     run: Run, model_of_people: tuple[Path, Path], crowd: Callable[..., Dataset], tmp_path: Path
 ) -> None:
-    names = ["p0", "p1", *(f"q{i}" for i in range(10))]
-    mixed = write(crowd(names, 8, seed=5), tmp_path / "mixed")
-    found = run("calibrate", model_of_people[0], mixed, "--fmr", 0.1)
-    assert "trained on 2 of 12 identities of these" in found.err
+    model, root = model_of_people
+    mixed = write(crowd([f"q{i}" for i in range(10)], 8), tmp_path / "mixed")
+    for name in ("p0", "p1"):
+        shutil.copytree(root / name, mixed / name)
+    found = run("calibrate", model, mixed, "--fmr", 0.1)
+    assert "trained on 10 of 100 items and 2 of 12 identities of these" in found.err
     assert "without 2 of 12 identities, which were trained on" in found.out
     assert "new identities" in found.out
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_strangers_of_the_same_names_are_told_in_one_line(
+    run: Run, model_of_people: tuple[Path, Path], crowd: Callable[..., Dataset], tmp_path: Path, command: str
+) -> None:
+    crowd_of_others = crowd([f"q{i}" for i in range(12)], 12)
+    others = write(replace(crowd_of_others, names=tuple(f"p{i}" for i in range(12))), tmp_path / "others")
+    options = ("--fmr", 0.1) if command == "calibrate" else ()
+    found = run(command, model_of_people[0], others, *options, "--json")
+    assert found.json["unit"] == "identity"
+    (line,) = found.err.splitlines()
+    assert line.startswith("12 of 12 identities have names of some that were trained on")
+    assert "--unit item says that they are the same" in line.replace(")", "")
+    told = run(command, model_of_people[0], others, *options, "--unit", "item", "--json")
+    assert (told.json["unit"], told.err) == ("item", "")
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -72,10 +72,11 @@ def test_left_and_right_matter_for_drawn_signs_and_not_for_photographs() -> None
         columns = seeded(augmentation(name), batch(1).repeat(8, 1, 1, 1), 0).sum(dim=(1, 2))  # (96, 40)
         left_share[name] = float((columns[:, :20].sum(dim=1) > columns[:, 20:].sum(dim=1)).float().mean())
     assert left_share["jitter"] > 0.95  # never mirrored
-    assert 0.3 < left_share["photo"] < 0.7  # mirrored every other time
+    for name in ("mirror", "photo"):
+        assert 0.3 < left_share[name] < 0.7  # mirrored every other time
 
 
 def test_none_is_none_and_the_unknown_is_refused() -> None:
     assert augmentation("none") is None
-    with pytest.raises(UsageError, match="none, jitter, photo"):
+    with pytest.raises(UsageError, match="none, jitter, mirror, photo"):
         augmentation("blur")

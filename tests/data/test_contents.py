@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from likewise.data import Dataset, arrays, folder, zip_folder
-from likewise.data.contents import content_keys, name_keys
+from likewise.data.contents import content_keys, identity_keys, name_keys, of_same_name
 from likewise.media.pictures import content_hash
 
 
@@ -87,21 +87,33 @@ def test_names_are_the_same_in_any_list() -> None:
     assert len(set(name_keys(["ada", "bob", "Ada", "müde", "\udcff"]).tolist())) == 5
 
 
-@pytest.mark.parametrize("name", ["3", "007", "-1", "2.0"])
-def test_a_bare_number_names_somebody_in_its_own_list_only(name: str) -> None:
-    assert name_keys([name, "x"])[0] == name_keys([name, "x"])[0]
-    assert name_keys([name, "x"])[0] != name_keys([name, "x", "y"])[0]
+@pytest.mark.parametrize(("name", "first", "same"), [(1, 5, True), (1, 6, False), (2, 5, False)])
+def test_an_identity_is_its_name_and_its_first_item(name: int, first: int, same: bool) -> None:
+    names, contents = name_keys(["one", "two"]), content_keys([np.uint8([number]) for number in range(7)])
+    pair = identity_keys(names[[0, name - 1]], contents[[5, first]])
+    assert (pair[0] == pair[1]) == same
+    assert of_same_name(pair[:1], pair[1:]).tolist() == [name == 1]
 
 
-def test_local_names_mean_nothing_elsewhere() -> None:
-    assert name_keys(["a", "b"], local=True)[0] != name_keys(["a", "c"], local=True)[0] != name_keys(["a", "b"])[0]
+def test_identities_are_the_same_in_all_parts_of_a_whole_and_in_no_other_set(digits: Dataset) -> None:
+    parts = digits.split(0.5, 0.5, seed=1)
+    again = parts[0].split(0.5, 0.5, seed=2)[1]
+    expected = dict(zip(digits.labels.tolist(), digits.identity_keys().tolist(), strict=True))
+    assert len(set(expected.values())) == 10
+    for part in (*parts, again):
+        assert part.identity_keys().tolist() == [expected[label] for label in part.labels.tolist()]
+    apart = [arrays(digits.sources[some], digits.labels[some]) for some in (slice(0, 900), slice(900, None))]
+    assert not set(apart[0].identity_keys()) & set(apart[1].identity_keys())
+    assert of_same_name(apart[0].identity_keys(), apart[1].identity_keys()).all()
 
 
-def test_labels_of_arrays_are_such_numbers(digits: Dataset) -> None:
-    """Twelve people numbered 0 to 11 are not twelve of fifteen others numbered 0 to 14; digits stay the same."""
-    fifteen, twelve = (arrays(digits.sources[:60], np.arange(60) % count) for count in (15, 12))
-    assert not set(fifteen.identity_keys()) & set(twelve.identity_keys())
-    assert set(digits.subset(np.arange(50)).identity_keys()) <= set(digits.identity_keys())
+def test_an_identity_is_told_by_one_reading(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(
+        "likewise.data.contents.content_hash", lambda source: read.append(source) or content_hash(source)
+    )
+    folder(tree).subset(np.arange(3, 11)).identity_keys()
+    assert len(read) == 2  # of two identities the first picture
 
 
 def test_pictures_of_one_kind_in_other_files_differ(tmp_path: Path) -> None:

@@ -76,3 +76,9 @@ def test_it_shows_itself_in_a_notebook() -> None:
     assert "1 pairs of 6 items" in pairs._repr_html_()
     assert "&lt;b&gt;.csv" in pairs._repr_html_()
     assert "<tr><td>2</td><td>2</td></tr>" in pair_set()._repr_html_()
+
+
+def test_it_prints_as_one_line_however_large() -> None:
+    data = arrays(np.zeros((3000, 4, 4), np.uint8), np.arange(3000) % 7, origin="people/")
+    assert repr(data) == str(data) == "<Dataset people/: 3,000 items of 7 identities>"
+    assert repr(pair_set()) == f"<PairSet {pair_set().origin}: 2 same and 2 different pairs>"

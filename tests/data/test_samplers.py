@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,6 +89,40 @@ def test_balanced_batches_serve_identities_alike():
     plain = np.concatenate(list(PlainBatches(labels, 48, balanced=True, seed=0).epoch(0)))
     drawn = np.bincount(labels[plain])
     assert abs(drawn - 160).max() < 5 * np.sqrt(160 * 2 / 3)  # five standard deviations of the draw
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=2, max_size=12).filter(lambda counts: max(counts) >= 2),
+    k=st.integers(2, 8),
+    seed=st.integers(0, 1000),
+)
+def test_balanced_deals_go_round_the_items_of_each_identity(counts, k, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    k = min(k, max(counts))
+    batches = list(IdentityBatches(labels, 4, k, balanced=True, seed=seed).epoch(0))
+    served = np.bincount(np.concatenate(batches), minlength=len(labels))
+    # Handfuls of each identity, as the class describes them: about K of its items, two at least where it has them.
+    handfuls = np.array([min(max(round(n / k), 1), max(1, n // 2)) for n in counts])
+    common = int(np.median(handfuls))
+    for identity, (count, own) in enumerate(zip(counts, handfuls, strict=True)):
+        of_it = served[labels == identity]
+        assert of_it.max() - of_it.min() <= 1
+        turns, rest = divmod(common, own)
+        least, most = (turns * count + rest * (count // own), turns * count + rest * -(-count // own))
+        assert least <= of_it.sum() <= most
+
+
+def test_balanced_deals_of_one_small_identity_do_not_repeat_the_large_ones():
+    labels = np.r_[np.repeat(np.arange(5), 12_000), np.full(4, 5)]
+    sampler = IdentityBatches(labels, 6, 42, balanced=True, seed=0)
+    tracemalloc.start()
+    batches = list(sampler.epoch(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    served = sum(map(len, batches))
+    assert 60_000 < served < 62_000
+    assert peak < 30 * 8 * served  # some columns of 8 bytes; all items for each turn of the small one are over 1,000
 
 
 def test_epochs_differ_and_can_be_asked_for_in_any_order():

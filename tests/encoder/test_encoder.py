@@ -210,13 +210,27 @@ def test_encoding_many_goes_block_by_block(monkeypatch: pytest.MonkeyPatch) -> N
     items = [*pixels(11).numpy()[:, 0]]
     items[2] = items[5] = b"no picture"
     expected = net.encode(items)
-    monkeypatch.setattr("likewise.encoder.encoder.ENCODED_AT_ONCE", 4)
+    area = net.ready().height * net.ready().width
+    monkeypatch.setattr("likewise.encoder.encoder.DECODED_AT_ONCE", 4 * area + 1)
     seen: list[tuple[int, int]] = []
     found = net.encode(items, batch=3, progress=lambda done, total, _: seen.append((done, total)))
     torch.testing.assert_close(found.embeddings, expected.embeddings, rtol=0, atol=1e-6)
     assert found.kept.tolist() == expected.kept.tolist() == [0, 1, 3, 4, 6, 7, 8, 9, 10]
     assert [i for i, _ in found.problems] == [i for i, _ in expected.problems] == [2, 5]
     assert seen == [(4, 11), (8, 11), (11, 11)]
+
+
+@pytest.mark.parametrize(("pixels_at_once", "passes"), [(1, [1] * 7), (3, [3, 3, 1]), (1000, [7])])
+def test_passes_are_as_large_as_pictures_allow(
+    monkeypatch: pytest.MonkeyPatch, pixels_at_once: int, passes: list[int]
+) -> None:
+    net = encoder()
+    area = net.ready().height * net.ready().width
+    monkeypatch.setattr("likewise.encoder.encoder.ENCODED_AT_ONCE", pixels_at_once * area)
+    seen: list[int] = []
+    net.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    net.encode(pixels(7))
+    assert seen == passes
 
 
 def test_encoding_uses_running_figures_and_gives_the_mode_back() -> None:

@@ -129,17 +129,15 @@ def test_two_identities_of_two_items_are_enough(learned: Learned, digits: Datase
 
 
 def test_few_shot_is_left_out_where_nobody_has_enough_items(learned: Learned, some: Dataset) -> None:
-    found = evaluate(
-        learned.model, some.subset(np.r_[np.flatnonzero(some.labels == 0)[:5], np.flatnonzero(some.labels)[:1]])
-    )
+    found = evaluate(learned.model, some, shots=100)
     assert found.fewshot is None
     assert found.as_dict()["few_shot"] is None
     assert "shot" not in str(found)
 
 
-@pytest.mark.parametrize("asked", [{"ways": 11}, {"shots": 100}, {"ways": 2, "shots": 100}])
+@pytest.mark.parametrize("asked", [{"ways": 11}, {"ways": 2, "shots": 100}])
 def test_more_ways_or_shots_than_there_are_are_refused(learned: Learned, some: Dataset, asked: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="draws from identities with"):
+    with pytest.raises(UsageError, match="draws identities with"):
         evaluate(learned.model, some, **asked)
 
 

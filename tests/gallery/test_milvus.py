@@ -42,6 +42,7 @@ from likewise.gallery.milvus.rows import CHUNK, document, documents
 
 # Other processes find the tests' own modules and the package, wherever they run.
 PATHS = os.pathsep.join([str(Path(__file__).parent), *(str(Path(each).resolve()) for each in sys.path if each)])
+COMPACT = Connection.compact  # fixtures replace it
 ELSEWHERE = os.environ | {"PYTHONPATH": PATHS}
 
 
@@ -206,6 +207,7 @@ class TestConsistency:
     def test_processes_writing_at_once_lose_nothing(self, store: MilvusStore) -> None:
         code = (
             "import sys; from records_drawn import drawn; from likewise.gallery.store import open_store\n"
+            "from likewise.gallery.milvus import connection; connection.ERASED = 0.0\n"
             "store = open_store(sys.argv[1])\n"
             "for i in range(25):\n"
             "    records = drawn([f'{sys.argv[2]} {i}'] * 4, seed=i)\n"
@@ -699,6 +701,7 @@ def test_forgotten_records_leave_the_servers_segments(
             return found
 
         assert stored() == set(traces)
+        monkeypatch.setattr(Connection, "compact", COMPACT)
         monkeypatch.setattr("likewise.gallery.milvus.connection.ERASED", 120.0)
         assert store.forget(records.ids[7:8]) == 1
         store.close()  # waits until they are compacted; files go a little later

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays
 from likewise.encoder import Encoder, Preprocessing, Seen
-from likewise.errors import DataError, SupportError
+from likewise.errors import DataError, NamesakeWarning, SupportError
 from likewise.matching import calibrate, default_unit, overlap, support_at_most, used_for
 from likewise.objective import Contrastive, SupCon
 from likewise.training import fit
@@ -28,6 +29,12 @@ def of_fifteen(crowd: Crowd) -> tuple[Encoder, tuple[Dataset, ...]]:
     encoder = Encoder("mlp", 8)
     fit(encoder, parts[0], SupCon(), validation=parts[1], epochs=3, precision="float32")
     return encoder, parts
+
+
+def together(*sets: Dataset) -> Dataset:
+    """A set of its own, with the items of all."""
+    names = [data.names[label] for data in sets for label in data.labels]
+    return arrays(np.concatenate([data.sources for data in sets]), names, origin="a crowd")
 
 
 class TestOverlap:
@@ -55,11 +62,49 @@ class TestOverlap:
         assert [data.names[label] for label in found.labels[found.known]] == ["someone"]
         assert found.said() == "1 of 13 identities"
 
+    @pytest.mark.parametrize("numbered", [False, True])
+    def test_nobody_is_known_by_name(
+        self, of_fifteen: tuple[Encoder, tuple[Dataset, ...]], crowd: Crowd, numbered: bool
+    ) -> None:
+        """As in Omniglot, whose alphabets all begin with character01."""
+        encoder, (train, _, _) = of_fifteen
+        others = crowd(OTHERS, 12)
+        if numbered:
+            encoder = Encoder("mlp", 8)
+            fit(encoder, arrays(train.sources, train.labels), SupCon(), epochs=1, precision="float32")
+        others = arrays(others.sources, others.labels if numbered else np.array(FIFTEEN)[others.labels])
+        found = overlap(encoder.seen, others)
+        assert (found.identities, found.namesakes, found.unit) == (0, 12, "identity")
+        with pytest.warns(NamesakeWarning, match="12 of 12 identities have names of some that were trained on"):
+            assert default_unit(encoder, others) == "identity"
+        with pytest.warns(NamesakeWarning), pytest.raises(SupportError, match="66 pairs of 12 identities"):
+            calibrate(encoder, others, 1e-3)  # which needs 3,000
+        with pytest.warns(NamesakeWarning):
+            assert calibrate(encoder, others).calibrated().identities == 12  # nobody is left out
+
+    def test_who_says_what_names_mean_is_not_told(
+        self, of_fifteen: tuple[Encoder, tuple[Dataset, ...]], crowd: Crowd
+    ) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", NamesakeWarning)
+            again = crowd(FIFTEEN, 10, seed=3)
+            assert calibrate(of_fifteen[0], again, 1e-2, unit="item").calibrated().unit == "item"
+            assert default_unit(of_fifteen[0], crowd(OTHERS)) == "identity"
+
+    def test_parts_of_one_whole_are_of_the_same_people(self, crowd: Crowd) -> None:
+        """Also those that the encoder never met, and of data opened anew."""
+        encoder = Encoder("mlp", 4)
+        fit(encoder, crowd(FIFTEEN, 20).split(0.5, 0.5, seed=2)[0], SupCon(), epochs=1, precision="float32")
+        rest = crowd(FIFTEEN, 20).split(0.5, 0.5, seed=2)[1]
+        found = overlap(encoder.seen, rest)
+        assert (found.parts < 0).all()
+        assert (found.identities, found.namesakes, found.unit) == (15, 0, "item")
+
     def test_training_that_goes_on_forgets_nobody(self, crowd: Crowd) -> None:
         encoder = Encoder("mlp", 4)
         for names in (["ada", "bob"], ["cem", "dan"]):
             fit(encoder, crowd(names), SupCon(), epochs=1, precision="float32")
-        found = overlap(encoder.seen, crowd(["ada", "bob", "cem", "dan", "eve"], seed=1))
+        found = overlap(encoder.seen, together(crowd(["ada", "bob"]), crowd(["cem", "dan"]), crowd(["eve"])))
         assert found.known.tolist() == [True, True, True, True, False]
 
     def test_an_encoder_that_remembers_nothing_reads_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,45 +140,35 @@ class TestUnit:
     def test_nearly_all(self, crowd: Crowd, new: int, unit: str) -> None:
         known = [f"p{i}" for i in range(20)]
         encoder = Encoder("mlp", 4)
-        fit(encoder, crowd(known, 2), SupCon(), epochs=1, precision="float32")
-        data = crowd([*known[new:], *[f"q{i}" for i in range(new)]], 2, seed=1)
+        fit(encoder, met := crowd(known, 2), SupCon(), epochs=1, precision="float32")
+        data = met.of_identities(range(new, 20))
+        data = together(data, crowd([f"q{i}" for i in range(new)], 2)) if new else data
         assert default_unit(encoder, data) == unit
 
-    def test_new_items_of_those_trained_on_are_items(
+    def test_other_people_are_no_list_because_the_model_was_trained_by_item(
         self, of_fifteen: tuple[Encoder, tuple[Dataset, ...]], crowd: Crowd
     ) -> None:
-        model = calibrate(of_fifteen[0], crowd(FIFTEEN, 10, seed=3), 1e-2)
-        assert model.calibrated().unit == "item"
-
-    @pytest.mark.parametrize("numbered", [False, True])
-    def test_other_people_are_no_list_because_the_model_was_trained_by_item(
-        self, of_fifteen: tuple[Encoder, tuple[Dataset, ...]], crowd: Crowd, numbered: bool
-    ) -> None:
         """Twelve strangers with twelve pictures each: 66 pairs of people, where 1e-3 needs 3,000."""
-        encoder, (train, _, _) = of_fifteen
         others = crowd(OTHERS, 12)
-        if numbered:  # and where people are only numbered, those numbered alike are not the same
-            encoder = Encoder("mlp", 8)
-            fit(encoder, arrays(train.sources, train.labels), SupCon(), epochs=1, precision="float32")
-            others = arrays(others.sources, others.labels)
         with pytest.raises(SupportError, match="66 pairs of 12 identities"):
-            calibrate(encoder, others, 1e-3)
-        assert calibrate(encoder, others).calibrated().unit == "identity"
+            calibrate(of_fifteen[0], others, 1e-3)
+        assert calibrate(of_fifteen[0], others).calibrated().unit == "identity"
 
     def test_those_trained_on_are_left_out_of_a_sample(self, crowd: Crowd) -> None:
         encoder = Encoder("mlp", 8)
         fit(encoder, crowd(FIFTEEN), SupCon(), epochs=1, precision="float32")
-        found = calibrate(encoder, crowd([*FIFTEEN[:3], *OTHERS], seed=1)).calibrated()
+        some = together(crowd(FIFTEEN).of_identities(range(3)), crowd(OTHERS))
+        found = calibrate(encoder, some).calibrated()
         assert (found.unit, found.identities, found.items) == ("identity", 12, 96)
         assert found.data == "a crowd, without 3 of 15 identities, which were trained on"
-        told = calibrate(encoder, crowd([*FIFTEEN[:3], *OTHERS], seed=1), unit="identity").calibrated()
+        told = calibrate(encoder, some, unit="identity").calibrated()
         assert told.identities == 15  # who says it, knows it
 
     def test_where_too_few_are_new_it_says_so(self, crowd: Crowd) -> None:
         encoder = Encoder("mlp", 8)
         fit(encoder, crowd(FIFTEEN), SupCon(), epochs=1, precision="float32")
         with pytest.raises(DataError, match="not trained on; got 9 of 10 were"):
-            calibrate(encoder, crowd([*FIFTEEN[:9], "new"], seed=1))
+            calibrate(encoder, together(crowd(FIFTEEN).of_identities(range(9)), crowd(["new"])))
 
 
 def pairs_of(data: Dataset, count: int, *, named: bool, seed: int = 0) -> PairSet:
@@ -199,7 +234,8 @@ class TestPairs:
     def test_pairs_with_somebody_trained_on_are_left_out_of_a_sample(self, crowd: Crowd) -> None:
         encoder = Encoder("mlp", 8)
         fit(encoder, crowd(FIFTEEN), SupCon(), epochs=1, precision="float32")
-        pairs = pairs_of(crowd([*FIFTEEN[:3], *OTHERS], seed=1), 400, named=True)
+        some = together(crowd(FIFTEEN).of_identities(range(3)), crowd(OTHERS))
+        pairs = pairs_of(some, 400, named=True)
         found = calibrate(encoder, pairs).calibrated()
         assert found.identities == 12
         assert found.pairs_same + found.pairs_different < 400

@@ -201,6 +201,37 @@ class TestReplacingFolder:
             save(model, {MARKER: b"new"})
         assert_untouched(model)
 
+    @pytest.mark.usefixtures("two_steps")
+    def test_a_reader_that_brings_the_old_one_back_between_the_two_renames(self, model, monkeypatch):
+        rename = Path.rename
+        back: list[bool] = []
+
+        def read_first(self: Path, target: Path) -> Path:
+            if self.suffix == ".new" and not back:
+                recover_folder(model)
+                back.append(model.exists())
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", read_first)
+        save(model, {MARKER: b"new"})
+        assert back == [True]
+        assert contents(model) == {MARKER: b"new"}
+        assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+    @pytest.mark.parametrize("write", [save, save_file])
+    def test_a_rename_that_cannot_be_flushed_has_happened_all_the_same(self, tmp_path, monkeypatch, write):
+        """Nothing that was there is untouched then, so it must not be said."""
+        flush = files._flush
+
+        def fail_for_folders_above(path: Path) -> None:
+            if path == tmp_path:
+                raise OSError(5, "Input/output error")
+            flush(path)
+
+        monkeypatch.setattr(files, "_flush", fail_for_folders_above)
+        write(tmp_path / "new", {MARKER: b"new"} if write is save else b"new")
+        assert (tmp_path / "new").exists()
+
     @pytest.mark.usefixtures("one_step")
     def test_in_one_step_there_is_always_a_folder(self, model, monkeypatch):
         def no_rename(self: Path, target: Path) -> Path:

@@ -5,6 +5,7 @@ Seeds are fixed.
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_no_more_than_a_block_is_held_at_once(cloud, watched) -> None:
     points, labels = cloud(1, [20] * 10)
     shares([Cut(1.0)], points, labels.sort().values, watched, "identity", block=1000)
     assert watched.largest <= 1000
+
+
+def test_many_identities_and_measures_take_little_memory() -> None:
+    """As many identities as items make every table as large as the distances, and each measure has one."""
+    points, of = torch.randn(1200, 4, generator=torch.Generator().manual_seed(0)), torch.arange(1200)
+    of[1], of[2:] = 0, of[2:] - 1
+    peaks: list[int] = []
+    for count in (1, 1, 8):  # the first loads what is loaded once
+        tracemalloc.start()
+        shares([Cut(0.3 * k) for k in range(count)], points, of, Euclidean(), "identity", block=1 << 17)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.5 * peaks[1]
 
 
 def test_distances_that_are_no_numbers_are_refused(cloud) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import cdist
 from small_runs import SMALL, Watch, kill_at, same_weights, trained
 
-from likewise.data import Dataset, arrays, folder
+from likewise.data import Dataset, PairSet, arrays, folder
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import CollapseWarning, DataError
 from likewise.metrics import verification
@@ -196,19 +196,16 @@ class TestStopping:
         best = max(entry.validation for entry in history.epochs)
         assert TestTheBestEpoch.precision_at_1(encoder, parts[1]) == pytest.approx(best, abs=1e-9)
 
-    def test_ctrl_c_in_the_first_epoch_keeps_what_there_is(self, parts: tuple[Dataset, Dataset]) -> None:
-        seen: list[torch.Tensor] = []
-        encoder = Encoder("mlp", 8)
-
-        def watch(step: Step) -> None:
-            seen.append(encoder.stages["embedding"].weight.detach().clone())
-            if step.step == 3:
-                raise KeyboardInterrupt
-
-        _, history = trained(*parts, encoder=encoder, watch=watch)
-        assert (history.epochs, history.best, history.stopped) == ((), 0, "interrupted")
-        assert torch.equal(encoder.stages["embedding"].weight, seen[-1])
-        assert encoder.encode(parts[1].sources).embeddings.isfinite().all()
+    def test_ctrl_c_in_the_first_epoch_leaves_the_encoder_as_it_was(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path
+    ) -> None:
+        encoder, untouched = (Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8)) for _ in range(2))
+        with pytest.raises(KeyboardInterrupt):
+            trained(*parts, encoder=encoder, checkpoint=tmp_path / "state", watch=kill_at(1, 3, KeyboardInterrupt))
+        assert same_weights(encoder, untouched)
+        assert encoder.trained == {}
+        assert not encoder.training
+        assert list(tmp_path.iterdir()) == []
 
     def test_an_interrupted_run_can_be_resumed(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         whole, _ = trained(*parts, epochs=4)
@@ -221,7 +218,7 @@ class TestStopping:
     def test_a_loss_that_is_no_number_is_one_line(
         self, parts: tuple[Dataset, Dataset], optimizer: str, lr: float
     ) -> None:
-        with pytest.raises(DataError, match=r"The loss stays finite; got (nan|inf) in epoch 1, step \d+") as caught:
+        with pytest.raises(DataError, match=r"finite numbers; got .* in step \d+ of epoch 1\. Lower") as caught:
             trained(*parts, SoftmaxTripletLoss(), optimizer=optimizer, lr=lr, schedule="constant")
         assert "learning rate" in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -234,11 +231,66 @@ class TestStopping:
                 with torch.no_grad():
                     encoder.stages["embedding"].weight.fill_(math.nan)
 
-        with pytest.warns(CollapseWarning, match=r"The loss was nan in epoch 3, step 3: the best epoch before is kept"):
+        with pytest.warns(CollapseWarning, match=r"a loss of nan in step 3 of epoch 3: the best epoch before is kept"):
             _, history = trained(*parts, encoder=encoder, epochs=5, watch=spoil)
         assert (history.stopped, len(history.epochs)) == ("diverged", 2)
         trained(*parts, encoder=kept, epochs=5, watch=kill_at(3, 3, KeyboardInterrupt))
         assert same_weights(encoder, kept)
+
+    def test_a_loss_that_is_no_number_moves_nothing(self, parts: tuple[Dataset, Dataset]) -> None:
+        objective = Softmax(8, 10)
+        encoder, untouched = (Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8)) for _ in range(2))
+        with pytest.raises(DataError, match="Training stays within finite numbers"):
+            trained(*parts, objective, encoder=encoder, optimizer="sgd", lr=1e30, schedule="constant")
+        assert objective.weight.isfinite().all()
+        assert same_weights(encoder, untouched)
+
+    STEEP = {"batch": 200, "optimizer": "sgd", "momentum": 0.0, "schedule": "constant", "weight_decay": 1e-2}  # noqa: RUF012
+
+    @pytest.mark.parametrize("validated_by", ["precision_at_1", "eer", "pairs", None])
+    def test_weights_that_overflow_between_two_steps_are_not_kept(
+        self, parts: tuple[Dataset, Dataset], validated_by: str | None
+    ) -> None:
+        """One step an epoch: the loss of each is finite, and after the second the embeddings are not."""
+        train, valid = parts
+        first, second = np.arange(0, len(valid) - 1), np.arange(1, len(valid))
+        pairs = PairSet(valid, first, second, valid.labels[first] == valid.labels[second])
+        validation = {None: None, "pairs": pairs}.get(validated_by, valid)
+        select = "eer" if validated_by == "eer" else "precision_at_1"
+        encoder = Encoder("mlp", 8)
+        seen: list[Step] = []
+        with pytest.warns(CollapseWarning, match=r"embeddings that are not finite at the end of epoch 2: the best"):
+            _, history = trained(
+                train, validation, Softmax(8, 10), encoder=encoder, epochs=2, select=select, lr=1e6,
+                watch=seen.append, **self.STEEP,
+            )  # fmt: skip
+        assert [math.isfinite(step.loss) for step in seen] == [True, True]
+        assert (history.stopped, len(history.epochs), history.best) == ("diverged", 1, 1)
+        assert encoder.encode(valid.sources).embeddings.isfinite().all()
+
+    @pytest.mark.parametrize("validated", [True, False])
+    def test_overflow_after_the_very_first_step_is_one_line(
+        self, parts: tuple[Dataset, Dataset], validated: bool
+    ) -> None:
+        train, valid = parts
+        with pytest.raises(DataError, match=r"not finite at the end of epoch 1\. Lower the learning rate"):
+            trained(train, valid if validated else None, Softmax(8, 10), lr=1e18, **self.STEEP)
+
+    def test_a_weight_that_is_no_number_is_not_kept_where_no_item_shows_it(
+        self, parts: tuple[Dataset, Dataset]
+    ) -> None:
+        """A bias of minus infinity before a ReLU is a unit that is never active: embeddings stay finite."""
+        encoder = Encoder("mlp", 8)
+
+        def spoil(step: Step) -> None:
+            if (step.epoch, step.step) == (2, step.steps):
+                with torch.no_grad():
+                    next(p for name, p in encoder.named_parameters() if name.endswith("bias"))[0] = -math.inf
+
+        with pytest.warns(CollapseWarning, match=r"weights that are not finite at the end of epoch 2: the best"):
+            _, history = trained(parts[0], None, encoder=encoder, epochs=3, watch=spoil)
+        assert (history.stopped, history.best) == ("diverged", 1)
+        assert all(value.isfinite().all() for value in encoder.state_dict().values())
 
     def test_a_checkpoint_that_cannot_be_written_leaves_the_best_epoch(
         self, parts: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

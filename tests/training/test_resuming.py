@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from small_runs import Killed, kill_at, same_weights, trained, without_times
 
-from likewise.data import Dataset
+from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder
-from likewise.errors import LikewiseError, UsageError
+from likewise.errors import CollapseWarning, LikewiseError, UsageError
 from likewise.objective import (
     Contrastive,
     HardestInBatch,
@@ -158,11 +158,36 @@ class TestResuming:
         resumed, _ = trained(*parts, checkpoint=tmp_path / "state", resume=True)
         assert same_weights(fresh, resumed)
 
-    def test_without_resume_a_run_begins_anew(self, parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-        first, _ = trained(*parts, checkpoint=tmp_path / "state")
-        again, history = trained(*parts, checkpoint=tmp_path / "state")
-        assert same_weights(first, again)
-        assert len(history.epochs) == 2
+    def test_the_warnings_so_far_are_resumed_too(self, tmp_path: Path) -> None:
+        """Pictures that are all the same: a collapse is heard in epoch 1, a loss that is stuck in epoch 3."""
+        flat = arrays(np.full((40, 8, 8), 100, np.uint8), np.repeat(np.arange(4), 10))
+        hardest = lambda: TripletLoss(miner=HardestInBatch())  # noqa: E731
+        with pytest.warns(CollapseWarning):
+            _, expected = trained(flat, objective=hardest(), epochs=4)
+        with pytest.raises(Killed):
+            trained(flat, objective=hardest(), epochs=4, checkpoint=tmp_path / "state", watch=kill_at(3, 1))
+        with pytest.warns(CollapseWarning):
+            _, history = trained(flat, objective=hardest(), epochs=4, checkpoint=tmp_path / "state", resume=True)
+        assert history.resumed_after == 2
+        assert history.warnings == expected.warnings
+        assert ["epoch 1" in text for text in history.warnings] == [True, False]
+
+    @pytest.mark.parametrize("finished", [True, False])
+    def test_without_resume_an_earlier_run_is_not_written_over(
+        self, parts: tuple[Dataset, Dataset], tmp_path: Path, finished: bool
+    ) -> None:
+        state = tmp_path / "state"
+        whole, _ = trained(*parts, epochs=4)
+        trained(*parts, epochs=4, checkpoint=state, watch=None if finished else kill_at(4, 1, KeyboardInterrupt))
+        before = {file.name: file.read_bytes() for file in state.iterdir()}
+        with pytest.raises(
+            UsageError, match=r"checkpoint of an earlier one; got .*state.*resume=True.*delete"
+        ) as caught:
+            trained(*parts, epochs=4, checkpoint=state, watch=kill_at(1, 1))
+        assert "\n" not in str(caught.value)
+        assert {file.name: file.read_bytes() for file in state.iterdir()} == before
+        resumed, _ = trained(*parts, epochs=4, checkpoint=state, resume=True)
+        assert same_weights(resumed, whole)
 
     @pytest.mark.parametrize(
         ("change", "named"),

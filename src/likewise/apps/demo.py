@@ -53,6 +53,7 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
 
     Raises:
         UsageError, DataError: as `learn`.
+        KeyboardInterrupt: Ctrl-C; in training, after which nothing is saved.
     """
     try:
         labelled = open_data(data)
@@ -63,7 +64,7 @@ def run(data: str, out: Path, *, seed: int = 0, watcher: Watcher) -> Shown:
         labelled = open_data("digits")
     if isinstance(labelled, PairSet):
         raise UsageError("The demo draws a map of labelled items", "a pairs file", "Use `likewise train` for pairs.")
-    learned = learn(labelled, out / "model", recipe(labelled, seed), watcher=watcher)
+    learned = learn(labelled, out / "model", recipe(labelled, seed), resumable=False, watcher=watcher)
     if not isinstance(learned.report, Report):
         raise DataError(
             "The demo draws the test part", "too little of it could be read", "Look at likewise data check."

@@ -19,7 +19,7 @@ from likewise.matching.folder import CONFIG, REPORT, read_config
 from likewise.media.files import check_replaceable
 from likewise.objective import Objective, make_objective
 from likewise.training import FitOptions, History, Step, check_trainable, fit
-from likewise.training.state import discard
+from likewise.training.state import CHECKPOINT, check_fresh, discard
 
 # A report of such a part says less than it seems to; it is said before training and with the model.
 FLATTERED = "Of the test part {} were trained on, which flatters the report."
@@ -96,14 +96,14 @@ class Learned:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise train --json`."""
-        last = self.history.epochs[-1] if self.history.epochs else None
+        last = self.history.epochs[-1]
         return {
             "model": str(self.folder),
             "epochs": len(self.history.epochs),
             "best_epoch": self.history.best,
             "train_seconds": self.history.seconds,
             "images_per_second": self.history.images_per_second,
-            "loss": last.loss if last else None,
+            "loss": last.loss,
             "stopped": self.history.stopped,
             "precision": self.history.precision,
             "split": self.parts.by,
@@ -131,24 +131,31 @@ def learn(
     options: LearnOptions,
     *,
     resume: bool = False,
+    resumable: bool = True,
     watcher: Watcher,
 ) -> Learned:
     """Splits, trains, calibrates, measures, draws and saves.
 
     The state after each epoch is kept beside `out` until the model is saved, so that `resume` can go on after a kill.
+    Ctrl-C in training saves the best epoch so far, unless none is done or `out` is a model already.
 
     Args:
         data: what to learn from.
         out: the model folder to write; an older model there is replaced at the very end.
         options: what to train.
         resume: go on with a run that was cut off.
+        resumable: False keeps no state while training, and Ctrl-C saves nothing.
         watcher: told what is going on.
 
     Raises:
-        UsageError, DataError, ModelError: before anything is written.
-        KeyboardInterrupt: Ctrl-C in training, where `out` is a model already; it stays as it was.
+        UsageError, DataError, ModelError: before anything is written; so where the state of an earlier run is there and
+            not resumed.
+        KeyboardInterrupt: Ctrl-C in training, after which nothing is saved.
     """
     check_replaceable(out, marker=CONFIG)
+    checkpoint = out.resolve().with_name(f"{out.resolve().name}.training") if resumable else None
+    if checkpoint is not None and not resume:
+        check_fresh(checkpoint)
     if isinstance(data, Dataset):
         check_trainable(data)
     before = Seen() if options.start is None else _seen_by(Path(options.start))
@@ -169,11 +176,15 @@ def learn(
     if known:
         watcher.say(FLATTERED.format(known))
     encoder, objective = prepare(parts.train, options)
-    checkpoint = out.resolve().with_name(f"{out.resolve().name}.training")
-    history = fit(
-        encoder, parts.train, objective, validation=parts.valid if parts.valid.comparable else None,
-        options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
-    )  # fmt: skip
+    unchanged = f"{out} is the model it was before." if (out / CONFIG).exists() else "Nothing was saved."
+    try:
+        history = fit(
+            encoder, parts.train, objective, validation=parts.valid if parts.valid.comparable else None,
+            options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        watcher.say(f"{_stopped('before an epoch was done', checkpoint)} {unchanged}")
+        raise
     encoder.seen = seen
     skipped = dict(history.skipped)
     notes = [*history.warnings]
@@ -182,11 +193,11 @@ def learn(
     if not parts.valid.comparable:
         notes.append("Too few items to choose an epoch by were kept aside, so the last epoch is kept.")
     if history.stopped == "interrupted":
-        stopped = f"Training was stopped in epoch {len(history.epochs) + 1}; --resume goes on."
-        if (out / CONFIG).exists():
-            watcher.say(f"{stopped} {out} is the model it was before.")
+        stopped = _stopped(f"in epoch {len(history.epochs) + 1}", checkpoint)
+        if (out / CONFIG).exists() or not resumable:
+            watcher.say(f"{stopped} {unchanged}")
             raise KeyboardInterrupt
-        notes.append(f"{stopped} Until then {out} is the best epoch so far.")
+        notes.append(f"{stopped} {out} is the best epoch so far.")
     if resume and history.resumed_after == 0:
         notes.append(f"There was nothing to resume in {checkpoint}, so training began anew.")
     model = Model(encoder)
@@ -219,7 +230,7 @@ def learn(
         "by": parts.by, "seed": options.fit.seed, "own": list(parts.own), "test_trained_on": known,
     }  # fmt: skip
     save(model, out, write_report)
-    if history.stopped != "interrupted":
+    if checkpoint is not None and history.stopped != "interrupted":
         discard(checkpoint)
     pictures = tuple(sorted((out / REPORT).glob("*.png")))
     return Learned(model, history, report, out, (out / "README.md", *pictures), parts, tuple(notes))
@@ -265,6 +276,12 @@ def _seen_by(start: Path) -> Seen:
     """What the model to start from was trained on."""
     read_config(start)  # else a folder that is no model would only be one that remembers nothing
     return read_seen(start)
+
+
+def _stopped(when: str, checkpoint: Path | None) -> str:
+    """That Ctrl-C came, and whether there is anything to go on with."""
+    resumable = checkpoint is not None and (checkpoint / CHECKPOINT).exists()
+    return f"Training was stopped {when}{'; --resume goes on' if resumable else ''}."
 
 
 def _promise(model: Model) -> list[str]:

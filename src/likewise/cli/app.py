@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # notes that training ends with.
     warnings.filterwarnings("ignore", module="PIL")
     warnings.filterwarnings("ignore", category=CollapseWarning)
+    warnings.showwarning = _warn
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *(a for a in given if a != "--debug")] if debug else given  # wherever it was written
@@ -102,6 +103,11 @@ def _refuse(error: Any, debug: bool) -> NoReturn:
     where = context.command_path if context else "likewise"
     text = text.replace("Value error, ", "")  # the words of the library that checks values
     _fail(f"{text.rstrip('.')}. Try `{where} --help`.", error.exit_code, debug)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """One line, without the place in the code."""
+    say(" ".join(str(message).split()))
 
 
 def _fail(text: str, status: int, debug: bool) -> NoReturn:

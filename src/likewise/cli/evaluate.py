@@ -44,10 +44,10 @@ def evaluate(
         check_replaceable(out, marker=METRICS)
     loaded = load(model)
     opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
-    if isinstance(opened, PairSet) and not opened.named:
-        say("Pairs do not tell who is who (columns id_a and id_b do), so intervals may be too narrow.")
     with progress("encoding") as bar:
         report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, seed=seed, progress=bar)
+    if isinstance(opened, PairSet) and not opened.named:
+        say("Pairs do not tell who is who (columns id_a and id_b do), so intervals may be too narrow.")
     report_skipped(report.skipped)
     values = report.as_dict()
     rows = report.rows()

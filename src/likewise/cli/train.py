@@ -47,7 +47,9 @@ def train(
     weight_decay: Annotated[float, typer.Option(help="Of weights, not of biases.")] = 1e-2,
     schedule: Annotated[str, typer.Option(help="one-cycle, cosine or constant.")] = "one-cycle",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    augment: Annotated[str, typer.Option(help="none, jitter (drawn or scanned) or photo.")] = "none",
+    augment: Annotated[
+        str, typer.Option(help="none, jitter (drawn or scanned), mirror (as in catalogues) or photo.")
+    ] = "none",
     average: Annotated[
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
     ] = 0.0,

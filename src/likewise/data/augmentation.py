@@ -44,6 +44,14 @@ def _jitter() -> Augmentation:
     return K.RandomAffine(degrees=12.0, translate=(0.1, 0.1), scale=(0.85, 1.15), shear=8.0, p=1.0)
 
 
+def _mirror() -> Augmentation:
+    """Mirror images and small shifts: for things pictured alike, upright and in the middle, as in a catalogue."""
+    import kornia.augmentation as K
+
+    shifted = K.RandomAffine(degrees=0.0, translate=(0.06, 0.06), p=1.0)
+    return K.AugmentationSequential(K.RandomHorizontalFlip(p=0.5), shifted, data_keys=["input"])
+
+
 def _photo() -> Augmentation:
     """Mirror images, crops and light: for photographs, where left and right do not matter."""
     import kornia.augmentation as K
@@ -60,5 +68,6 @@ def _photo() -> Augmentation:
 AUGMENTATIONS: dict[str, Callable[[], Augmentation] | None] = {
     "none": None,
     "jitter": _jitter,
+    "mirror": _mirror,
     "photo": _photo,
 }

@@ -1,7 +1,7 @@
-"""Numbers that stand for what an item holds and for what an identity is called: equal where these are equal.
+"""Numbers that stand for what an item holds and for who an identity is: equal where these are equal.
 
-Each is the first 64 bits of a SHA-256. Among a million items the chance that any two share one by accident is 3 in 100
-million, and nobody's picture or name can be read out of them.
+Those of contents are the first 64 bits of a SHA-256. Among a million items the chance that any two share one by
+accident is 3 in 100 million, and nobody's picture or name can be read out of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from likewise.errors import LikewiseError
 from likewise.media.pictures import content_hash
 
-BITS = 8  # bytes of a digest that are kept
+BYTES = 8  # of a digest that are kept
+NAME = np.int64(2**32 - 1)  # the bits of an identity's number that its name gives
 
 
 def content_keys(sources: Sequence[Any] | NDArray[np.generic]) -> NDArray[np.int64]:
@@ -36,25 +37,27 @@ def content_keys(sources: Sequence[Any] | NDArray[np.generic]) -> NDArray[np.int
         return _numbers(pool.map(_of_one, sources))
 
 
-def name_keys(names: Sequence[str], *, local: bool = False) -> NDArray[np.int64]:
-    """(N,) a number for each name.
+def name_keys(names: Sequence[str]) -> NDArray[np.int64]:
+    """(C,) a number for each name."""
+    return _numbers(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names)
+
+
+def identity_keys(names: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) a number for each identity: half of it stands for its name, half for its first item.
+
+    A name alone says little: every alphabet has a character01, and identity 3 of ten is not identity 3 of a hundred.
+    Two sets that begin it with the same item have the same identity.
 
     Args:
-        names: all identities of a set.
-        local: names mean nothing outside this set. Of bare numbers that is taken for granted: identity 3 of ten is not
-            identity 3 of a hundred. Their numbers follow from the whole list.
+        names: (N,) its name (`name_keys`).
+        first: (N,) the content of the first item of it in its set.
     """
-    whole = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-    return _numbers(
-        hashlib.sha256(
-            (f"{name}\0{whole}" if local or _is_number(name) else name).encode("utf-8", "surrogateescape")
-        ).digest()
-        for name in names
-    )
+    return names & NAME | first & ~NAME
 
 
-def _is_number(name: str) -> bool:
-    return name.removeprefix("-").replace(".", "", 1).isdecimal()
+def of_same_name(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(C,) whether one of `others` has the name of each; both are `identity_keys`."""
+    return np.isin(keys & NAME, others & NAME)
 
 
 def _of_rows(rows: NDArray[np.generic]) -> Iterable[bytes]:
@@ -74,4 +77,4 @@ def _of_one(source: Any) -> bytes:
 
 
 def _numbers(digests: Iterable[bytes]) -> NDArray[np.int64]:
-    return np.frombuffer(b"".join(digest[:BITS] for digest in digests), "<i8").astype(np.int64)
+    return np.frombuffer(b"".join(digest[:BYTES] for digest in digests), "<i8").astype(np.int64)

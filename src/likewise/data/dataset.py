@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.data.contents import content_keys, name_keys
+from likewise.data.contents import content_keys, identity_keys, name_keys
 from likewise.errors import DataError, UsageError
 
 IntArray = NDArray[np.int64]
@@ -66,6 +66,7 @@ class Dataset:
         group_names: name of each group.
         parts: (N,) or None; the part ("train", "test", ...) the data themselves put each item in.
         origin: where it all came from and which part of it this is, in words; recorded with models.
+        whole: the dataset this one was split off from, in any number of steps; None if from none.
     """
 
     sources: Sequence[Source] | NDArray[np.generic]
@@ -76,6 +77,7 @@ class Dataset:
     group_names: tuple[str, ...] = ()
     parts: NDArray[np.str_] | None = None
     origin: str = "in memory"
+    whole: Dataset | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels)
@@ -115,8 +117,18 @@ class Dataset:
         return content_keys(self.sources)
 
     def identity_keys(self) -> IntArray:
-        """(N,) a number for the name of the identity of each item (`name_keys`)."""
-        return name_keys(self.names)[self.labels]
+        """(N,) a number for the identity of each item, the same in all parts of one whole (`identity_keys`).
+
+        Reads the first item that the whole has of each identity.
+        """
+        return identity_keys(name_keys(self.names)[self.labels], self.first_contents())
+
+    def first_contents(self) -> IntArray:
+        """(N,) the content of the first item that the whole has of the identity of each; reads only these."""
+        whole = self if self.whole is None else self.whole
+        here, of = np.unique(self.labels, return_inverse=True)
+        labels, first = np.unique(whole.labels, return_index=True)
+        return whole.subset(first[np.searchsorted(labels, here)]).contents[of]
 
     def subset(self, indices: NDArray[np.integer] | Sequence[int], origin: str | None = None) -> Dataset:
         """The items at `indices`, in that order."""
@@ -131,6 +143,7 @@ class Dataset:
             groups=None if self.groups is None else self.groups[chosen],
             parts=None if self.parts is None else self.parts[chosen],
             origin=origin or self.origin,
+            whole=self if self.whole is None else self.whole,
         )
         if "contents" in vars(self):  # what was read is not read again
             vars(found)["contents"] = self.contents[chosen]
@@ -171,6 +184,9 @@ class Dataset:
         from likewise.data.splits import split
 
         return split(self, shares, by=by, seed=seed, kept=kept)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.origin}: {len(self):,} items of {self.identities:,} identities>"
 
     def _repr_html_(self) -> str:
         counts = self.counts()
@@ -265,14 +281,17 @@ class PairSet:
         return self.items.contents
 
     def identity_keys(self) -> IntArray:
-        """(number of items,) a number for the identity of each, which without given names means something here only.
+        """(number of items,) a number for the identity of each, the same in all parts of one whole.
 
-        Of pairs that were mixed, and do not name identities, all have one: nothing says whose item is whose.
+        Without given names it is the content of its first item. Of pairs that were mixed besides, all have one: nothing
+        says whose item is whose.
         """
         if self.named:
             return self.items.identity_keys()
-        keys = name_keys(self.items.names, local=True)
-        return np.full(len(self.items), keys.sum()) if self.mixed else keys[self.items.labels]
+        if self.mixed:
+            whole = self.items if self.items.whole is None else self.items.whole
+            return np.full(len(self.items), whole.contents.sum())
+        return self.items.first_contents()
 
     def _joined(self) -> Dataset:
         """The items with one label, the smallest, wherever pairs of the same join several."""
@@ -312,6 +331,10 @@ class PairSet:
         from likewise.data.splits import split_pairs
 
         return split_pairs(self, shares, seed=seed, kept=kept)
+
+    def __repr__(self) -> str:
+        same = int(self.same.sum())
+        return f"<PairSet {self.origin}: {same:,} same and {len(self) - same:,} different pairs>"
 
     def _repr_html_(self) -> str:
         same = int(self.same.sum())

@@ -124,14 +124,7 @@ class IdentityBatches(Sampler):
     def epoch(self, number: int) -> Iterator[IntArray]:
         """See `Sampler`."""
         rng = np.random.default_rng((self._seed, number))
-        rounds = 1
-        if self._dealt:  # small identities are dealt as often as it takes to reach the common number of handfuls
-            present = self._handfuls[np.bincount(self._labels) > 0]
-            rounds = int(np.ceil(self._dealt / present.min()))
-        items, handful, identity = self._deal(rng, rounds)
-        if self._dealt:
-            keep = handful < self._dealt
-            items, handful, identity = items[keep], handful[keep], identity[keep]
+        items, handful, identity = self._deal(rng)
         of_identity = np.full(len(self._handfuls), self._dealt) if self._dealt else self._handfuls
         # Handful j of n comes at (j + a random phase of its identity) / n of the epoch.
         phase = rng.random(len(self._handfuls))[identity]
@@ -142,14 +135,16 @@ class IdentityBatches(Sampler):
         edges = [group[0] for group in np.array_split(starts, self._batches)] + [len(items)]
         yield from (items[a:b] for a, b in pairwise(edges))
 
-    def _deal(self, rng: np.random.Generator, rounds: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Item, number of its handful, identity; `rounds` times over, handfuls counting on."""
-        dealt: list[tuple[IntArray, IntArray, IntArray]] = []
-        counts = np.bincount(self._labels)[self._labels]
-        per_identity = self._handfuls[self._labels]
-        for turn in range(rounds):
-            position = position_within(self._labels, rng)
-            handful = position * per_identity // counts + turn * per_identity
-            dealt.append((np.arange(len(self._labels)), handful, self._labels))
-        items, handfuls, identities = (np.concatenate(column) for column in zip(*dealt, strict=True))
-        return items, handfuls, identities
+    def _deal(self, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
+        """Item, number of its handful, identity, for all that the epoch serves."""
+        counts = np.bincount(self._labels)
+        # Balanced, an identity is dealt as often as it takes to reach the common number of handfuls.
+        turns = -(-self._dealt // self._handfuls) if self._dealt else np.ones_like(counts)
+        of_item = turns[self._labels]
+        items = np.repeat(np.arange(len(self._labels)), of_item)
+        turn = np.arange(len(items)) - np.repeat(np.cumsum(of_item) - of_item, of_item)
+        identity = self._labels[items]
+        position = position_within((np.cumsum(turns) - turns)[identity] + turn, rng)  # each turn in an order of its own
+        handful = position * self._handfuls[identity] // counts[identity] + turn * self._handfuls[identity]
+        keep = handful < self._dealt if self._dealt else slice(None)
+        return items[keep], handful[keep], identity[keep]

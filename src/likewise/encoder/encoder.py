@@ -22,7 +22,8 @@ from likewise.encoder.seen import Seen
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.objective.distances import DISTANCES, Distance, Euclidean
 
-ENCODED_AT_ONCE = 4096  # items decoded and held in memory at a time while encoding
+DECODED_AT_ONCE = 256 << 20  # bytes of pixels decoded and held in memory at a time while encoding
+ENCODED_AT_ONCE = 8 << 20  # pixels in a pass through the network, whose inner outputs take some hundred bytes for each
 EMBEDDING = "embedding"  # the last tap
 
 
@@ -181,14 +182,14 @@ class Encoder(nn.Module):
         self,
         items: Sequence[Item] | NDArray[Any] | Tensor,
         *,
-        batch: int = 256,
+        batch: int | None = None,
         progress: Progress | None = None,
     ) -> Encoded:
         """Embeddings of paths, bytes, arrays or pictures, in float32.
 
         Args:
             items: what to encode; a uint8 tensor (N, C, H, W) is taken as decoded already.
-            batch: items per pass through the network.
+            batch: items per pass through the network; None for 256, and fewer of large pictures.
             progress: called with items done, items in all, and a word.
 
         Returns:
@@ -203,11 +204,14 @@ class Encoder(nn.Module):
         blocks: list[Tensor] = []
         kept: list[NDArray[np.int64]] = []
         problems: list[tuple[int, str]] = []
-        total = len(items)
+        total, area = len(items), preprocessing.height * preprocessing.width
+        at_once = max(1, min(4096, DECODED_AT_ONCE // (area * preprocessing.channels)))
+        if batch is None:
+            batch = max(1, min(256, ENCODED_AT_ONCE // area))
         device = next(self.parameters()).device
         with evaluating(self), torch.inference_mode():
-            for start in range(0, total, ENCODED_AT_ONCE):
-                block = items[start : start + ENCODED_AT_ONCE]
+            for start in range(0, total, at_once):
+                block = items[start : start + at_once]
                 if isinstance(block, Tensor):
                     pixels, readable = block, np.arange(len(block))
                 else:
@@ -217,7 +221,7 @@ class Encoder(nn.Module):
                 kept.append(start + readable)
                 blocks += [self(part.to(device)).float().cpu() for part in pixels.split(batch) if len(part)]
                 if progress:
-                    progress(min(start + ENCODED_AT_ONCE, total), total, "encoding")
+                    progress(min(start + at_once, total), total, "encoding")
         embeddings = torch.cat(blocks) if blocks else torch.empty(0, self.dim)
         return Encoded(embeddings.clone(), np.concatenate(kept) if kept else np.empty(0, np.int64), tuple(problems))
 

@@ -21,12 +21,12 @@ def _nothing() -> IntArray:
 @final
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Items an encoder has met, as numbers that stand for their content and for the name of their identity.
+    """Items an encoder has met, as numbers that stand for their content and for their identity.
 
     Attributes:
         items: (n,) int64, rising: contents (`Dataset.contents`).
         parts: (n,) int64: the place in `PARTS` of what each was used for.
-        identities: (n,) int64: names (`Dataset.identity_keys`).
+        identities: (n,) int64: whose each is (`Dataset.identity_keys`).
     """
 
     items: IntArray = field(default_factory=_nothing)
@@ -58,5 +58,5 @@ class Seen:
         return np.where(found, place, -1)
 
     def trained_identities(self) -> IntArray:
-        """(k,) names of identities with an item that was trained on."""
+        """(k,) identities with an item that was trained on."""
         return np.unique(self.identities[self.parts == TRAIN])

@@ -96,6 +96,8 @@ def evaluate(
         if asked:
             raise UsageError("Pairs have no labels to draw classes or samples by", ", ".join(asked), "Leave it out.")
         return _evaluate_pairs(model, data, progress)
+    shots = 1 if shots is None else shots
+    _ways(data, ways, shots)  # refused before the work, as far as that can be seen
     encoder = model.encoder if isinstance(model, Model) else model
     started = time.perf_counter()
     labelled = encode_labelled(encoder, data, progress)
@@ -153,16 +155,22 @@ def _at_threshold(model: Model | Encoder, rates: Callable[[float], Rates]) -> At
     return AtThreshold(line.threshold, line.promised, rates(line.threshold))
 
 
-def _few_shot(labelled: Labelled, distance: Distance, ways: int | None, shots: int | None, seed: int) -> FewShot | None:
-    drawn = 1 if shots is None else shots
-    eligible = int((labelled.data.counts() > drawn).sum())
-    if max(ways or 0, 2 if shots is not None else 0) > eligible:
-        raise UsageError(
-            f"A {ways or WAYS}-way {drawn}-shot figure draws from identities with {drawn + 1} items or more",
-            f"{eligible} of them",
-            "Ask for fewer ways or shots.",
-        )
-    if eligible < 2:
+def _few_shot(labelled: Labelled, distance: Distance, ways: int | None, shots: int, seed: int) -> FewShot | None:
+    of = _ways(labelled.data, ways, shots)
+    if of is None:
         return None
-    of = min(WAYS, eligible) if ways is None else ways
-    return few_shot(labelled.embeddings, labelled.labels, distance, ways=of, shots=drawn, seed=seed)
+    return few_shot(labelled.embeddings, labelled.labels, distance, ways=of, shots=shots, seed=seed)
+
+
+def _ways(data: Dataset, ways: int | None, shots: int) -> int | None:
+    """How many identities an episode draws; None where nobody asked and fewer than two have `shots` + 1 items."""
+    eligible = int((data.counts() > shots).sum())
+    if ways is None:
+        return min(WAYS, eligible) if eligible > 1 else None
+    if ways > eligible:
+        raise UsageError(
+            f"An episode of {ways} ways and {shots} shots draws identities with {shots + 1} items or more",
+            f"{eligible} of them",
+            "Ask for fewer.",
+        )
+    return ways

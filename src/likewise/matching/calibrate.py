@@ -13,7 +13,7 @@ from likewise.encoder import Encoder, Progress
 from likewise.errors import DataError
 from likewise.matching.labelled import encode_labelled, encode_pairs
 from likewise.matching.model import Model
-from likewise.matching.overlap import of_new_identities, overlap
+from likewise.matching.overlap import of_new_identities, overlap, taken_for
 
 
 def calibrate(
@@ -33,8 +33,8 @@ def calibrate(
         data: labelled items, or pairs.
         max_fmr: the promise; None takes the smallest of 1e-1 to 1e-4 that the data support.
         unit: what the data are a sample of: "identity" (people or things; others will be met later) or "item" (a
-            fixed list of classes). None takes "item" where nearly all identities of `data` are among those trained on.
-            Otherwise it takes "identity", and leaves out the few that were trained on.
+            fixed list of classes). None takes "item" where nearly all identities of `data` were trained on, which
+            their items tell, and never their names. Otherwise it takes "identity", and leaves out the few that were.
         seed: of the halves the calibration error is measured with.
         progress: told of encoding.
         skipped: told file and reason of each item that cannot be read.
@@ -45,7 +45,7 @@ def calibrate(
     """
     if unit is None:
         met = overlap(encoder.seen, data)
-        unit = met.unit
+        unit = taken_for(met)
         if unit == "identity" and met.identities:
             data = _enough(of_new_identities(met, data), f"{met.identities:,} of {len(met.known):,} were")
     if isinstance(data, PairSet):

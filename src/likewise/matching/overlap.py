@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import final
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from likewise.calibration.rates import Unit
 from likewise.data import Dataset, PairSet
+from likewise.data.contents import of_same_name
 from likewise.data.dataset import IntArray
 from likewise.data.splits import of_fixed_list
 from likewise.encoder import PARTS, Encoder, Seen
 from likewise.encoder.seen import TRAIN
+from likewise.errors import NamesakeWarning
 
 
 @final
@@ -24,13 +27,15 @@ class Overlap:
     Attributes:
         parts: (N,) int64: the place in `likewise.encoder.PARTS` of what each item was used for, -1 for new items.
         labels: (C,) int64: the identities that have items.
-        known: (C,) bool: whether each was trained on. It was if its name was, or any of its items is of an identity
-            that was.
+        known: (C,) bool: whether each was trained on. It was if any of its items is of an identity that was, or if
+            `data` and what was trained on are parts of one whole in which it was. Names prove nothing.
+        namesakes: how many of the others have the name of one that was trained on.
     """
 
     parts: IntArray
     labels: IntArray
     known: NDArray[np.bool_]
+    namesakes: int = 0
 
     @property
     def items(self) -> int:
@@ -70,13 +75,27 @@ def overlap(seen: Seen, data: Dataset | PairSet) -> Overlap:
         return Overlap(np.full(len(of), -1), labels, np.zeros(len(labels), bool))
     rows, trained = seen.rows(data.contents), seen.trained_identities()
     met = (rows >= 0) & np.isin(seen.identities[rows], trained)
-    known = np.isin(data.identity_keys()[first], trained) | (np.bincount(of, met, len(labels)) > 0)
-    return Overlap(np.where(rows >= 0, seen.parts[rows], -1), labels, known)
+    keys = data.identity_keys()[first]
+    known = np.isin(keys, trained) | (np.bincount(of, met, len(labels)) > 0)
+    namesakes = int(np.count_nonzero(of_same_name(keys, trained) & ~known))
+    return Overlap(np.where(rows >= 0, seen.parts[rows], -1), labels, known, namesakes)
 
 
 def default_unit(encoder: Encoder, data: Dataset | PairSet) -> Unit:
-    """What `data` are taken to be a sample of when nobody says; see `Overlap.unit`."""
-    return overlap(encoder.seen, data).unit
+    """What `data` are taken to be a sample of when nobody says; see `taken_for`."""
+    return taken_for(overlap(encoder.seen, data))
+
+
+def taken_for(found: Overlap) -> Unit:
+    """`found.unit`; where that takes namesakes of those trained on for others, a `NamesakeWarning` tells."""
+    if found.unit == "identity" and found.namesakes:
+        warnings.warn(
+            f"{found.namesakes:,} of {len(found.known):,} identities have names of some that were trained on, but none"
+            " of their items, and are taken for others: unit item (--unit item) says that they are the same.",
+            NamesakeWarning,
+            stacklevel=3,
+        )
+    return found.unit
 
 
 def used_for(found: Overlap, data: Dataset | PairSet, part: str) -> Dataset | PairSet:

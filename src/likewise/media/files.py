@@ -80,7 +80,7 @@ def replacing_file(target: str | Path) -> Generator[Path]:
                 shutil.copymode(target, fresh)
             _flush(fresh)
             fresh.replace(target)
-            _flush(target.parent)
+            _flush_name(target)
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -136,15 +136,21 @@ def _beside(target: Path, ending: str) -> Path:
 def _exchange(fresh: Path, target: Path) -> None:
     """Puts `fresh` in the place of `target`; what was there is deleted, here or as `fresh`."""
     if target.exists() and _exchanged_in_one_step(fresh, target):
-        _flush(target.parent)
+        _flush_name(target)
         return
     # A full folder cannot be renamed over, so the old one steps aside first.
     aside = _beside(target, ".old")
     try:
-        if target.exists():
-            target.rename(aside)
-        fresh.rename(target)
-        _flush(target.parent)
+        for attempts_left in (2, 1, 0):
+            if target.exists():
+                target.rename(aside)
+            try:
+                fresh.rename(target)
+                break
+            except OSError:
+                if not (attempts_left and target.exists()):  # else a reader has brought the old one back just now
+                    raise
+        _flush_name(target)
     finally:
         if aside.exists():
             if target.exists():
@@ -163,6 +169,12 @@ def _exchanged_in_one_step(one: Path, other: Path) -> bool:
         return False
     from_here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
     return renameat2(from_here, os.fsencode(one), from_here, os.fsencode(other), exchange) == 0
+
+
+def _flush_name(renamed: Path) -> None:
+    """Brings a rename to disk as far as possible: it has happened, and a failure here would not undo it."""
+    with suppress(OSError):
+        _flush(renamed.parent)
 
 
 def _flush(path: Path) -> None:

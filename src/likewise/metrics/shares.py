@@ -204,7 +204,7 @@ def _summed(
     different, same = np.zeros((2, len(errors), len(of)))
     squared = np.zeros((2, len(errors)))
     between = np.zeros((3, len(errors)))
-    for start, stop in _runs(sizes, block):
+    for start, stop in _runs(sizes, block, len(errors)):
         right, low = of[start:], int(of[start])
         begin = np.searchsorted(right, np.arange(low, len(sizes)))
         m = sizes[low : int(of[stop - 1]) + 1, None] * sizes[low:]
@@ -233,19 +233,24 @@ def _summed(
                 squared[1, k] += np.vdot(wrong, wrong)
                 same[k, rows] += wrong.sum(axis=1)
                 same[k, start : start + end] += wrong.sum(axis=0)
-        between += [product.sum(axis=(1, 2)) for product in (tables**2, tables * m, tables**2 / m)]
+        for k, table in enumerate(tables):  # one after the other, as they may be large
+            between[:, k] += np.vdot(table, table), np.vdot(table, m), np.vdot(table, table / m)
     return [_Sums(*columns) for columns in zip(different, same, *squared.tolist(), *between.tolist(), strict=True)]
 
 
-def _runs(sizes: Floats, block: int) -> Iterator[tuple[int, int]]:
-    """Cut the items into runs of whole identities, about `block` distances to all that come after each."""
+def _runs(sizes: Floats, block: int, tables: int) -> Iterator[tuple[int, int]]:
+    """Cut the items into runs of whole identities, one or more.
+
+    A run has at most about `block` distances to all that come after it, and as many pairs of identities in `tables`.
+    """
     ends = sizes.cumsum().astype(np.int64)
     start, items = 0, int(ends[-1])
     while start < items:
+        first = int(np.searchsorted(ends, start, side="right"))
         fitting = np.searchsorted(ends, start + block // (items - start), side="right") - 1
-        stop = int(ends[max(fitting, np.searchsorted(ends, start, side="right"))])
-        yield start, stop
-        start = stop
+        last = max(first, min(fitting, first - 1 + block // (tables * (len(ends) - first))))
+        yield start, int(ends[last])
+        start = int(ends[last])
 
 
 def _different_identities(y: Floats, sums: _Sums, sizes: Floats) -> Share:

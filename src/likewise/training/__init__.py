@@ -1,8 +1,9 @@
 """fit(): one visible loop."""
 
+from likewise.training.alarms import spread
 from likewise.training.batches import check_trainable
 from likewise.training.device import choose_device, choose_precision
-from likewise.training.fit import fit, schedule, spread
+from likewise.training.fit import fit, schedule
 from likewise.training.history import Epoch, History, Step
 from likewise.training.options import FitOptions
 

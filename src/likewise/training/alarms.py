@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+from torch import Tensor
 
 from likewise.objective import Objective
 from likewise.training.history import Epoch
@@ -11,6 +14,30 @@ COLLAPSED_SPREAD = 0.02  # below it, embeddings differ by less than 2% of their 
 STUCK_WITHIN = 0.02  # of the loss of a collapse, relative
 STUCK_EPOCHS = 3  # in a row; a loss may pass through that value on its way down
 EMPTY_BATCHES = 0.5  # share of batches without any pair or triplet
+
+
+class Diverged(Exception):  # noqa: N818 - not an error of the user's
+    """Training left the finite numbers; the text says with what."""
+
+
+def spread(embeddings: Tensor) -> float:
+    """How far the rows of (N, D) lie apart: root mean square distance to their mean, over that to the origin.
+
+    In [0, 1] up to rounding: 0 when all are the same, near 1 when they point in all directions. NaN where one of them
+    is not finite or too long to be squared.
+    """
+    centred = embeddings - embeddings.mean(dim=0)
+    return math.sqrt(centred.square().sum().item() / max(embeddings.square().sum().item(), 1e-30))
+
+
+def check_finite(embeddings: Tensor) -> None:
+    """Refuses the (N, D) embeddings of an epoch between which nothing can be measured.
+
+    Raises:
+        Diverged: one of them is not finite or too long to be squared.
+    """
+    if not math.isfinite(spread(embeddings)):
+        raise Diverged("embeddings that are not finite at the end")
 
 
 def alarms(

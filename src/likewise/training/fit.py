@@ -19,13 +19,15 @@ from likewise.data.augmentation import augmentation, seeded
 from likewise.encoder import Encoder, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
-from likewise.training.alarms import alarms
+from likewise.training.alarms import Diverged, alarms, check_finite, spread
 from likewise.training.batches import Batches, prepare
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.history import Epoch, History, Step, Stopped
 from likewise.training.options import FitOptions
-from likewise.training.state import CHECKPOINT, TrainingState, snapshot
+from likewise.training.state import CHECKPOINT, TrainingState, check_fresh, snapshot
 from likewise.training.validation import validated_by, validator
+
+PROBED = 64  # items that the weights of an epoch have to encode where there is no validation set
 
 
 def fit(
@@ -43,8 +45,9 @@ def fit(
     """Trains `encoder` in place and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the best figure on `validation`, or the last one without it. Ctrl-C stops at once and
-    keeps the best epoch so far; so does a loss that is no longer finite. Same seed, data, machine and number of
-    threads: same weights, bit for bit.
+    keeps the best epoch so far; so does a loss, weights or embeddings that are no longer finite. Before the first epoch
+    is done there is nothing to keep: both then raise. Same seed, data, machine and number of threads: same weights, bit
+    for bit.
 
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
@@ -52,16 +55,21 @@ def fit(
         objective: what to minimise; its own parameters are trained along.
         validation: chooses the epoch; never the data that will be reported on.
         options: see `FitOptions`; single ones can be given by name, as in ``fit(..., epochs=10, seed=0)``.
-        checkpoint: folder that holds the state after each epoch.
+        checkpoint: folder that holds the state after each epoch, also after the last; one that holds that of an earlier
+            run is not written over, unless it is resumed.
         resume: go on from `checkpoint` if there is one; ends with the weights an uninterrupted run would have.
         watch: called after each step.
 
     Raises:
-        UsageError: options that cannot work.
-        DataError: data that allow no training, such as one identity; a loss that is not finite in the first epoch; a
-            checkpoint that cannot be written. The encoder then has the weights of the best epoch before, if any.
+        UsageError: options that cannot work; a checkpoint that is there already.
+        DataError: data that allow no training, such as one identity; numbers that are not finite in the first epoch; a
+            checkpoint that cannot be written.
+        KeyboardInterrupt: Ctrl-C before the first epoch was done.
+        After an error in training the encoder has the weights of the best epoch before it, or those it came with.
     """
     options = _with(options, changes)
+    if checkpoint is not None and not resume:
+        check_fresh(checkpoint)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     augment = augmentation(options.augment)
@@ -113,15 +121,17 @@ def fit(
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                     embeddings = encoder(pixels)  # (B, D)
                 outcome = batch.outcome(objective, embeddings.float(), random)
+                loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
+                apart = spread(embeddings.detach().float())
+                if not math.isfinite(loss):
+                    raise Diverged(f"a loss of {loss} in step {step}")
+                if not math.isfinite(apart):  # a miner may find nothing among NaN: loss 0
+                    raise Diverged(f"embeddings that are not finite in step {step}")
                 optimizer.zero_grad(set_to_none=True)
                 outcome.loss.backward()
                 optimizer.step()
                 state.move_average(number)
 
-                loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
-                apart = spread(embeddings.detach().float())
-                if not (math.isfinite(loss) and math.isfinite(apart)):  # a miner may find nothing among NaN: loss 0
-                    raise Diverged(f"{loss} in epoch {epoch}, step {step}")
                 totals += (loss, active, apart, outcome.terms == 0)
                 seen += len(pixels)
                 if watch is not None:
@@ -130,7 +140,7 @@ def fit(
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
-            figure = _measured_with(offered, encoder, measure)
+            figure = _measured_with(offered, encoder, measure, batches.pixels[:PROBED])
             shown = -figure if figure is not None and history.select == "eer" else figure
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
@@ -140,16 +150,18 @@ def fit(
             if checkpoint is not None:
                 state.save(checkpoint)
     except KeyboardInterrupt:
-        stopped = "interrupted"
-    except Diverged as place:
         if not state.history.epochs:
-            raise DataError("The loss stays finite", place, "Lower the learning rate.") from place
+            raise
+        stopped = "interrupted"
+    except Diverged as what:
+        found = f"{what} of epoch {len(state.history.epochs) + 1}"
+        if not state.history.epochs:
+            raise DataError("Training stays within finite numbers", found, "Lower the learning rate.") from what
         stopped = "diverged"
-        warning = f"The loss was {place}: the best epoch before is kept. Lower the learning rate."
+        warning = f"Training gave {found}: the best epoch before is kept. Lower the learning rate."
         state.history = replace(state.history, warnings=(*state.history.warnings, warning))
-    finally:  # whatever went wrong: the best epoch, or what there is where none was finished
-        if state.history.epochs:
-            encoder.load_state_dict(state.best)
+    finally:  # whatever went wrong: the best epoch, or the weights it began with where none was finished
+        encoder.load_state_dict(state.best)
         encoder.cpu().eval()
         objective.cpu().eval()
     history = replace(state.history, stopped=stopped)
@@ -160,10 +172,6 @@ def fit(
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
-
-
-class Diverged(Exception):  # noqa: N818 - not an error of the user's
-    """The loss is no longer finite."""
 
 
 def schedule(name: str, progress: float) -> float:
@@ -190,22 +198,24 @@ def follow(averages: Sequence[nn.BatchNorm2d], step: int) -> None:
         module.momentum = max(0.1, 1 / step)
 
 
-def spread(embeddings: Tensor) -> float:
-    """How far the rows of (N, D) lie apart: root mean square distance to their mean, over that to the origin.
+def _measured_with(
+    weights: dict[str, Tensor], encoder: Encoder, measure: Callable[[], float] | None, probe: Tensor
+) -> float | None:
+    """The validation figure of `weights`; afterwards the encoder is as it was, training.
 
-    In [0, 1] up to rounding: 0 when all are the same, near 1 when they point in all directions.
+    Raises:
+        Diverged: they, or the embeddings that they give, are not finite; without a validation set those of `probe`,
+            (n, C, H, W) uint8.
     """
-    centred = embeddings - embeddings.mean(dim=0)
-    return math.sqrt(centred.square().sum().item() / max(embeddings.square().sum().item(), 1e-30))
-
-
-def _measured_with(weights: dict[str, Tensor], encoder: Encoder, measure: Callable[[], float] | None) -> float | None:
-    """The validation figure of `weights`; afterwards the encoder is as it was, training."""
-    if measure is None:
-        return None
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise Diverged("weights that are not finite at the end")
     live = snapshot(encoder)
     encoder.load_state_dict(weights)
-    figure = measure()
+    if measure is None:
+        check_finite(encoder.encode(probe).embeddings)
+        figure = None
+    else:
+        figure = measure()
     encoder.load_state_dict(live)
     encoder.train()
     return figure

@@ -15,7 +15,7 @@ class Step(NamedTuple):
         step, steps: of this epoch, from 1.
         loss: of this batch.
         active: share of the batch's pairs, triplets or items that still pull on the weights, in [0, 1].
-        spread: how far embeddings lie apart, in [0, 1]; 0 means that all are the same (`likewise.training.fit.spread`).
+        spread: how far embeddings lie apart, in [0, 1]; 0 means that all are the same (`likewise.training.spread`).
         images_per_second: of this epoch so far.
     """
 
@@ -68,7 +68,7 @@ class History:
         best: the epoch whose weights were kept, from 1.
         select: name of the validation figure, None without a validation set.
         resumed_after: epochs that were done already when this run began.
-        stopped: "finished", "early" (patience ran out), "interrupted" (Ctrl-C) or "diverged" (loss not finite).
+        stopped: "finished", "early" (patience ran out), "interrupted" (Ctrl-C) or "diverged" (numbers not finite).
         precision: "float32" or "bfloat16", as it was run.
         skipped: file and reason of each item that could not be read.
         warnings: what the user should know, such as a collapse.

@@ -122,7 +122,7 @@ class TrainingState:
                 raise UsageError(
                     "A run is resumed with the data and options it was started with",
                     f"another {', '.join(changed)}",
-                    "Use the same, or start again without resuming.",
+                    f"Use the same, or delete {str(folder)!r} to start again.",
                 )
             self.encoder.load_state_dict(_below("encoder/", tensors))
             self.objective.load_state_dict(_below("objective/", tensors))
@@ -152,7 +152,7 @@ class TrainingState:
             raise DataError(
                 "A checkpoint fits the run that resumes from it",
                 f"{str(folder)!r}: {str(error).splitlines()[0]}",
-                "Resume with the data and options it was started with, or start again without resuming.",
+                "Resume with the data and options it was started with, or delete the folder to start again.",
             ) from error
 
     def _run(self) -> dict[str, Any]:
@@ -164,6 +164,20 @@ class TrainingState:
             "data": self.data,
             "computed in": self.history.precision,
         }
+
+
+def check_fresh(folder: Path) -> None:
+    """Refuses a folder with the checkpoint of an earlier run: a new run would write over what took hours.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if (folder / CHECKPOINT).exists():
+        raise UsageError(
+            "A new run does not write over the checkpoint of an earlier one",
+            f"{str(folder)!r}",
+            "Go on with that run (--resume, resume=True), or delete the folder.",
+        )
 
 
 def discard(folder: Path) -> None:

@@ -14,6 +14,7 @@ from likewise.encoder import Encoder
 from likewise.errors import DataError
 from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
+from likewise.training.alarms import check_finite
 from likewise.training.batches import fingerprint
 from likewise.training.options import FitOptions
 
@@ -31,7 +32,8 @@ class Validator(NamedTuple):
     """What chooses the epoch.
 
     Attributes:
-        measure: the figure of the encoder as it is when called; larger is better. None where too little could be read.
+        measure: the figure of the encoder as it is when called; larger is better; raises `Diverged` where embeddings
+            are not finite. None where too little could be read.
         fingerprint: of what it is measured on.
         skipped: file and reason of what could not be read.
     """
@@ -64,6 +66,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
 
     def figure() -> float:
         embeddings, distance = encoder.encode(pixels).embeddings, encoder.distance_on_cpu()
+        check_finite(embeddings)
         if options.select == "eer":
             return -error_curve(embeddings, labels, distance).eer()
         return retrieval(embeddings, labels, distance).precision_at_1
@@ -92,6 +95,7 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
 
     def figure() -> float:
         embeddings = encoder.encode(decoded.pixels).embeddings
+        check_finite(embeddings)
         with torch.inference_mode():
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
