@@ -2,8 +2,8 @@
 
     python examples/gallery.py [FOLDER]
 
-One learns how a gallery answers with a name, "unsure" or "unknown", and what its promise is made of. The same from a
-shell: `likewise enrol`, `likewise identify`, `likewise forget`.
+One learns how a gallery answers with a name, "unsure" or "unknown", and what its promise is made of. A stranger here is
+one whom nobody has enrolled; the network has met all of them. From a shell: `likewise enrol`, `identify`, `forget`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def main() -> None:
     model = lw.calibrate(encoder, tune)  # as strict as the data bear: one look is many comparisons
 
     *members, stranger = data.names
-    enrolled = {name: [s for s, i in zip(tune.sources, tune.labels, strict=True) if data.names[i] == name][:5]
-                for name in data.names}  # fmt: skip
-    asked = {name: [s for s, i in zip(rest.sources, rest.labels, strict=True) if data.names[i] == name]
-             for name in data.names}  # fmt: skip
+    unused = {name: [s for s, i in zip(rest.sources, rest.labels, strict=True) if data.names[i] == name]
+              for name in data.names}  # fmt: skip
+    enrolled = {name: items[:5] for name, items in unused.items()}
+    asked = {name: items[5:] for name, items in unused.items()}
 
     with lw.Gallery.open(Path(tempfile.mkdtemp(), "door.gallery"), model) as gallery:
         for name in members:

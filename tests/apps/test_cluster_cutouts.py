@@ -29,7 +29,7 @@ def test_expressions_that_cannot_be(expression: str, why: str, tmp_path: Path) -
     with pytest.raises(UsageError, match=why):
         pictures_of(["a"], expression)
     with pytest.raises(UsageError, match=why):  # before anything is looked for
-        cluster_folder(PointModel(), tmp_path / "missing", tmp_path / "out", picture_from=expression)  # type: ignore[arg-type]
+        cluster_folder(PointModel(), tmp_path / "missing", tmp_path / "out", picture_from=expression)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def twins(tmp_path: Path) -> Path:
 
 
 def cluster(pictures: Path, method: str = "agglomerative", expression: str | None = NAMES) -> Clustered:
-    options = ClusterOptions(method, k=2 if method == "k-means" else None)  # type: ignore[arg-type]
-    return cluster_folder(PointModel(), pictures, pictures.parent / "out", options, picture_from=expression)  # type: ignore[arg-type]
+    options = ClusterOptions(method, k=2 if method == "k-means" else None)
+    return cluster_folder(PointModel(), pictures, pictures.parent / "out", options, picture_from=expression)
 
 
 def of_pictures(items: tuple[str, ...]) -> list[str]:

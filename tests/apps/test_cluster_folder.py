@@ -42,7 +42,7 @@ def model() -> PointModel:
 
 def cluster(model: PointModel, pictures: Path, out: Path, method: str = "agglomerative", **options: Any) -> Clustered:
     kept = {name: options.pop(name) for name in ("k", "smallest", "seed") if name in options}
-    return cluster_folder(model, pictures, out, ClusterOptions(method, **kept), **options)  # type: ignore[arg-type]
+    return cluster_folder(model, pictures, out, ClusterOptions(method, **kept), **options)
 
 
 def people(out: Path) -> dict[str, list[str]]:
@@ -511,7 +511,7 @@ def test_killed_while_copying_it_goes_on_where_it_was(
         if next(left, None) is None:
             target.with_name(".likewise-0123456789ab.part").write_bytes(b"half a pic")
             raise Killed
-        return real(source, target, key, link)  # type: ignore[arg-type]
+        return real(source, target, key, link)
 
     real = writing._bring
     with monkeypatch.context() as patched:
@@ -587,7 +587,7 @@ def test_a_picture_that_changes_meanwhile_is_not_taken_for_another(model, pictur
             draw(source, 20, 20, 99)
         if source.name == "e.png":
             source.unlink()
-        return real(source, target, key, link)  # type: ignore[arg-type]
+        return real(source, target, key, link)
 
     with monkeypatch.context() as patched:
         patched.setattr(writing, "_bring", bring)

@@ -36,7 +36,7 @@ def blobs(
 
 
 def options(method: str, **others: int) -> ClusterOptions:
-    return ClusterOptions(method, k=5 if method == "k-means" else None, **others)  # type: ignore[arg-type]
+    return ClusterOptions(method, k=5 if method == "k-means" else None, **others)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -113,7 +113,7 @@ def test_a_free_item_goes_to_the_nearest_anchor_of_its_cluster(method: str) -> N
     # One heap on a line from 0 to 9, and another far off; in the first one a person made two clusters, left and right.
     x = np.array([[0.0], [1], [2], [3], [4], [5], [6], [7], [8], [9], [500], [501], [502], [503]])
     anchors = [7, -1, -1, -1, -1, -1, -1, -1, -1, 9, -1, -1, -1, -1]
-    chosen = ClusterOptions(method, k=2 if method != "hdbscan" else None)  # type: ignore[arg-type]
+    chosen = ClusterOptions(method, k=2 if method != "hdbscan" else None)
     found = find_clusters(x, Euclidean(), chosen, anchors=anchors).labels
     assert found.tolist() == [7] * 5 + [9] * 5 + [10] * 4
 
@@ -135,7 +135,7 @@ def test_a_stray_draws_nobody_to_its_cluster(method: str) -> None:
     # A heap of ten at 0, one of ten at 100, nobody's; one item of the first lies between, nearer to the second.
     x = np.array([[i / 10] for i in range(9)] + [[92.0]] + [[100 + i / 10] for i in range(10)])
     anchors = [0] * 10 + [-1] * 10
-    chosen = ClusterOptions(method, k=2 if method == "k-means" else None)  # type: ignore[arg-type]
+    chosen = ClusterOptions(method, k=2 if method == "k-means" else None)
     found = find_clusters(x, Euclidean(), chosen, threshold=93.0, anchors=anchors).labels
     assert set(found[:10].tolist()) == {0}
     assert 0 not in found[10:]
@@ -189,7 +189,7 @@ def test_points_stand_for_their_distances() -> None:
 )
 def test_options_that_cannot_be(values: dict[str, object], why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        ClusterOptions(**values)  # type: ignore[arg-type]
+        ClusterOptions(**values)
 
 
 def test_arguments_that_cannot_be() -> None:
@@ -269,10 +269,10 @@ def test_a_distance_of_a_given_probability() -> None:
 
 def test_the_cut_of_a_model() -> None:
     model = PointModel()
-    assert calibration().probability(cut_of(model)) == pytest.approx(0.5)  # type: ignore[arg-type]
+    assert calibration().probability(cut_of(model)) == pytest.approx(0.5)
     line = calibration().threshold_for(0.1)
-    assert cut_of(model, 0.1) == line.threshold  # type: ignore[arg-type]
+    assert cut_of(model, 0.1) == line.threshold
     with pytest.raises(UsageError, match="threshold for a false match rate of"):
-        cut_of(model, 0.3)  # type: ignore[arg-type]
+        cut_of(model, 0.3)
     with pytest.raises(ModelError, match="never calibrated"):
-        cut_of(PointModel(calibrated=False))  # type: ignore[arg-type]
+        cut_of(PointModel(calibrated=False))

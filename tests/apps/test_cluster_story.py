@@ -90,7 +90,7 @@ class Story(RuleBasedStateMachine):
                 self.whole = False
 
     def cluster(self, choice: ClusterOptions, **options: bool) -> Clustered:
-        return cluster_folder(self.model, self.pictures, self.out, choice, **options)  # type: ignore[arg-type]
+        return cluster_folder(self.model, self.pictures, self.out, choice, **options)
 
     def theirs(self) -> dict[str, str]:
         """Path in OUT -> hash, of the pictures that are not foreign."""

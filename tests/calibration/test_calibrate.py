@@ -228,7 +228,7 @@ def test_broken_input_is_refused():
     with pytest.raises(DataError, match="one label for each"):
         calibrate(embeddings, of[:-1], Euclidean())
     with pytest.raises(UsageError, match="identities or items"):
-        calibrate(embeddings, of, Euclidean(), unit="pair")  # type: ignore[arg-type]
+        calibrate(embeddings, of, Euclidean(), unit="pair")
     with pytest.raises(UsageError, match="between 0 and 1"):
         calibrate(embeddings, of, Euclidean(), max_fmr=0)
 

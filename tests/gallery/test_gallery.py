@@ -222,7 +222,7 @@ class TestIdentify:
         with pytest.raises(lw.UsageError):
             gallery.identify(files(3, slice(1)), k=0)
         with pytest.raises(lw.UsageError):
-            gallery.identify(files(3, slice(1)), rule="median")  # type: ignore[arg-type]
+            gallery.identify(files(3, slice(1)), rule="median")
 
 
 class TestVerify:

@@ -33,7 +33,7 @@ def model(model_folder) -> Model:
 
 @pytest.fixture
 def lane() -> Iterator[Lane]:
-    made = Lane(Instant(), 64)  # type: ignore[arg-type]
+    made = Lane(Instant(), 64)
     yield made
     made.close()
 

@@ -69,12 +69,8 @@ def list_(
             rows = [(one, f"{count:,}") for one, count in names.items()]
             answer(as_json, {"names": names}, table(rows) if rows else "Nobody is enrolled.")
             return
-        records = [block.take([row]) for block in opened.records(name) for row in range(len(block))]
-    values = [
-        {"id": int(one.ids[0]), "time": float(one.times[0]), "hash": one.hashes[0], "metadata": one.metadata[0]}
-        for one in records
-    ]
-    rows = [(str(one.ids[0]), f"{_moment(one.times[0])}  {one.metadata[0] or ''}") for one in records]
+        values = [one for block in opened.records(name) for one in block.as_dicts()]
+    rows = [(str(one["id"]), f"{_moment(one['time'])}  {one['metadata'] or ''}") for one in values]
     answer(as_json, {"name": name, "records": values}, table(rows))
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def encode_items(
     Raises:
         UsageError: nothing to encode. ModelError: an embedding that is no finite numbers.
     """
-    listed: Sequence[Item] = items if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
+    listed = cast(Sequence[Item], items if isinstance(items, (list, tuple)) else [items])  # an item is neither
     if not listed:
         raise UsageError("There is something to encode", "an empty list", "Pass at least one item.")
     opened = [_Opened(item, i, keep) for i, item in enumerate(listed)]

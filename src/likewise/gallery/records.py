@@ -36,6 +36,11 @@ class Records:
     metadata: Sequence[dict[str, Any]]
     originals: Sequence[bytes | None]
 
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """A JSON-ready dict for each: id, time, hash and metadata."""
+        columns = zip(self.ids.tolist(), self.times.tolist(), self.hashes, self.metadata, strict=True)
+        return [{"id": id, "time": time, "hash": content, "metadata": noted} for id, time, content, noted in columns]
+
     def __len__(self) -> int:
         return len(self.ids)
 

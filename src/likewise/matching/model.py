@@ -123,9 +123,22 @@ class Model:
             ModelError: the model is not calibrated.
             UsageError: it is not calibrated for this rate.
         """
+        self.calibrated().threshold_for(fmr)  # refused before the work
+        return self.verdict(self.distance(a, b), fmr=fmr)
+
+    def verdict(self, distance: float, *, fmr: float | None = None) -> Verdict:
+        """What a distance between two items says; see `verify`.
+
+        Args:
+            distance: as `distance` gives it.
+            fmr: which of the promised false match rates to hold; None for the model's own.
+
+        Raises:
+            ModelError: the model is not calibrated, or the distance is not finite.
+            UsageError: it is not calibrated for this rate.
+        """
         calibration = self.calibrated()
         line = calibration.threshold_for(fmr)
-        distance = self.distance(a, b)
         if not math.isfinite(distance):
             raise ModelError("Distances are finite", distance, "The model's parameters are damaged; train it again.")
         probability = float(calibration.probability([distance])[0])

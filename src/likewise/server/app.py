@@ -160,13 +160,7 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
     @app.post("/v1/records", **_about(answers.Records, "The records of a name."))
     def records(request: Request, whose: answers.Whose) -> Response:
         _note(request, name=whose.name[:_NOTED])
-        found = [
-            {"id": id, "time": time, "hash": content, "metadata": metadata}
-            for block in service.gallery.records(whose.name)
-            for id, time, content, metadata in zip(
-                block.ids.tolist(), block.times.tolist(), block.hashes, block.metadata, strict=True
-            )
-        ]
+        found = [one for block in service.gallery.records(whose.name) for one in block.as_dicts()]
         return _json({"name": whose.name, "records": found})
 
 

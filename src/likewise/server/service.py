@@ -102,23 +102,14 @@ class Service:
     def verify(self, a: Upload, b: Upload, fmr: float | None) -> Verdict:
         """As `Model.verify`."""
         model = self.model
-        calibration = model.calibrated()
-        line = calibration.threshold_for(fmr)
+        model.calibrated().threshold_for(fmr)  # refused before the work
         encoded = self._lane.encode(model, [a, b])
         if encoded.problems:
             raise DataError(encoded.problems[0][1].rstrip("."))
         first, second = encoded.embeddings
         with torch.inference_mode():
             distance = float(model.encoder.distance_on_cpu().rowwise(first[None], second[None]))
-        return Verdict(
-            same=bool(line.accepts(distance)),
-            distance=distance,
-            threshold=line.threshold,
-            probability=float(calibration.probability([distance])[0]),
-            fmr=line.promised,
-            fmr_high=line.fmr.high,
-            supported=line.supported,
-        )
+        return model.verdict(distance, fmr=fmr)
 
     def verify_name(self, upload: Upload, name: str, fmr: float | None) -> Claim:
         """As `Gallery.verify`, unless too many were refused: by the model's own line, whatever rate is asked for, so
