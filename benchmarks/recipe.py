@@ -37,11 +37,11 @@ class Recipe:
     fit: lw.FitOptions
 
 
-LONG = lw.FitOptions(epochs=16, lr=3e-3, batch=(10, 25), augment="jitter", average=0.998)
+LONG = lw.FitOptions(epochs=17, lr=3e-3, batch=(10, 25), augment="jitter", average=0.998)
 CLOTHES = replace(LONG, augment="mirror")  # left and right do not matter for a shirt, as they do for a digit
 RECIPES = {
-    "mnist": Recipe("mnist", "convnet", "supcon", "at least 0.996, aim 0.9975", LONG),
-    "fashion-mnist": Recipe("fashion-mnist", "convnet", "supcon", "at least 0.92, aim 0.94", CLOTHES),
+    "mnist": Recipe("mnist", "convnet-small", "supcon", "at least 0.996, aim 0.9975", replace(LONG, epochs=60)),
+    "fashion-mnist": Recipe("fashion-mnist", "convnet", "cosface", "at least 0.92, aim 0.94", CLOTHES),
     "triplet": Recipe("mnist", "convnet-small", "triplet", "at least 0.990", replace(LONG, epochs=10, batch=None)),
 }
 
@@ -136,6 +136,6 @@ if __name__ == "__main__":
                 ("P@1", spread(f.precision for f in found)),
                 ("asked", recipe.asked),
                 ("P@1 against those trained on", spread(f.against_trained for f in found)),
-                ("seconds of training", f"{np.median([f.seconds for f in found]):.0f}"),
+                ("seconds of training", ", ".join(f"{f.seconds:.0f}" for f in found) + "   (asked: under 600)"),
             ],
         )

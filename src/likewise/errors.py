@@ -41,6 +41,11 @@ class DataError(LikewiseError):
 
 
 @final
+class StoreError(DataError):
+    """What a gallery, a log or the tokens are kept in cannot be read or written now: trying again may help."""
+
+
+@final
 class SupportError(DataError):
     """Too few independent observations for the figure that was asked for."""
 

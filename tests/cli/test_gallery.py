@@ -86,6 +86,10 @@ class TestEnrol:
         run("forget", gallery, name).refused(2)
         run("verify", "--gallery", gallery, "--name", name, *files(9, slice(1))).refused(2)
 
+    def test_a_bad_name_makes_no_gallery(self, run: Run, model_folder: Path, files: Files, tmp_path: Path) -> None:
+        run("enrol", tmp_path / "new.gallery", "a/b", *files(9, slice(1)), "--model", model_folder).refused(2)
+        assert not list(tmp_path.glob("new.gallery*"))
+
     def test_other_alphabets(self, run: Run, gallery: Path, files: Files) -> None:
         for digit, name in zip(range(5, 10), ["Jürgen", "李小龙", "עדה", "O'Neill & Söhne; --json", "🙂"], strict=True):
             assert run("enrol", gallery, name, *files(digit, slice(2))).status == 0

@@ -17,6 +17,7 @@ from likewise.apps.learn import Learned
 from likewise.encoder import Encoder, Preprocessing
 from likewise.gallery import gallery as gallery_module
 from likewise.gallery.exchange import FINGERPRINT
+from likewise.gallery.sqlite import SqliteStore
 from likewise.media.pictures import content_hash
 
 Files = Callable[[int, slice], list[Path]]
@@ -603,6 +604,42 @@ class TestMove:
             gallery.move(tmp_path / "b.gallery", progress=enrol)
         assert gallery.names() == {"four": 2, "three": 3}
         assert not (tmp_path / "b.gallery").exists()
+
+    def test_an_exchange_of_one_record_for_another_is_noticed(
+        self, gallery: lw.Gallery, files: Files, tmp_path: Path
+    ) -> None:
+        first = gallery.enrol("three", files(3, slice(3))).added[0]
+
+        def exchange(*_: object) -> None:
+            with lw.Gallery.open(gallery.uri) as other:
+                other.forget(id=first[1])
+                other.enrol("three", files(3, slice(3, 4)))
+
+        with pytest.raises(lw.DataError, match="Nobody writes to a gallery that moves"):
+            gallery.move(tmp_path / "b.gallery", progress=exchange)
+        assert gallery.names() == {"three": 3}
+        assert not (tmp_path / "b.gallery").exists()
+
+    def test_what_a_move_that_was_killed_has_left_is_no_gallery_and_in_nobodys_way(
+        self, gallery: lw.Gallery, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gallery.enrol("three", files(3, slice(3)))
+        before, place = plain(gallery), tmp_path / "b.gallery"
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as dying:
+            dying.setattr(SqliteStore, "remove", lambda store: store.close())  # nobody is left who would
+            with pytest.raises(KeyboardInterrupt):
+                gallery.move(place, progress=killed)
+        assert place.exists()
+        with pytest.raises(lw.DataError, match=r"A gallery is moved as a whole; got .*b\.gallery, where a move from"):
+            lw.Gallery.open(place)
+        with gallery.move(place) as moved:
+            assert plain(moved) == before
+        with lw.Gallery.open(place) as there:
+            assert there.names() == {"three": 3}
 
 
 class TestPlace:

@@ -255,7 +255,7 @@ class TestPermissions:
         before = shown.read_bytes()
         process, heard = writers.start(writers.as_nobody, str(shown), 1)
         process.join()
-        assert heard.recv().startswith("DataError: A gallery's file and its folder can be written, also to read it")
+        assert heard.recv().startswith("StoreError: A gallery's file and its folder can be written, also to read it")
         assert shown.read_bytes() == before
         assert held_by(str(shown)).keys() == {"ada"}
 

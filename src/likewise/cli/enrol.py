@@ -35,7 +35,9 @@ def enrol(
     from likewise.errors import UsageError
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
+    from likewise.gallery.names import check_name
 
+    name = check_name(name)  # before a new gallery is made
     noted = None
     if metadata is not None:
         try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-_SAMPLED = 1 << 17  # scores a first cut is taken from
+_SAMPLED = 1 << 18  # scores a first cut is taken from
 _WITHIN_ROUNDING = 1024  # rows; where more are within rounding of the k-th best, some of them are as good as all
 
 

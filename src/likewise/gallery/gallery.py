@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -44,6 +45,8 @@ from likewise.matching import Model, load
 from likewise.matching.folder import CALIBRATION
 
 _MOVED_AT_ONCE = 1000  # records, with their originals
+_UNFINISHED = "moved from"  # among the settings of a gallery that a move is still filling
+_NO_IDS = np.empty(0, np.int64)
 
 
 @final
@@ -87,13 +90,13 @@ class Gallery:
         """
         uri = os.fspath(uri)
         kind = store_for(uri)
-        if model is None:
-            return cls(kind.open(uri), None, encode)
-        given, folder = _loaded(model)
-        if kind.exists(uri):
+        given, folder = (None, None) if model is None else _loaded(model)
+        if given is None or kind.exists(uri):
             store = kind.open(uri)
             try:
-                _check_same(given, store)
+                _check_whole(store)
+                if given is not None:
+                    _check_same(given, store)
             except BaseException:
                 store.close()
                 raise
@@ -416,23 +419,30 @@ class Gallery:
     def move(self, uri: str | os.PathLike[str], *, progress: Progress | None = None) -> Gallery:
         """The gallery at another address, where nothing may be; the one here is removed once all is there.
 
-        Nobody else should write meanwhile; if somebody has, nothing is removed and the move is undone.
+        Nobody else should write meanwhile; if somebody has, nothing is removed and the move is undone. What a move
+        that was killed has left there is no gallery to anybody, and the next move to that address replaces it.
 
         Raises:
             DataError: something is there, or it could not be moved; the gallery here is then as it was.
         """
         uri = os.fspath(uri)
-        names = self._store.names()
-        target = store_for(uri).create(uri, self._store.describe(), self._store.model_files())
+        kind, about, names = store_for(uri), self._store.describe(), self._store.names()
+        _remove_unfinished(uri)
+        begun = replace(about, settings={**about.settings, _UNFINISHED: self.uri})
+        target = kind.create(uri, begun, self._store.model_files())
         try:
-            done = 0
+            moved: list[NDArray[np.int64]] = []
             for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
                 target.add(block)
-                done += len(block)
+                moved.append(block.ids)
                 if progress:
-                    progress(done, sum(names.values()), "moving")
-            if not names == self._store.names() == target.names():
+                    progress(sum(map(len, moved)), sum(names.values()), "moving")
+            # Whoever has written here has changed the ids, the names or the settings.
+            still = np.concatenate([_NO_IDS, *(block.ids for block in self._store.records())])
+            same = np.array_equal(np.sort(still), np.sort(np.concatenate([_NO_IDS, *moved])))
+            if not (same and names == self._store.names() == target.names() and about == self._store.describe()):
                 raise DataError("Nobody writes to a gallery that moves", "other records than before", "Try again.")
+            target.configure(about.settings)
         except BaseException:
             target.remove()
             raise
@@ -564,6 +574,27 @@ def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:
         return model, None
     folder = Path(model)
     return load(folder), folder
+
+
+def _check_whole(store: Store) -> None:
+    if (source := store.describe().settings.get(_UNFINISHED)) is not None:
+        raise DataError(
+            "A gallery is moved as a whole",
+            f"{store.uri}, where a move from {source} was cut short",
+            f"All is still at {source}; move it again.",
+        )
+
+
+def _remove_unfinished(uri: str) -> None:
+    """Removes what is at `uri` if it is what a move has left that was cut short."""
+    kind = store_for(uri)
+    if not kind.exists(uri):
+        return
+    with suppress(DataError):  # something else: making a gallery there will say so
+        store = kind.open(uri)
+        if _UNFINISHED in store.describe().settings:
+            store.remove()
+        store.close()
 
 
 def _check_same(given: Model, store: Store) -> None:

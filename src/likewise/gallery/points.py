@@ -29,7 +29,7 @@ Integers = NDArray[np.int64]
 _BLOCK_BYTES = 1 << 26  # rows are kept in blocks of this size, so that none is moved when more come
 _PROBES = 1024  # compared at a time
 _SCORES = 1 << 21  # made at a time: 8 MB; more would not stay in a cache, less would wait for their threads more often
-_COMPARED = 1 << 22  # numbers of embeddings compared at a time by the distance itself
+_COMPARED = 1 << 18  # numbers of embeddings compared at a time by the distance itself: 1 MB, which stays in a cache
 
 
 @final

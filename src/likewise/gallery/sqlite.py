@@ -30,7 +30,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import DataError, LikewiseError, UsageError
+from likewise.errors import DataError, LikewiseError, StoreError, UsageError
 from likewise.gallery.ann import require_faiss
 from likewise.gallery.memory import Memory
 from likewise.gallery.records import Found, Records
@@ -164,7 +164,7 @@ class SqliteStore(Store):
         """Removes records; when it returns, no byte of them is left in the file or its log.
 
         Raises:
-            DataError: the records are forgotten, but another process reads an old state of the file and has not
+            StoreError: the records are forgotten, but another process reads an old state of the file and has not
                 finished in `WAIT` seconds, so that their bytes are still there; the next to open the gallery clears
                 them.
         """
@@ -181,7 +181,7 @@ class SqliteStore(Store):
         """Enters the records called `old` anew under their new name, and empties the old rows.
 
         Raises:
-            DataError: as `forget`, for the old name.
+            StoreError: as `forget`, for the old name.
         """
         with self._writing() as db:
             rows = db.execute(
@@ -333,7 +333,7 @@ class SqliteStore(Store):
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
         if held:
-            raise DataError(
+            raise StoreError(
                 "What is forgotten leaves the file once nobody reads it",
                 f"{self.uri!r}, where another process has been reading for {wait:g} s",
                 "It is forgotten for all who look now; when that process has ended, open the gallery again"
@@ -505,9 +505,9 @@ def _errors(uri: str) -> Generator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         rule, remedy = _REASONS.get(code, ("A gallery's file can be read and written", "Check the disk and the file."))
-        raise DataError(rule, f"{uri!r} ({error})", remedy) from error
+        raise StoreError(rule, f"{uri!r} ({error})", remedy) from error
     except OSError as error:
-        raise DataError("A gallery's file can be read and written", f"{uri!r} ({error})", "Check the name.") from error
+        raise StoreError("A gallery's file can be read and written", f"{uri!r} ({error})", "Check the name.") from error
 
 
 _PERMISSIONS = (

@@ -42,8 +42,8 @@ class Store(ABC):
     """Keeps the records of one gallery, the files of its model, and its settings.
 
     Every method sees what other processes have written so far, and what a method has returned from is on disk: a kill
-    right after it loses nothing. A method that writes does all or nothing. Errors are `DataError`: locked or read-only
-    beyond a bounded wait, damaged, full disk, server gone.
+    right after it loses nothing. A method that writes does all or nothing. Every method raises `StoreError`: locked or
+    read-only beyond a bounded wait, damaged, full disk, server gone.
     """
 
     uri: str

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-from likewise.errors import DataError
+from likewise.errors import StoreError
 from likewise.server.tokens import Token, append_line
 
 
@@ -34,7 +34,7 @@ class Audit:
             values: more of what was asked and answered: name, distance, threshold, model.
 
         Raises:
-            DataError: it cannot be written; then nothing should be answered either.
+            StoreError: it cannot be written; then nothing should be answered either.
         """
         if self.file is None:
             return
@@ -43,7 +43,7 @@ class Audit:
         try:
             append_line(self.file, {"when": when, "who": who, "what": what, "status": status, **values})
         except OSError as error:
-            raise DataError(
+            raise StoreError(
                 "What is answered is in the audit log",
                 f"{self.file} ({error})",
                 "Make space; if this was to change the gallery, it may have changed.",

@@ -23,6 +23,7 @@ from likewise.server.limits import Limits
 from likewise.server.refusals import busy
 
 _LOOK_EVERY = 0.05  # seconds between two looks for processes that take too long
+_STARTS_WITHIN = 60.0  # seconds that a process has until it can decode
 _WAIT = 20.0  # seconds that a picture may wait for a process
 
 
@@ -94,6 +95,7 @@ class _Process:
             "max_pixels": limits.pixels,
         }
         try:
+            self._expect(time.monotonic() + _STARTS_WITHIN)
             self._make_ready()
             self._expect(time.monotonic() + limits.decode_seconds)
             send(_pipe(self._running.stdin), header, content)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from likewise.errors import DataError, LikewiseError, UsageError
+from likewise.errors import DataError, LikewiseError, StoreError, UsageError
 from likewise.server.audit import Audit
 from likewise.server.jobs import fault
 from likewise.server.limits import Limits
@@ -197,9 +197,9 @@ class Door:
         kind, _, presented = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
             return tokens.holder(presented.strip() if kind.lower() == "bearer" else None)
+        except StoreError as error:
+            raise refusal_of(error) from None
         except DataError as error:
-            if error.__cause__ is not None:  # the file of tokens is damaged or gone
-                raise refusal_of(error) from None
             raise Refusal(401, error) from None
 
     def _check_size(self, size: int) -> None:

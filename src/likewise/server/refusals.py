@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from likewise.errors import DataError, LikewiseError, ModelError, UsageError
+from likewise.errors import DataError, LikewiseError, ModelError, StoreError, UsageError
 
 
 @final
@@ -41,17 +41,14 @@ def described(error: LikewiseError) -> dict[str, Any]:
 
 
 def refusal_of(error: LikewiseError) -> Refusal:
-    """What a library's error means to a client.
-
-    Pictures are decoded elsewhere, so a `DataError` that has a cause tells of the gallery's file or server.
-    """
+    """What a library's error means to a client."""
     if isinstance(error, UsageError):
         return Refusal(400, error)
     if isinstance(error, ModelError):
         return Refusal(409, error)
-    if isinstance(error, DataError) and error.__cause__ is None:
-        return Refusal(422, error)
-    return Refusal(503, error, retry_after=5)
+    if isinstance(error, StoreError):
+        return Refusal(503, error, retry_after=5)
+    return Refusal(422, error)
 
 
 def busy(received: str, seconds: int = 1) -> Refusal:

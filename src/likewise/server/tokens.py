@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, final
 
-from likewise.errors import DataError, UsageError
+from likewise.errors import DataError, StoreError, UsageError
 
 SCOPES = ("verify", "identify", "enrol", "forget", "admin")
 DAYS, PER_MINUTE = 90, 600
@@ -84,7 +84,7 @@ class Tokens:
         """A new token, which nobody can read again, and what the file knows of it.
 
         Raises:
-            UsageError: a name, scope or number that cannot be. DataError: the file cannot be written.
+            UsageError: a name, scope or number that cannot be. StoreError: the file cannot be written.
         """
         if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
             raise UsageError("A token's name is one line of up to 100 characters", ascii(name[:100]))
@@ -118,7 +118,7 @@ class Tokens:
         """Those that were not revoked, in the order they were made; also those that have expired.
 
         Raises:
-            DataError: the file is damaged, or cannot be read.
+            StoreError: the file is damaged, or cannot be read.
         """
         return list(self._current().values())
 
@@ -126,7 +126,7 @@ class Tokens:
         """The token that a client sent, in the time that any other would take.
 
         Raises:
-            DataError: none, a wrong one, or one that has expired.
+            DataError: none, a wrong one, or one that has expired. StoreError: as `all`.
         """
         if presented is None:
             raise DataError("A request carries a token", "none", _REMEDY)
@@ -151,14 +151,16 @@ class Tokens:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise DataError("The file of tokens can be read", f"{self.file} ({error})", "Check permissions.") from error
+            raise StoreError(
+                "The file of tokens can be read", f"{self.file} ({error})", "Check permissions."
+            ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             append_line(self.file, line)
         except OSError as error:
-            raise DataError(
+            raise StoreError(
                 "The file of tokens can be written", f"{self.file} ({error})", "Check permissions and space."
             ) from error
 
@@ -189,7 +191,7 @@ def _parsed(file: Path) -> dict[str, Token]:
                 made: dict[str, Any] = values["made"]
                 found[made["id"]] = replace(Token(**made), scopes=tuple(made["scopes"]))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise DataError(
+            raise StoreError(
                 "A file of tokens has one JSON object per line",
                 f"{file}, line {number}",
                 "Take the line out; who held its token needs a new one.",

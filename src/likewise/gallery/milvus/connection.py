@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymilvus import MilvusClient, MilvusException
 
-from likewise.errors import DataError
+from likewise.errors import StoreError
 
 TOKEN = "LIKEWISE_MILVUS_TOKEN"  # user:password or an API key; never part of a URI, which ends up in messages and logs
 
@@ -46,7 +46,7 @@ class Connection:
         server: http://host:port.
 
     Raises:
-        DataError: from every method: the server is away for longer than `PATIENCE`, refuses who asks, or cannot.
+        StoreError: from every method: the server is away for longer than `PATIENCE`, refuses who asks, or cannot.
         NoCollectionError: from every method that names a collection.
     """
 
@@ -89,7 +89,7 @@ class Connection:
         indexes.add_index(**index)
         try:
             self._ask("create_collection", collection, schema=schema, num_shards=shards, consistency_level="Strong")
-        except DataError:
+        except StoreError:
             if self._ask("describe_collection", collection)["description"] != description:
                 return False
             raise
@@ -201,14 +201,14 @@ class Connection:
                 if code == _UNKNOWN_COLLECTION:
                     raise NoCollectionError from error
                 if code in _REFUSED or _code(error.__cause__) in _REFUSED:
-                    raise DataError(
+                    raise StoreError(
                         "This Milvus answers only whom it knows", self.server, f"Set {TOKEN} to user:password."
                     ) from error
                 if code not in _PASSING:
-                    raise DataError("Milvus can do what it is asked", _text(error)) from error
+                    raise StoreError("Milvus can do what it is asked", _text(error)) from error
                 waited = time.monotonic() - began
                 if waited + pause > PATIENCE:
-                    raise DataError(
+                    raise StoreError(
                         "A gallery on a server needs the server",
                         f"no answer from {self.server} in {waited:.0f} s ({_text(error)})",
                         "Start it, or correct the address; what was begun is then completed or undone.",

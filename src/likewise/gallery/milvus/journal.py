@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import final
 
-from likewise.errors import DataError
+from likewise.errors import StoreError
 from likewise.gallery.milvus.connection import PATIENCE, NoCollectionError, listed
 from likewise.gallery.milvus.rows import Head, Note, changed_row, name_key
 from likewise.gallery.milvus.texts import Look, Texts
@@ -37,24 +37,24 @@ class Journal:
         """Around all that writes; where it fails, nothing of it stays, or nothing of what it was to remove.
 
         Raises:
-            DataError: somebody rebuilds the gallery; or this is to rebuild it, and others write.
+            StoreError: somebody rebuilds the gallery; or this is to rebuild it, and others write.
         """
         with self._texts.expected():
             self.leave(note)  # before looking: of two who must not meet and both do so, one sees the other
             try:
                 head = self._admitted(note)
             except BaseException:
-                with suppress(DataError):
+                with suppress(StoreError):
                     self._take_away(note)
                 raise
             try:
                 with self._renewing(note):
                     yield head
             except BaseException:
-                with suppress(DataError):
+                with suppress(StoreError):
                     self._settle(note)
                 raise
-            with suppress(DataError):  # all is done; who settles the note finds nothing to do
+            with suppress(StoreError):  # all is done; who settles the note finds nothing to do
                 self._take_away(note)
             if note.erases():
                 self._compact()
@@ -106,7 +106,7 @@ class Journal:
             self.settle_old(look)
             others = [what for key, (what, seen) in look.notes.items() if key != note.key and not _left_behind(seen)]
             if "rebuild" in others:
-                raise DataError(
+                raise StoreError(
                     "Nobody else writes to a gallery that is being rebuilt",
                     f"{self._texts.uri}, which is",
                     f"Try again when that is done, or {LEASE / 60:.0f} minutes after it died.",
@@ -114,7 +114,7 @@ class Journal:
             if note.what != "rebuild" or not others:
                 return look.head
             if time.monotonic() > give_up:
-                raise DataError(
+                raise StoreError(
                     "A gallery is rebuilt when nobody else writes to it",
                     f"others at work at {self._texts.uri} ({', '.join(sorted(set(others)))})",
                     f"Try again when they are done, or {LEASE / 60:.0f} minutes after they died.",
@@ -128,7 +128,7 @@ class Journal:
 
         def renew() -> None:
             while not ended.wait(LEASE / 10):
-                with suppress(DataError, NoCollectionError):
+                with suppress(StoreError, NoCollectionError):
                     note.renewed = time.time()
                     self._milvus.write(self._texts.name, [note.row()])
 
@@ -160,7 +160,7 @@ class Journal:
         """Soon, in another thread; what is deleted until that begins needs no other turn."""
 
         def compact() -> None:
-            with suppress(DataError, NoCollectionError):
+            with suppress(StoreError, NoCollectionError):
                 self._waiting = False
                 for collection in (self._texts.name, self._texts.table(self._texts.look().head.generation)):
                     self._milvus.compact(collection)
@@ -177,10 +177,10 @@ def check_in_time(note: Note) -> None:
     """Before the last write: a process that slept for long may have been given up by others.
 
     Raises:
-        DataError: it did.
+        StoreError: it did.
     """
     if _left_behind(note.renewed):
-        raise DataError("A gallery is written to without long pauses", f"{LEASE / 60:.0f} minutes", "Try again.")
+        raise StoreError("A gallery is written to without long pauses", f"{LEASE / 60:.0f} minutes", "Try again.")
 
 
 def _left_behind(seen: float) -> bool:

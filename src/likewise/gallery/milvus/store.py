@@ -32,7 +32,7 @@ from typing import Any, Self, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import DataError
+from likewise.errors import DataError, StoreError
 from likewise.gallery.milvus.connection import LONGEST, REQUEST, Connection, NoCollectionError, Row, listed
 from likewise.gallery.milvus.journal import Journal, check_in_time
 from likewise.gallery.milvus.place import Place
@@ -74,7 +74,7 @@ class MilvusStore(Store):
 
     Raises:
         UsageError: it is no address.
-        DataError: nobody answers there, or lets this process in.
+        StoreError: nobody answers there, or lets this process in.
     """
 
     def __init__(self, uri: str) -> None:
@@ -111,7 +111,7 @@ class MilvusStore(Store):
             store._milvus.write(place.name, file_rows(generation, model_files))
             store._milvus.write(place.name, [head.row(), changed_row(), *settings_rows(description.settings)])
         except BaseException:
-            with suppress(DataError):
+            with suppress(StoreError):
                 store.remove()
             raise
         store._fingerprint = description.fingerprint
@@ -176,7 +176,7 @@ class MilvusStore(Store):
         note = Note("add", records=records.ids.tolist(), enrolments=list(enrolments.values()))
         with self._journal.writing(note) as head:
             if head.fingerprint != self._fingerprint:
-                raise DataError(
+                raise StoreError(
                     "All embeddings of a gallery are of one model",
                     "those of a model that was replaced meanwhile",
                     "Open the gallery again.",

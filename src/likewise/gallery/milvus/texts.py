@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
-from likewise.errors import DataError
+from likewise.errors import DataError, StoreError
 from likewise.gallery.milvus.connection import LONGEST, REQUEST, Connection, NoCollectionError, listed
 from likewise.gallery.milvus.rows import Document, Head, digest, documents, name_key, part_keys
 
@@ -111,9 +111,9 @@ class Texts:
         except NoCollectionError as error:
             raise self.gone() from error
 
-    def gone(self) -> DataError:
+    def gone(self) -> StoreError:
         """Nothing is there."""
-        return DataError(
+        return StoreError(
             "A gallery on a server is what enrolling made there",
             f"nothing at {self.uri}",
             "Make one with `likewise enrol GALLERY NAME FILE... --model MODEL`.",
