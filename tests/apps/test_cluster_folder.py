@@ -609,7 +609,7 @@ def test_two_runs_do_not_write_at_once(model, pictures: Path, out: Path) -> None
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda v: v.update(format=2), "up to format 1"),
+        (lambda v: v.update(format=3), "up to format 2"),
         (lambda v: v.pop("items"), "can be read"),
         (lambda v: next(iter(v["items"].values())).update(file="../../x.png"), "can be read"),
         (lambda v: next(iter(v["items"].values())).update(file="/x.png"), "can be read"),

@@ -151,9 +151,9 @@ class TestJson:
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "config.json").write_text('{"of": "another program"}')
         found = run("models", "list", tmp_path, "--json")
-        assert found.json == {
-            "models": [{"model": str(tmp_path / "one.model"), "task": "embed", "backbone": "mlp", "dim": 16}]
-        }
+        assert found.json["models"] == [
+            {"model": str(tmp_path / "one.model"), "task": "embed", "backbone": "mlp", "dim": 16}
+        ]
 
     def test_models_list_names_what_it_cannot_read(self, run: Run, model_folder: Path, tmp_path: Path) -> None:
         import shutil

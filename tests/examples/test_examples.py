@@ -105,6 +105,13 @@ def saw_cluster(printed: str, *, whole: bool) -> None:
     assert "kept: True" in printed
 
 
+def saw_albums(printed: str, *, whole: bool) -> None:
+    found = re.search(r"^(\d+) albums: cluster-001 \((\d+)\), cluster-002 \((\d+)\)", printed, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) > (9 if whole else 2)
+    assert f"1 correction; cluster-002 now has {int(found[3]) + 1}, copied 0" in printed
+
+
 def saw_service(printed: str, *, whole: bool) -> None:
     answers, _, logged = printed.partition("logged:\n")
     said = dict(line.split(": ", 1) for line in answers.splitlines() if not line.startswith("No folder"))

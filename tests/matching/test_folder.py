@@ -298,7 +298,7 @@ class TestDamage:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(errno.EACCES, "Permission denied", "model.safetensors")
 
-        monkeypatch.setattr(folder, "load_file", refuse)
+        monkeypatch.setattr("likewise.encoder.files.load_file", refuse)
         with pytest.raises(ModelError, match="Permission denied"):
             load(copy)
 

@@ -23,7 +23,7 @@ class Instant:
     """Decodes here: what is looked at is the queue."""
 
     def decode(self, content: bytes, name: str, how: Preprocessing) -> np.ndarray:
-        return how.one(content)
+        return how.one(content).pixels.transpose(2, 0, 1)
 
 
 @pytest.fixture

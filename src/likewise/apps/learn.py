@@ -10,15 +10,18 @@ from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
 from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen
-from likewise.encoder.preprocessing import Preprocessing, Resize
+from likewise.encoder.preprocessing import Preprocessing
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.pictures import draw_history
 from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen, save, support_at_most
 from likewise.matching.folder import CONFIG, REPORT, read_config
+from likewise.matching.registered import is_registered
 from likewise.media.files import check_replaceable
+from likewise.media.pictures import Resize
 from likewise.objective import Objective, make_objective
-from likewise.training import FitOptions, History, Step, check_trainable, fit
+from likewise.prepare import finder_called
+from likewise.training import FitOptions, History, Step, check_trainable, fit, trainable
 from likewise.training.state import CHECKPOINT, check_fresh, discard
 
 # A report of such a part says less than it seems to; it is said before training and with the model.
@@ -38,8 +41,9 @@ class LearnOptions:
         dim: length of an embedding; None for 128, or the one of `start`.
         size: side in pixels pictures are brought to; None for what suits the data.
         resize: "squash", "pad" or "crop"; None for "squash", or the one of `start`.
+        prepare: name of what finds the part of a picture to be encoded, such as "faces"; None to encode all of it.
         split: "identity", "item" or "group"; None for what suits the data (`divide`).
-        start: model folder whose weights are trained on.
+        start: model folder, or registered name, whose weights are trained on.
         fit: how to train.
     """
 
@@ -52,6 +56,7 @@ class LearnOptions:
     dim: int | None = None
     size: int | None = None
     resize: Resize | None = None
+    prepare: str | None = None
     split: By | None = None
     start: str | None = None
     fit: FitOptions = field(default_factory=FitOptions)
@@ -158,7 +163,7 @@ def learn(
         check_fresh(checkpoint)
     if isinstance(data, Dataset):
         check_trainable(data)
-    before = Seen() if options.start is None else _seen_by(Path(options.start))
+    before = Seen() if options.start is None else _seen_by(options.start)
     try:
         parts = divide(data, options.split, options.fit.seed, before)
     except DataError:
@@ -244,12 +249,13 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     """
     seed = options.fit.seed
     if options.start is not None:
-        encoder = load(options.start).encoder
-        asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize}
+        encoder = trainable(load(options.start).encoder)
+        asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize,
+                 "prepare": options.prepare}  # fmt: skip
         given = [f"{name} {value}" for name, value in asked.items() if value is not None]
         if given:
             raise UsageError(
-                "Training that starts from a model keeps its backbone, dimension and size",
+                "Training that starts from a model keeps its backbone, dimension, size and prepare step",
                 ", ".join(given),
                 "Leave it out.",
             )
@@ -259,6 +265,7 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
             128 if options.dim is None else options.dim,
             size=options.size,
             resize=options.resize or "squash",
+            prepare=None if options.prepare is None else finder_called(options.prepare),
             seed=seed,
         )
     classes, weights = 2, None  # pairs do not say, and no objective on pairs asks
@@ -272,10 +279,12 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     return encoder, objective
 
 
-def _seen_by(start: Path) -> Seen:
-    """What the model to start from was trained on."""
-    read_config(start)  # else a folder that is no model would only be one that remembers nothing
-    return read_seen(start)
+def _seen_by(start: str) -> Seen:
+    """What the model to start from was trained on, as far as it is known."""
+    if is_registered(start):
+        return Seen()
+    read_config(Path(start))  # else a folder that is no model would only be one that remembers nothing
+    return read_seen(Path(start))
 
 
 def _stopped(when: str, checkpoint: Path | None) -> str:

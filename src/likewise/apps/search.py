@@ -9,8 +9,7 @@ from typing import Any, final
 import torch
 
 from likewise.data.loaders import pictures_below
-from likewise.encoder import Progress
-from likewise.encoder.encoder import evaluating
+from likewise.encoder import Progress, evaluating
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model
 from likewise.metrics import neighbours
@@ -95,8 +94,8 @@ def search_folder(
     skipped = tuple((str(found[i]), reason) for i, reason in encoded.problems)
     if not len(encoded.kept):
         raise DataError("At least one item can be read", skipped[0][1])
-    with evaluating(model.encoder), torch.inference_mode():
-        distance = model.encoder.distance_on_cpu()
+    distance = model.encoder.distance_on_cpu()
+    with evaluating(distance), torch.inference_mode():
         nearest = neighbours(probe, distance, min(k, len(encoded.kept)), gallery=encoded.embeddings)
     distances = nearest.distances[0].tolist()
     calibration = model.calibration

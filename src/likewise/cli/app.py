@@ -20,6 +20,7 @@ from likewise.cli import (
     forget,
     gallery_,
     identify,
+    import_,
     map_,
     models,
     search,
@@ -61,8 +62,8 @@ def _common(
 
 
 for module in (
-    demo, data, models, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_, cluster,
-    search, serve, tokens,
+    demo, data, models, import_, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_,
+    cluster, search, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

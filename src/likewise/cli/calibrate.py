@@ -48,6 +48,11 @@ def calibrate(
         raise UsageError(
             "A threshold comes from data the model was not trained on", f"--part {part}", "Pass --part tune."
         )
+    named = matching.is_registered(model)
+    if named and out is None:
+        raise UsageError(
+            "A model known by name stays as it is", f"{model!r} without --out", "Pass --out MODEL: a folder to write."
+        )
     if out is not None:
         check_replaceable(out, marker=matching.CONFIG)
     loaded = matching.load(model)
@@ -56,7 +61,9 @@ def calibrate(
         calibrated = matching.calibrate(
             loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar, skipped=say_skipped
         )
-    if out is None or out.resolve() == Path(model).resolve():
+    if named and out is not None:
+        calibrated.save(out)
+    elif out is None or out.resolve() == Path(model).resolve():
         matching.save_calibration(calibrated, Path(model))
     else:
         save_copy(calibrated, Path(model), out)

@@ -24,8 +24,12 @@ def cluster(
     out: Annotated[Path, typer.Option(help="Folder with a folder per cluster; a second run goes on with it.")],
     method: Annotated[
         Literal["agglomerative", "hdbscan", "x-means", "k-means"],
-        typer.Option(help="agglomerative (needs a calibrated model), hdbscan, x-means or k-means."),
+        typer.Option(help="agglomerative (needs a calibration or a published distance), hdbscan, x-means or k-means."),
     ] = "agglomerative",
+    prepare: Annotated[
+        str | None,
+        typer.Option(help="Group what this finds in the pictures, each part by itself: faces or faces-cnn."),
+    ] = None,
     k: Annotated[
         int | None, typer.Option(min=1, help="Clusters of k-means, by default found; most of x-means.")
     ] = None,
@@ -63,7 +67,7 @@ def cluster(
     loaded = load(model)
     with progress("clustering") as bar:
         done = cluster_folder(
-            loaded, folder, out, options, fmr=fmr, picture_from=picture_from, link=link, afresh=afresh,
+            loaded, folder, out, options, prepare=prepare, fmr=fmr, picture_from=picture_from, link=link, afresh=afresh,
             dry_run=dry_run, curves=curves, progress=bar,
         )  # fmt: skip
     report_skipped(done.skipped)
@@ -77,6 +81,10 @@ def cluster(
             (f"  and {len(largest) - LISTED} more", f"{len(largest[-1].items)} to {len(largest[LISTED].items)}")
         )
     rows.append(("unassigned", len(done.unassigned)))
+    if done.flawed:
+        rows.append(("  too poor to tell", len(done.flawed)))
+    if done.empty:
+        rows.append(("nothing found in", len(done.empty)))
     if done.removed:
         rows.append(("deleted by you", len(done.removed)))
     if done.curve is not None:
@@ -85,3 +93,5 @@ def cluster(
         rows += [("BCubed F", done.agreement.bcubed_f), ("pairwise F", done.agreement.pairwise_f)]
     rows.append(("dry run, not written to" if dry_run else "written to", str(out)))
     answer(as_json, done.as_dict(), table(rows))
+    if done.empty and not (done.clusters or done.unassigned):
+        raise typer.Exit(1)

@@ -13,7 +13,7 @@ from likewise.cli.options import Json, ModelArgument
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Model folders.")
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Model folders, and models known by name.")
     group.command("list")(list_)
     group.command()(info)
     app.add_typer(group, name="models")
@@ -23,10 +23,10 @@ def list_(
     where: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Model folders in DIR (here unless said)."""
+    """Model folders in DIR (here unless said), and the models that are known by name."""
+    from likewise.encoder.files import NETWORK, PARAMETERS
     from likewise.errors import DataError, ModelError
-    from likewise.matching import CONFIG, read_config
-    from likewise.matching.folder import PARAMETERS
+    from likewise.matching import CONFIG, REGISTERED, read_config
 
     if not where.is_dir():
         raise DataError("Models are looked for in a folder", f"{str(where)!r}, which is not one")
@@ -37,7 +37,8 @@ def list_(
         try:
             values = read_config(config.parent)
         except ModelError as error:
-            if (config.parent / PARAMETERS).exists():  # else it is another program's config.json
+            # Without them it is another program's config.json.
+            if any((config.parent / name).exists() for name in (PARAMETERS, NETWORK)):
                 found.append({"model": folder, "problem": str(error)})
                 rows.append((folder, f"unreadable: {error}"))
             continue
@@ -51,15 +52,20 @@ def list_(
             }
         )
         rows.append((folder, f"{values['task']}, {made['backbone']}, {made['dim']}-d"))
-    answer(as_json, {"models": found}, table(rows) if rows else f"No model folders in {where}.")
+    known = [{"model": name, **model.as_dict()} for name, model in REGISTERED.items()]
+    rows += [
+        (name, f"embed, {model.backbone}, {model.dim}-d; known by name, needs likewise[{model.extra}]")
+        for name, model in REGISTERED.items()
+    ]
+    answer(as_json, {"models": found, "registered": known}, table(rows))
 
 
 def info(model: ModelArgument, as_json: Json = False) -> None:
     """What a model is, how it was trained, and what it promises; loading it checks every file."""
-    from likewise.matching import load, read_config
+    from likewise.matching import describe, is_registered, load, read_config
 
     loaded = load(model)
-    config = read_config(Path(model))
+    config = describe(loaded) if is_registered(model) else read_config(Path(model))
     calibration = loaded.calibration
     values = {
         **config,
@@ -82,4 +88,6 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         rows.append((f"at FMR {line.promised:g}", f"threshold {line.threshold:.4g}{kept}"))
     if calibration is None:
         rows.append(("calibrated", "no"))
+    if loaded.encoder.published is not None:
+        rows.append(("published", f"threshold {loaded.encoder.published:g}, which its makers give; no promise of ours"))
     answer(as_json, values, table(rows))

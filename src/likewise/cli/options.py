@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else there.")]
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder.")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a name from `models list`.")]
 GalleryArgument = Annotated[
     str, typer.Argument(metavar="GALLERY", help="A gallery's file, or http://host:port/name on a Milvus server.")
 ]
@@ -17,7 +17,7 @@ FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pi
 
 
 def _no_model(context: typer.Context, data: str) -> str:
-    """`data`, unless it is a model folder, as it is where MODEL and DATA were swapped."""
+    """`data`, unless it is a model, as it is where MODEL and DATA were swapped."""
     from likewise.errors import UsageError
 
     if _is_model(data):
@@ -25,16 +25,18 @@ def _no_model(context: typer.Context, data: str) -> str:
         swapped = not _is_model(model)
         raise UsageError(
             "DATA are labelled items",
-            f"{data!r}, which is a model folder",
+            f"{data!r}, which is a model{' folder' if Path(data).is_dir() else ''}",
             f"Did you mean `{context.command_path} {shlex.join([data, model])}`?" if swapped else "Name the data.",
         )
     return data
 
 
 def _is_model(where: str) -> bool:
-    from likewise.matching.folder import CONFIG, PARAMETERS
+    from likewise.encoder.files import NETWORK, PARAMETERS
+    from likewise.matching import CONFIG, is_registered
 
-    return all((Path(where) / name).is_file() for name in (CONFIG, PARAMETERS))
+    held = {name for name in (CONFIG, PARAMETERS, NETWORK) if (Path(where) / name).is_file()}
+    return is_registered(where) or (CONFIG in held and len(held) > 1)
 
 
 DataArgument = Annotated[

@@ -36,6 +36,9 @@ def train(
     backbone: Annotated[str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
+    prepare: Annotated[
+        str | None, typer.Option(help="Encode the part of each picture that this finds: faces or faces-cnn.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
@@ -81,7 +84,7 @@ def train(
 
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
-        backbone=backbone, dim=dim, size=size, resize=resize, split=split, start=start,
+        backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare, split=split, start=start,
         fit=FitOptions(
             epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
             weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,

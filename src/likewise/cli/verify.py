@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -32,7 +33,7 @@ def verify(
         typer.Argument(
             metavar="MODEL A B",
             callback=_check,
-            help="A model folder and two pictures; with --gallery, pictures that are said to be of NAME.",
+            help="A model and two pictures; with --gallery, pictures that are said to be of NAME, which vote.",
         ),
     ],
     gallery: Annotated[
@@ -42,27 +43,32 @@ def verify(
         str | None, typer.Option(metavar="NAME", is_eager=True, help="Who the pictures are said to be of.")
     ] = None,
     fmr: Annotated[float | None, typer.Option(help="Which promised rate to hold, if not the model's own.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --gallery: add the decision to FILE, as a line of JSON.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """Are A and B the same? Or is each picture of NAME? Exit status 0 if so, 1 if not."""
+    """Are A and B the same? Or are the pictures of NAME? Exit status 0 if so, 1 if not."""
     if gallery is not None and name is not None:
-        return _verify_name(gallery, name, given, fmr, as_json)
+        return _verify_name(gallery, name, given, fmr, log, as_json)
+    from likewise.errors import UsageError
     from likewise.matching import load
 
+    if log is not None:
+        raise UsageError("A log is for decisions about names", "--log without --gallery", "Leave it out.")
     model, a, b = given
     verdict = load(model).verify(a, b, fmr=fmr)
     answer(as_json, verdict.as_dict(), str(verdict))
     return 0 if verdict.same else 1
 
 
-def _verify_name(gallery: str, name: str, files: list[str], fmr: float | None, as_json: bool) -> int:
+def _verify_name(gallery: str, name: str, files: list[str], fmr: float | None, log: Path | None, as_json: bool) -> int:
+    from likewise.apps.entrance import log_claim
     from likewise.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
-        claims = [opened.verify(file, name, fmr=fmr) for file in files]
-    worst = max(claims, key=lambda claim: claim.distance)
-    values: dict[str, Any] = worst.as_dict()
-    if len(files) > 1:
-        values["files"] = [{"file": file, **claim.as_dict()} for file, claim in zip(files, claims, strict=True)]
-    answer(as_json, values, "\n".join(f"{file}: {claim}" for file, claim in zip(files, claims, strict=True)))
-    return 0 if worst.same else 1
+        claim = opened.verify(files, name, fmr=fmr)
+        if log is not None:
+            log_claim(log, gallery, opened.fingerprint, claim)
+    answer(as_json, claim.as_dict(), str(claim))
+    return 0 if claim.same else 1

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from likewise.errors import UsageError
+
 
 @final
 @dataclass(frozen=True)
@@ -104,12 +106,46 @@ def resnet18(shape: Shape) -> Backbone:
     return Backbone(stages, 512)
 
 
+def dlib_face(shape: Shape) -> Backbone:
+    """Dlib's network for faces (King 2017): 29 convolutions in residual blocks, 32 to 256 channels.
+
+    It is the one its published weights fit, with the normalisation that training needed folded into the convolutions.
+    Made for them and not for training anew: `likewise.encoder.dlib_face`.
+
+    Raises:
+        UsageError: pictures of another shape than 3 x 150 x 150.
+    """
+    if shape != (3, 150, 150):
+        raise UsageError(
+            "Backbone dlib-face takes 3 x 150 x 150 pixels",
+            " x ".join(str(size) for size in shape),
+            "Start from its weights with `--from dlib-face-128`, or pass another backbone.",
+        )
+    return Backbone(
+        {
+            "stem": nn.Sequential(nn.Conv2d(3, 32, 7, stride=2), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+            "level32": nn.Sequential(*(PaddedResidual(32, 32) for _ in range(3))),
+            "level64": nn.Sequential(PaddedResidual(32, 64, halve=True), *(PaddedResidual(64, 64) for _ in range(3))),
+            "level128": nn.Sequential(
+                PaddedResidual(64, 128, halve=True), *(PaddedResidual(128, 128) for _ in range(2))
+            ),
+            "level256": nn.Sequential(
+                PaddedResidual(128, 256, halve=True), *(PaddedResidual(256, 256) for _ in range(2))
+            ),
+            "top": PaddedResidual(256, 256, halve=True),
+            "pooled": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        },
+        256,
+    )
+
+
 BACKBONES: dict[str, Callable[[Shape], Backbone]] = {
     "tutorial": tutorial,
     "mlp": mlp,
     "convnet-small": convnet_small,
     "convnet": convnet,
     "resnet-18": resnet18,
+    "dlib-face": dlib_face,
 }
 
 SMALLEST_SIDE = {"tutorial": 16, "resnet-18": 32}  # pixels; below it nothing is left after the stem
@@ -147,6 +183,33 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
+
+
+class PaddedResidual(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut without parameters, as in dlib.
+
+    Where the block halves the picture, the shortcut is the mean of 2 x 2 pixels. The convolution that halves has no
+    border, so both may differ by a row and a column, and in channels: what is missing at the end of either is 0.
+    """
+
+    def __init__(self, before: int, after: int, *, halve: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride=2 if halve else 1, padding=0 if halve else 1)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
+        self.halve = halve
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H, W), or half as high and wide."""
+        inner = self.conv2(F.relu(self.conv1(x)))
+        if not self.halve:
+            return F.relu(inner + x)
+        short = F.avg_pool2d(x, 2)
+        channels, height, width = (max(a, b) for a, b in zip(inner.shape[1:], short.shape[1:], strict=True))
+        inner, short = (
+            F.pad(part, (0, width - part.shape[3], 0, height - part.shape[2], 0, channels - part.shape[1]))
+            for part in (inner, short)
+        )
+        return F.relu(inner + short)
 
 
 class _Pooled(nn.Module):

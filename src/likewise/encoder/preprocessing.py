@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
-from likewise.media.pictures import read_picture, resize_picture
+from likewise.media.pictures import Pixels, Resize, read_picture
+from likewise.prepare import Box, Finder, Part, finder_from, parts_of, shown_part
 
 Progress = Callable[[int, int, str], None]
-Resize = Literal["squash", "pad", "crop"]
 
 DECODED_AT_ONCE = 256  # items handed to the decoding threads between two progress reports
 SAMPLED_FOR_SHAPE = 256  # items looked at to choose size and channels
@@ -40,17 +40,21 @@ Item = str | os.PathLike[str] | bytes | NDArray[Any] | Readable
 @final
 @dataclass(frozen=True)
 class Decoded:
-    """Items as one tensor, and those that could not be read.
+    """Items, or parts of them, as one tensor, and items that could not be read.
 
     Attributes:
         pixels: (n, C, H, W) uint8.
-        kept: (n,) int64, positions of the readable items among those given.
+        kept: (n,) int64, positions of the items they are of, among those given; never falling.
         problems: position and one-line reason of each item that was skipped.
+        boxes: (n) where in its picture each part is; None for all of it. Empty where all are.
+        flaws: (n) why nothing should be decided by a part, None for good ones. Empty where all are good.
     """
 
     pixels: Tensor
     kept: NDArray[np.int64]
     problems: tuple[tuple[int, str], ...]
+    boxes: tuple[Box | None, ...] = ()
+    flaws: tuple[str | None, ...] = ()
 
 
 @final
@@ -63,6 +67,7 @@ class Preprocessing:
         height, width: pixels.
         resize: "squash" ignores the aspect ratio, "pad" keeps it with a border, "crop" keeps it and cuts.
         mean, std: per channel, of pixels scaled to [0, 1]; taken off and divided by inside the encoder.
+        prepare: finds the parts of a picture that are encoded; None to encode all of it.
     """
 
     channels: int
@@ -71,6 +76,7 @@ class Preprocessing:
     resize: Resize = "squash"
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
+    prepare: Finder | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -89,6 +95,7 @@ class Preprocessing:
         items: Sequence[Item] | NDArray[Any],
         size: int | tuple[int, int] | None = None,
         resize: Resize = "squash",
+        prepare: Finder | None = None,
     ) -> Preprocessing:
         """Channels and size that suit `items`; mean and std are set from the pixels by `standardised`.
 
@@ -98,7 +105,7 @@ class Preprocessing:
         Args:
             items: at least one readable picture.
             size: one side or (height, width) in pixels, to set it by hand.
-            resize: see the class.
+            resize, prepare: see the class.
 
         Raises:
             DataError: nothing can be read.
@@ -108,7 +115,11 @@ class Preprocessing:
         reason = "no items"
         for i in np.unique(np.linspace(0, count - 1, min(count, SAMPLED_FOR_SHAPE)).astype(int)) if count else []:
             try:
-                shapes.append(_read(items[int(i)], None).shape)  # type: ignore[arg-type]  # always three long
+                item = items[int(i)]
+                picture = _read(item, None)
+                if prepare is not None:
+                    picture = shown_part(prepare.find(picture), prepare, _name(item)).pixels
+                shapes.append(picture.shape)  # type: ignore[arg-type]  # always three long
             except LikewiseError as error:
                 reason = str(error)
         if not shapes:
@@ -121,7 +132,7 @@ class Preprocessing:
         else:
             height, width = (size, size) if isinstance(size, int) else size
         half = (0.5,) * channels
-        return cls(channels, height, width, resize, half, half)
+        return cls(channels, height, width, resize, half, half, prepare)
 
     def standardised(self, pixels: Tensor) -> Preprocessing:
         """The same with mean and std of `pixels` (N, C, H, W) uint8."""
@@ -138,31 +149,40 @@ class Preprocessing:
         """(C, H, W)."""
         return self.channels, self.height, self.width
 
-    def one(self, item: Item) -> NDArray[np.uint8]:
-        """(C, H, W) uint8.
+    def parts(self, item: Item) -> list[Part]:
+        """What of an item is encoded, the most prominent part first, each (H, W, C).
 
         Raises:
             DataError: it cannot be read.
         """
         picture = _read(item, "L" if self.channels == 1 else "RGB")
-        if picture.shape[:2] != (self.height, self.width):
-            picture = resize_picture(picture, self.height, self.width, self.resize)
-        return np.ascontiguousarray(picture.transpose(2, 0, 1))
+        return parts_of(picture, self.prepare, self.height, self.width, self.resize)
+
+    def one(self, item: Item) -> Part:
+        """The most prominent part of an item.
+
+        Raises:
+            DataError: it cannot be read, or nothing is found in it.
+        """
+        return shown_part(self.parts(item), self.prepare, _name(item))
 
     def decode(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> Decoded:
-        """Reads all `items` on all cores; an unreadable one is skipped and reported, never fatal."""
+        """Reads all `items` on all cores, one part of each; an unreadable one is skipped and reported, never fatal."""
         if isinstance(items, np.ndarray) and self._is_ready(items):
             pixels = torch.from_numpy(np.array(items.reshape(len(items), *self.shape)))
             return Decoded(pixels, np.arange(len(items)), ())
         pixels = torch.empty((len(items), *self.shape), dtype=torch.uint8)
         view = pixels.numpy()
         problems: list[tuple[int, str]] = []
+        boxes: list[Box | None] = [None] * len(items)
+        flaws: list[str | None] = [None] * len(items)
 
         def read(i: int) -> tuple[int, str] | None:
             try:
-                view[i] = self.one(items[i])
+                part = self.one(items[i])
             except LikewiseError as error:
                 return i, str(error)
+            view[i], boxes[i], flaws[i] = part.pixels.transpose(2, 0, 1), part.box, part.flaw
             return None
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -171,17 +191,46 @@ class Preprocessing:
                 problems += [problem for problem in pool.map(read, range(start, stop)) if problem]
                 if progress:
                     progress(stop, len(items), "reading")
-        if not problems:
-            return Decoded(pixels, np.arange(len(items)), ())
         kept = np.setdiff1d(np.arange(len(items)), [i for i, _ in problems])
-        for place, i in enumerate(kept.tolist()):  # moved up in place: a copy of all would need the memory twice
-            view[place] = view[i]
-        return Decoded(pixels[: len(kept)], kept, tuple(problems))
+        if problems:
+            for place, i in enumerate(kept.tolist()):  # moved up in place: a copy of all would need the memory twice
+                view[place] = view[i]
+        if self.prepare is None:
+            return Decoded(pixels[: len(kept)], kept, tuple(problems))
+        there = kept.tolist()
+        return Decoded(
+            pixels[: len(kept)], kept, tuple(problems), tuple(boxes[i] for i in there), tuple(flaws[i] for i in there)
+        )
+
+    def decode_parts(self, items: Sequence[Item] | NDArray[Any]) -> Decoded:
+        """Reads all `items` on all cores, with every part that is found in them; see `decode`."""
+        if self.prepare is None:
+            return self.decode(items)
+
+        def read(i: int) -> list[Part] | str:
+            try:
+                return self.parts(items[i])
+            except LikewiseError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(read, range(len(items))))
+        parts = [(i, part) for i, some in enumerate(found) if not isinstance(some, str) for part in some]
+        rows = [part.pixels.transpose(2, 0, 1) for _, part in parts]
+        pixels = np.stack(rows) if rows else np.empty((0, *self.shape), np.uint8)
+        return Decoded(
+            torch.from_numpy(pixels),
+            np.array([i for i, _ in parts], np.int64),
+            tuple((i, some) for i, some in enumerate(found) if isinstance(some, str)),
+            tuple(part.box for _, part in parts),
+            tuple(part.flaw for _, part in parts),
+        )
 
     def _is_ready(self, items: NDArray[Any]) -> bool:
         """Whether `items` are one grey uint8 array of the right size already, which needs no work per item."""
         return (
-            items.dtype == np.uint8
+            self.prepare is None
+            and items.dtype == np.uint8
             and self.channels == 1
             and items.shape[1:] in ((self.height, self.width), (self.height, self.width, 1))
         )
@@ -190,7 +239,8 @@ class Preprocessing:
         """JSON-ready."""
         return {
             "kind": "picture",
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()},
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(replace(self, prepare=None)).items()},
+            "prepare": None if self.prepare is None else self.prepare.as_dict(),
         }
 
     @classmethod
@@ -201,20 +251,26 @@ class Preprocessing:
             ModelError: a key is missing, unknown or of the wrong kind.
         """
         try:
+            described = values["prepare"]
             if values["kind"] != "picture":
                 raise ValueError(f"kind {values['kind']!r}")
             mean, std = (tuple(float(v) for v in values[name]) for name in ("mean", "std"))
             size = (values["channels"], values["height"], values["width"])
             if not all(type(number) is int for number in size):
                 raise ValueError(f"size {size}")
-            return cls(*size, values["resize"], mean, std)
+            whole = cls(*size, values["resize"], mean, std)
         except (TypeError, KeyError, ValueError, UsageError) as error:
             raise ModelError(
                 "The preprocessing of a model is complete", str(error), "Copy the folder again."
             ) from error
+        return whole if described is None else replace(whole, prepare=finder_from(described))
 
 
-def _read(item: Item, mode: Literal["L", "RGB"] | None) -> NDArray[np.uint8]:
+def _name(item: Item) -> str:
+    return str(item) if isinstance(item, (str, os.PathLike, Readable)) else "a picture"
+
+
+def _read(item: Item, mode: Literal["L", "RGB"] | None) -> Pixels:
     if isinstance(item, Readable):
         return read_picture(item.read(), mode=mode, name=str(item))
     return read_picture(Path(item) if isinstance(item, (str, os.PathLike)) else item, mode=mode)

@@ -12,7 +12,7 @@ import numpy as np
 from likewise.calibration import Rates, rates_at
 from likewise.calibration.rates import Unit, listed_rates_at
 from likewise.data import Dataset, PairSet
-from likewise.encoder import Encoder, Progress
+from likewise.encoder import Encoding, Progress
 from likewise.errors import DataError, UsageError
 from likewise.evaluation.report import AtThreshold, PairReport, Report
 from likewise.matching import Labelled, Model, default_unit, encode_labelled, encode_pairs
@@ -34,7 +34,7 @@ WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 @overload
 def evaluate(
-    model: Model | Encoder,
+    model: Model | Encoding,
     data: Dataset,
     *,
     unit: Unit | None = None,
@@ -47,13 +47,13 @@ def evaluate(
 
 @overload
 def evaluate(
-    model: Model | Encoder, data: PairSet, *, seed: int = 0, progress: Progress | None = None
+    model: Model | Encoding, data: PairSet, *, seed: int = 0, progress: Progress | None = None
 ) -> PairReport: ...
 
 
 @overload
 def evaluate(
-    model: Model | Encoder,
+    model: Model | Encoding,
     data: Dataset | PairSet,
     *,
     unit: Unit | None = None,
@@ -65,7 +65,7 @@ def evaluate(
 
 
 def evaluate(
-    model: Model | Encoder,
+    model: Model | Encoding,
     data: Dataset | PairSet,
     *,
     unit: Unit | None = None,
@@ -130,7 +130,7 @@ def evaluate(
     )
 
 
-def _evaluate_pairs(model: Model | Encoder, pairs: PairSet, progress: Progress | None) -> PairReport:
+def _evaluate_pairs(model: Model | Encoding, pairs: PairSet, progress: Progress | None) -> PairReport:
     encoder = model.encoder if isinstance(model, Model) else model
     distances, whole, skipped = encode_pairs(encoder, pairs, progress)
     same = int(np.count_nonzero(whole.same))
@@ -148,8 +148,8 @@ def _evaluate_pairs(model: Model | Encoder, pairs: PairSet, progress: Progress |
     )
 
 
-def _at_threshold(model: Model | Encoder, rates: Callable[[float], Rates]) -> AtThreshold | None:
-    if isinstance(model, Encoder) or model.calibration is None:
+def _at_threshold(model: Model | Encoding, rates: Callable[[float], Rates]) -> AtThreshold | None:
+    if isinstance(model, Encoding) or model.calibration is None:
         return None
     line = model.calibration.threshold_for()
     return AtThreshold(line.threshold, line.promised, rates(line.threshold))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from likewise.encoder import Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
+from likewise.gallery.claim import Claim, Frame, Line, claimed
 from likewise.gallery.decision import (
     Candidates,
     Decision,
@@ -29,19 +30,18 @@ from likewise.gallery.decision import (
     check_rule,
     decide,
     distances_to,
-    expected_fpir,
     lines_of_model,
     robust_mean,
 )
 from likewise.gallery.exchange import import_records, other_model, write_parquet
-from likewise.gallery.items import Encode, EncodedItem, encode_items
+from likewise.gallery.items import Encode, EncodedItem, EncodedItems, encode_items, sole
 from likewise.gallery.leave_out import GalleryCalibration, leave_out
 from likewise.gallery.modelfiles import files_of, model_from
 from likewise.gallery.names import check_name
 from likewise.gallery.records import MOST_IDS, Records, new_ids
-from likewise.gallery.results import Claim, Enrolled, Forgotten, Identified, Probe
+from likewise.gallery.results import Enrolled, Forgotten, Identified, Probe
 from likewise.gallery.store import Description, Store, store_for
-from likewise.matching import Model, load
+from likewise.matching import Model, is_registered, load
 from likewise.matching.folder import CALIBRATION
 
 _MOVED_AT_ONCE = 1000  # records, with their originals
@@ -111,6 +111,11 @@ class Gallery:
         return self._store.uri
 
     @property
+    def fingerprint(self) -> str:
+        """Of the model whose embeddings it holds."""
+        return self._store.describe().fingerprint
+
+    @property
     def model(self) -> Model:
         """The model, loaded from the kept copy when first needed, and again when somebody has exchanged it.
 
@@ -143,7 +148,9 @@ class Gallery:
             UsageError: no name, or metadata that are no JSON. DataError: nothing could be entered; says why.
         """
         name, noted, about = check_name(name), _json_ready(metadata or {}), self._store.describe()
-        found, skipped = self._encoded(about, items, progress, keep=keep_originals)
+        encoded = self._encoded(about, items, progress, keep=keep_originals)
+        found, unfit = sole(encoded, self._model_of(about).encoder.ready().prepare)
+        skipped = [*encoded.skipped, *unfit]
         holders = self._store.holding([one.content_hash for one in found])
         new: dict[str, EncodedItem] = {}
         already: list[str] = []
@@ -200,56 +207,57 @@ class Gallery:
         """
         about = self._store.describe()
         rule, k = _asked(about, rule, k)
-        found, skipped = self._encoded(about, items, progress)
-        if not found:
+        encoded = self._encoded(about, items, progress)
+        found, skipped = encoded.found, encoded.skipped
+        if not found and not encoded.empty:
             raise DataError("At least one item can be read", skipped[0][1].rstrip("."))
         records = self._store.count()
         lines = self._lines(about, rule, k, records)
-        decisions = self._decide(about, np.stack([one.embedding for one in found]), lines, rule, k)
+        embeddings = np.stack([one.embedding for one in found]) if found else np.empty((0, about.dim), np.float32)
+        decisions = self._decide(about, embeddings, lines, rule, k)
         self._check_still(about)
-        probes = tuple(Probe(one.file, one.box, decision) for one, decision in zip(found, decisions, strict=True))
-        return Identified(probes, tuple(skipped), lines, rule, k, records)
+        probes = tuple(
+            Probe(one.file, one.box, decision if one.flaw is None else decision.at_most_unsure(), one.flaw)
+            for one, decision in zip(found, decisions, strict=True)
+        )
+        empty = tuple(file for _, file in encoded.empty)
+        return Identified(probes, tuple(skipped), empty, lines, rule, k, records)
 
-    def verify(self, item: Item, name: str, *, fmr: float | None = None) -> Claim:
-        """Whether an item is who it is said to be: its distance to the nearest record of that name.
+    def verify(self, items: Item | Sequence[Item], name: str, *, fmr: float | None = None) -> Claim:
+        """Whether items are who they are said to be: the distances to the nearest record of that name, which vote.
 
-        The threshold is the model's; if the model has none, the gallery's strict line.
+        The threshold is the model's; if the model has none, the gallery's strict line. An item in which nothing, or
+        more than one thing, or nothing good enough is found has no vote.
 
         Args:
-            item: a path, bytes or array.
+            items: one, or several of the same, such as the frames of a camera: paths, bytes or arrays.
             name: who it is said to be.
             fmr: which of the model's promised false match rates to hold for each comparison; None for its own.
 
         Raises:
-            DataError: an unknown name, or an item that cannot be read.
+            DataError: an unknown name, or nothing can be read.
             ModelError: neither the gallery nor its model is calibrated.
             UsageError: the model is not calibrated for this rate.
         """
         name, about = check_name(name), self._store.describe()
         records = sum(len(block) for block in self._records_of(name))
-        found, skipped = self._encoded(about, item)
-        if not found:
-            raise DataError("An item can be read", skipped[0][1].rstrip("."))
         model = self._model_of(about)
-        near = self._store.search(found[0].embedding[None], 1, model.encoder.distance_on_cpu(), names=[name])
+        by_model = model.calibration is not None or fmr is not None
+        line = Line.of_model(model.calibrated(), fmr) if by_model else Line.of_gallery(self.lines("vote"))
+        encoded = self._encoded(about, items)
+        if not encoded.found and not encoded.empty:
+            raise DataError("An item can be read", encoded.skipped[0][1].rstrip("."))
+        good, unfit = sole(encoded, model.encoder.ready().prepare)
+        frames = [Frame(file, "unfit", None, problem=reason) for file, reason in [*encoded.skipped, *unfit]]
+        if good:
+            probes = np.stack([one.embedding for one in good])
+            near = self._store.search(probes, 1, model.encoder.distance_on_cpu(), names=[name])
+            if near.ids.size == 0:  # it was forgotten a moment ago
+                raise self._unknown(name)
+            for one, distance in zip(good, near.distances[:, 0].tolist(), strict=True):
+                frames.append(Frame(one.file, line.says(distance), distance, one.box))
         self._check_still(about)
-        if near.ids.size == 0:  # it was forgotten a moment ago
-            raise self._unknown(name)
-        distance = float(near.distances[0, 0])
-        if model.calibration is None and fmr is None:
-            strict = self.lines("vote").strict
-            return Claim(distance <= strict, name, distance, strict, None, None, records)
-        calibration = model.calibrated()
-        line = calibration.threshold_for(fmr)
-        return Claim(
-            same=bool(line.accepts(distance)),
-            name=name,
-            distance=distance,
-            threshold=line.threshold,
-            probability=float(calibration.probability([distance])[0]),
-            fmr=expected_fpir(line.promised, records),
-            records=records,
-        )
+        return claimed(name, frames, line, model.calibration if by_model else None, records)
 
     def forget(self, name: str | None = None, *, id: int | None = None) -> Forgotten:
         """Removes all records of a name, or one record by its id, with all that was kept of them.
@@ -496,8 +504,8 @@ class Gallery:
         progress: Progress | None = None,
         *,
         keep: bool = False,
-    ) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
-        encode = self._encode or partial(self._model_of(about).encode, progress=progress)
+    ) -> EncodedItems:
+        encode = self._encode or partial(self._model_of(about).encode_parts, progress=progress)
         return encode_items(items, encode, keep=keep)
 
     def _lines(self, about: Description, rule: Rule, k: int, records: int) -> Lines:
@@ -572,8 +580,7 @@ def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:
     """A model, and the folder it is from where it is from one."""
     if isinstance(model, Model):
         return model, None
-    folder = Path(model)
-    return load(folder), folder
+    return load(os.fspath(model)), None if is_registered(model) else Path(model)
 
 
 def _check_whole(store: Store) -> None:

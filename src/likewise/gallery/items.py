@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import cast, final
 
@@ -17,6 +18,7 @@ from likewise.encoder import Encoded, Item
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.media.pictures import content_hash, png_bytes
+from likewise.prepare import Box, Finder, unfit
 
 LARGEST = 1 << 30  # bytes of a file; pixels are limited where it is decoded
 
@@ -26,31 +28,49 @@ Encode = Callable[[Sequence[Item]], Encoded]
 @final
 @dataclass(frozen=True)
 class EncodedItem:
-    """An item that could be read.
+    """An item that could be read, or a part of one.
 
     Attributes:
+        number: which of the items that were given.
         file: its path, or what else says which it was.
         box: the part of it that was encoded: left, top, width, height in pixels; None for all of it.
+        flaw: why nothing should be decided by it; None for a good one.
         embedding: (D,) float32.
         content_hash: SHA-256 in hexadecimal.
         original: its bytes, where they were to be kept.
     """
 
+    number: int
     file: str
-    box: tuple[int, int, int, int] | None
+    box: Box | None
+    flaw: str | None
     embedding: NDArray[np.float32]
     content_hash: str
     original: bytes | None
 
 
-def encode_items(
-    items: Item | Sequence[Item], encode: Encode, *, keep: bool = False
-) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
-    """The items that could be read, and file and reason of those that could not.
+@final
+@dataclass(frozen=True)
+class EncodedItems:
+    """What encoding items gave.
+
+    Attributes:
+        found: everything that was found in them, in their order.
+        skipped: file and reason of each that could not be read.
+        empty: number and file of each in which nothing was found.
+    """
+
+    found: list[EncodedItem]
+    skipped: list[tuple[str, str]]
+    empty: list[tuple[int, str]]
+
+
+def encode_items(items: Item | Sequence[Item], encode: Encode, *, keep: bool = False) -> EncodedItems:
+    """Reads and encodes items.
 
     Args:
         items: one, or a list.
-        encode: e.g. `Model.encode`.
+        encode: e.g. `Model.encode_parts`.
         keep: whether originals are wanted.
 
     Raises:
@@ -65,11 +85,34 @@ def encode_items(
     with np.errstate(over="ignore"):
         if not np.isfinite(np.square(embeddings).sum(axis=1)).all():
             raise ModelError("Embeddings are finite numbers", "others", "The model is damaged; train it again.")
+    rows = encoded.kept.tolist()
+    boxes, flaws = encoded.boxes or [None] * len(rows), encoded.flaws or [None] * len(rows)
     found = [
-        EncodedItem(opened[i].file, None, row, opened[i].content_hash, opened[i].original)
-        for i, row in zip(encoded.kept.tolist(), embeddings, strict=True)
+        EncodedItem(i, opened[i].file, box, flaw, row, opened[i].content_hash, opened[i].original)
+        for i, box, flaw, row in zip(rows, boxes, flaws, embeddings, strict=True)
     ]
-    return found, [(opened[i].file, reason) for i, reason in encoded.problems]
+    skipped = [(opened[i].file, reason) for i, reason in encoded.problems]
+    nothing = sorted(set(range(len(opened))) - set(rows) - {i for i, _ in encoded.problems})
+    return EncodedItems(found, skipped, [(i, opened[i].file) for i in nothing])
+
+
+def sole(encoded: EncodedItems, finder: Finder | None) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
+    """Items that show one thing and show it well; file and reason of those that are read but do not.
+
+    Args:
+        encoded: everything that was found.
+        finder: what found it.
+    """
+    good: list[EncodedItem] = []
+    bad = [(file, str(unfit((), finder))) for _, file in encoded.empty]
+    for _, group in groupby(encoded.found, key=lambda item: item.number):
+        there = list(group)
+        reason = unfit([item.flaw for item in there], finder)
+        if reason is None:
+            good += there
+        else:
+            bad.append((there[0].file, reason))
+    return good, bad
 
 
 @final

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from likewise.encoder.files import NETWORK, PARAMETERS
 from likewise.errors import ModelError
 from likewise.matching import Model, load
-from likewise.matching.folder import CALIBRATION, CARD, CONFIG, GOLDEN, PARAMETERS
+from likewise.matching.folder import CALIBRATION, CARD, CONFIG, GOLDEN
 
-KEPT = (CONFIG, PARAMETERS, GOLDEN, CALIBRATION, CARD)
+KEPT = (CONFIG, PARAMETERS, NETWORK, GOLDEN, CALIBRATION, CARD)
 
 
 def files_of(model: Model, folder: Path | None = None) -> dict[str, bytes]:

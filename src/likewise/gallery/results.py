@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from likewise.gallery.decision import Decision, Lines, Rule
+from likewise.prepare import Box
 
 Skipped = tuple[tuple[str, str], ...]  # file and reason
 
@@ -47,11 +48,13 @@ class Probe:
         file: where it is from.
         box: which part of it: left, top, width, height in pixels; None for all of it.
         decision: who it is.
+        flaw: why it is too poor to be called by a name; None for a good one.
     """
 
     file: str
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     decision: Decision
+    flaw: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -61,6 +64,7 @@ class Probe:
             "decision": self.decision.outcome,
             "name": self.decision.name,
             "matches": [asdict(match) for match in self.decision.matches],
+            "flaw": self.flaw,
         }
 
     def __str__(self) -> str:
@@ -68,7 +72,9 @@ class Probe:
         who = self.decision.name if self.decision.outcome == "known" else self.decision.outcome
         if self.decision.outcome == "unsure":
             who = f"unsure, perhaps {self.decision.name}"
-        return f"{self.file}: {who} ({near})" if near else f"{self.file}: {who}"
+        where = self.file if self.box is None else f"{self.file} at {self.box[0]},{self.box[1]}"
+        reasons = "; ".join(filter(None, [self.flaw, near]))
+        return f"{where}: {who} ({reasons})" if reasons else f"{where}: {who}"
 
 
 @final
@@ -79,6 +85,7 @@ class Identified:
     Attributes:
         probes: one for each thing found in what was given, in its order.
         skipped: what could not be read, and why.
+        empty: files in which nothing was found.
         lines: where known and unsure end, and what that promises.
         rule, k: how was decided.
         records: how many there are in the gallery.
@@ -86,6 +93,7 @@ class Identified:
 
     probes: tuple[Probe, ...]
     skipped: Skipped
+    empty: tuple[str, ...]
     lines: Lines
     rule: Rule
     k: int
@@ -99,14 +107,15 @@ class Identified:
 
     @property
     def all_known(self) -> bool:
-        """Whether everything given could be read and has a name."""
-        return not self.skipped and all(probe.decision.outcome == "known" for probe in self.probes)
+        """Whether everything given could be read, shows something, and has a name."""
+        return not self.skipped and not self.empty and all(probe.decision.outcome == "known" for probe in self.probes)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "probes": [probe.as_dict() for probe in self.probes],
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
+            "empty": list(self.empty),
             "lines": self.lines.as_dict(),
             "rule": self.rule,
             "k": self.k,
@@ -114,44 +123,7 @@ class Identified:
         }
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.probes))
-
-
-@final
-@dataclass(frozen=True)
-class Claim:
-    """The answer of `Gallery.verify`: whether a probe is who it is said to be.
-
-    Attributes:
-        same: whether `distance` is at most `threshold`.
-        name: who it is said to be.
-        distance: to the nearest record of that name.
-        threshold: where the line is drawn.
-        probability: that probe and nearest record are the same, if both were equally likely beforehand; None where the
-            model does not know.
-        fmr: share of others that pass for this name, as promised: each of its records is one more chance; None where
-            the line is the gallery's, whose promise is about all names.
-        records: how many records the name has.
-    """
-
-    same: bool
-    name: str
-    distance: float
-    threshold: float
-    probability: float | None
-    fmr: float | None
-    records: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        text = (
-            f"{self.name}: {'yes' if self.same else 'no'}, distance {self.distance:.4g}, threshold {self.threshold:.4g}"
-        )
-        text += "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} records)"
-        return text if self.probability is None else f"{text}, probability {self.probability:.1%}"
+        return "\n".join([*map(str, self.probes), *(f"{file}: nothing was found" for file in self.empty)])
 
 
 @final

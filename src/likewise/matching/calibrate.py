@@ -9,7 +9,7 @@ from likewise import calibration
 from likewise.calibration import Calibration
 from likewise.calibration.rates import Unit
 from likewise.data import Dataset, PairSet
-from likewise.encoder import Encoder, Progress
+from likewise.encoder import Encoding, Progress
 from likewise.errors import DataError
 from likewise.matching.labelled import encode_labelled, encode_pairs
 from likewise.matching.model import Model
@@ -17,7 +17,7 @@ from likewise.matching.overlap import of_new_identities, overlap, taken_for
 
 
 def calibrate(
-    encoder: Encoder,
+    encoder: Encoding,
     data: Dataset | PairSet,
     max_fmr: float | None = None,
     *,

@@ -46,7 +46,9 @@ def _what(name: str, config: dict[str, Any]) -> list[str]:
         "",
         f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
     ]
-    if trained:
+    if "fit" not in trained and "data" in trained:  # by others, who published it
+        lines.append(f"- Data: {trained['data']}.")
+    elif trained:
         options = trained["fit"]
         of = f" of {trained['identities']:,} identities" if trained["identities"] else ", in pairs"
         lines += [

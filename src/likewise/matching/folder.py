@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from likewise.calibration import Calibration
-from likewise.encoder import PARTS, Encoder, Seen
+from likewise.encoder import PARTS, Encoding, Seen, read_encoding, read_tensors
 from likewise.errors import ModelError
 from likewise.matching.card import card
 from likewise.matching.model import Model
+from likewise.matching.registered import is_registered, registered
 from likewise.media.files import recover_folder, replacing_file, replacing_folder
 
 FORMAT = 1
-CONFIG, PARAMETERS, CALIBRATION = "config.json", "model.safetensors", "calibration.json"
+CONFIG, CALIBRATION = "config.json", "calibration.json"
 GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
 SEEN_NAMES = tuple(field.name for field in fields(Seen))
 GOLDEN_ITEMS = 4
@@ -46,27 +46,18 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         UsageError: `folder` is there and is no model folder.
         DataError: it cannot be written, for example because the disk is full.
     """
-    encoder = model.encoder
-    parameters = encoder.parameters_for_use()
-    config = {
-        "format": FORMAT,
-        "task": "embed",
-        "architecture": encoder.architecture(),
-        "trained": encoder.trained,
-        "versions": versions(),
-        "fingerprint": model.fingerprint,
-    }
+    encoder, config = model.encoder, describe(model)
     with replacing_folder(folder, marker=CONFIG) as fresh:
         figures: dict[str, Any] = {}
         if write_report is not None:
             (fresh / REPORT).mkdir()
             figures = write_report(fresh / REPORT)
-        save_file(parameters, fresh / PARAMETERS)
+        encoder.write_parameters(fresh)
         save_file(_golden(encoder), fresh / GOLDEN)
         save_file({name: torch.from_numpy(getattr(encoder.seen, name)) for name in SEEN_NAMES}, fresh / SEEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for tensors in (PARAMETERS, GOLDEN, SEEN):  # safetensors lets nobody else read; the folder is one thing
-            shutil.copymode(fresh / CONFIG, fresh / tensors)
+        for tensors in fresh.glob("*.safetensors"):  # which nobody else may read as they are; the folder is one thing
+            shutil.copymode(fresh / CONFIG, tensors)
         if model.calibration is not None:
             (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
         _write_card(fresh / CARD, card(folder.name, config, model.calibration, figures))
@@ -90,34 +81,39 @@ def save_calibration(model: Model, folder: Path) -> None:
         _write_card(fresh, card(folder.name, config, calibration, figures))
 
 
+def describe(model: Model) -> dict[str, Any]:
+    """What config.json says of it."""
+    return {
+        "format": FORMAT,
+        "task": "embed",
+        "architecture": model.encoder.architecture(),
+        "trained": model.encoder.trained,
+        "versions": versions(model.encoder.libraries),
+        "fingerprint": model.fingerprint,
+    }
+
+
 def load(folder: str | Path) -> Model:
-    """The model in `folder`.
+    """The model in `folder`, or the registered one of this name where no such folder is.
 
     Raises:
         ModelError: a file is missing, cut short, altered, or written by a newer version; or this machine's libraries
             give other embeddings than the ones the model was saved with.
+        UsageError: a registered model needs packages that are not installed.
     """
+    if is_registered(folder):
+        return registered(str(folder))
     folder = Path(folder)
     config = read_config(folder)
-    encoder = Encoder.from_architecture(config["architecture"])
+    encoder = read_encoding(config["architecture"], folder)
     encoder.trained, encoder.seen = config["trained"], read_seen(folder)
-    parameters = _read_tensors(folder / PARAMETERS)
-    try:
-        encoder.load_state_dict(parameters)
-    except RuntimeError as error:
-        raise ModelError(
-            "A model's parameters fit its architecture",
-            str(error).split("\n")[1].strip(),
-            "Copy the folder again.",
-        ) from error
-    encoder.eval()
     if encoder.fingerprint() != config["fingerprint"]:
         raise ModelError(
             "A model's parameters and description are those it was saved with",
             f"a different fingerprint in {str(folder)!r}",
             "The folder was altered or damaged; copy it again.",
         )
-    _check_golden(encoder, _read_tensors(folder / GOLDEN), folder)
+    _check_golden(encoder, read_tensors(folder / GOLDEN), folder)
     return Model(encoder, _read_calibration(folder, config["fingerprint"]))
 
 
@@ -136,7 +132,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"A model is a folder with {CONFIG}",
             f"{str(folder)!r}, {what}",
-            "Make one with `likewise train DATA --out MODEL`.",
+            "Make one with `likewise train DATA --out MODEL`, or see `likewise models list`.",
         )
     config = _read_json(folder / CONFIG)
     if not isinstance(config.get("format"), int) or config["format"] > FORMAT:
@@ -160,7 +156,7 @@ def read_seen(folder: Path) -> Seen:
     """
     if not (folder / SEEN).exists():
         return Seen()
-    held = {name: tensor.numpy() for name, tensor in _read_tensors(folder / SEEN).items()}
+    held = {name: tensor.numpy() for name, tensor in read_tensors(folder / SEEN).items()}
     seen = Seen(**held) if set(held) == set(SEEN_NAMES) else None
     if (
         seen is None
@@ -176,13 +172,13 @@ def _write_card(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", errors="backslashreplace")  # it may name files whose names are no UTF-8
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides the result of training, for the record."""
-    names = ("likewise", "torch", "numpy", "pillow", "kornia")
+def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of what decides the result of training, and of `more` packages, for the record."""
+    names = ("likewise", "torch", "numpy", "pillow", "kornia", *more)
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def _golden(encoder: Encoder) -> dict[str, Tensor]:
+def _golden(encoder: Encoding) -> dict[str, Tensor]:
     """Drawn inputs, so that nobody's picture travels with the model, and their embeddings."""
     channels, height, width = encoder.ready().shape
     rng = np.random.default_rng(0)
@@ -192,7 +188,7 @@ def _golden(encoder: Encoder) -> dict[str, Tensor]:
     return {"pixels": pixels, "embeddings": encoder.encode(pixels).embeddings}
 
 
-def _check_golden(encoder: Encoder, golden: dict[str, Tensor], folder: Path) -> None:
+def _check_golden(encoder: Encoding, golden: dict[str, Tensor], folder: Path) -> None:
     kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in golden.items()}
     if kinds != {
         "pixels": ((GOLDEN_ITEMS, *encoder.ready().shape), torch.uint8),
@@ -243,15 +239,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ModelError("A model's JSON files hold an object", f"{type(values).__name__} in {str(path)!r}")
     return values
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = "missing" if not path.exists() else str(error).splitlines()[0]
-        raise ModelError(
-            "A model's tensors can be read",
-            f"{str(path)!r}: {reason}",
-            "The folder is damaged; copy it again.",
-        ) from error

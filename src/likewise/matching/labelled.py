@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from likewise.data import Dataset, PairSet
-from likewise.encoder import Encoder, Progress
-from likewise.encoder.encoder import evaluating
+from likewise.encoder import Encoding, Progress
 
 
 @final
@@ -31,7 +30,7 @@ class Labelled:
     skipped: tuple[tuple[str, str], ...]
 
 
-def encode_labelled(encoder: Encoder, data: Dataset, progress: Progress | None = None) -> Labelled:
+def encode_labelled(encoder: Encoding, data: Dataset, progress: Progress | None = None) -> Labelled:
     """Encodes `data` and keeps labels and items in step with the embeddings."""
     encoded = encoder.encode(data.sources, progress=progress)
     kept = data if len(encoded.kept) == len(data) else data.subset(encoded.kept)
@@ -40,13 +39,12 @@ def encode_labelled(encoder: Encoder, data: Dataset, progress: Progress | None =
 
 
 def encode_pairs(
-    encoder: Encoder, pairs: PairSet, progress: Progress | None = None
+    encoder: Encoding, pairs: PairSet, progress: Progress | None = None
 ) -> tuple[Tensor, PairSet, tuple[tuple[str, str], ...]]:
     """Distances (m,) of the pairs whose two items could be read, those pairs, and file and reason of each bad item."""
     encoded = encoder.encode(pairs.items.sources, progress=progress)
     whole, positions = pairs.positions(encoded.kept)
     first, second = (encoded.embeddings[torch.from_numpy(positions[:, side])] for side in (0, 1))
-    with evaluating(encoder), torch.inference_mode():
-        distances = encoder.distance_on_cpu().rowwise(first, second)
+    distances = encoder.distances(first, second)
     skipped = tuple((pairs.items.files[i], reason) for i, reason in encoded.problems)
-    return distances.clone(), pairs.subset(whole.nonzero()[0]), skipped
+    return distances, pairs.subset(whole.nonzero()[0]), skipped

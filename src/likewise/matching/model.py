@@ -10,16 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.calibration import Calibration
 from likewise.data import Dataset
-from likewise.encoder import Encoded, Encoder, Item, Progress
-from likewise.encoder.encoder import evaluating
-from likewise.errors import ModelError
+from likewise.encoder import Encoded, Encoding, Item, Progress
+from likewise.errors import DataError, ModelError
 from likewise.matching.labelled import Labelled, encode_labelled
+from likewise.prepare import unfit
 
 
 @final
@@ -72,9 +71,9 @@ class Model:
         calibration: thresholds and distance -> probability; without it the model encodes but gives no verdicts.
     """
 
-    def __init__(self, encoder: Encoder, calibration: Calibration | None = None) -> None:
+    def __init__(self, encoder: Encoding, calibration: Calibration | None = None) -> None:
         encoder.ready()
-        self.encoder = encoder.eval()
+        self.encoder = encoder
         self.calibration = calibration
 
     @property
@@ -91,11 +90,15 @@ class Model:
         self,
         items: Sequence[Item] | NDArray[Any] | Tensor,
         *,
-        batch: int = 256,
+        batch: int | None = None,
         progress: Progress | None = None,
     ) -> Encoded:
-        """Embeddings of `items`; see `Encoder.encode`."""
+        """Embeddings of `items`, one of each; see `Encoding.encode`."""
         return self.encoder.encode(items, batch=batch, progress=progress)
+
+    def encode_parts(self, items: Sequence[Item] | NDArray[Any], *, progress: Progress | None = None) -> Encoded:
+        """Embeddings of everything that is found in `items`; see `Encoding.encode_parts`."""
+        return self.encoder.encode_parts(items, progress=progress)
 
     def encode_labelled(self, data: Dataset, progress: Progress | None = None) -> Labelled:
         """Embeddings of a labelled set, with the labels of what could be read."""
@@ -105,11 +108,24 @@ class Model:
         """Between two items; small means same.
 
         Raises:
-            DataError: one of them cannot be read.
+            DataError: one of them cannot be read, or does not show one thing and show it well.
         """
-        first, second = self.encoder.encode_all([a, b])
-        with evaluating(self.encoder), torch.inference_mode():
-            return float(self.encoder.distance_on_cpu().rowwise(first[None], second[None]))
+        return self.distance_of(self.encode_parts([a, b]), [_name(a, "the first item"), _name(b, "the second item")])
+
+    def distance_of(self, pair: Encoded, names: Sequence[str]) -> float:
+        """Between two items that were encoded with `encode_parts`; see `distance`."""
+        if pair.problems:
+            raise DataError(pair.problems[0][1].rstrip("."))
+        finder = self.encoder.ready().prepare
+        flaws = pair.flaws or (None,) * len(pair.kept)
+        for number, name in enumerate(names):
+            reason = unfit([flaw for of, flaw in zip(pair.kept.tolist(), flaws, strict=True) if of == number], finder)
+            if reason is not None:
+                what = "thing" if finder is None else finder.one
+                rule, remedy = f"Pictures that are compared show one {what} each", "Take another one, or crop it."
+                raise DataError(rule, f"{name}: {reason}", remedy)
+        first, second = pair.embeddings
+        return float(self.encoder.distances(first[None], second[None]))
 
     def verify(self, a: Item, b: Item, *, fmr: float | None = None) -> Verdict:
         """Whether two items are the same.
@@ -119,7 +135,7 @@ class Model:
             fmr: which of the promised false match rates to hold; None for the model's own.
 
         Raises:
-            DataError: one of them cannot be read.
+            DataError: one of them cannot be read, or does not show one thing and show it well.
             ModelError: the model is not calibrated.
             UsageError: it is not calibrated for this rate.
         """
@@ -162,7 +178,8 @@ class Model:
             raise ModelError(
                 "A model gives verdicts once it knows its threshold",
                 "a model that was never calibrated",
-                "Run `likewise calibrate MODEL DATA --fmr 0.01` with data of people or things it was not trained on.",
+                "Run `likewise calibrate MODEL DATA --fmr 0.01 --out NEW` with data of people or things it was not"
+                " trained on.",
             )
         return self.calibration
 
@@ -183,3 +200,7 @@ class Model:
             f"<b>model {self.fingerprint[:12]}</b>: {escape(self.encoder.backbone)}, {self.dim}-d,"
             f" {escape(self.encoder.distance.name)} distance, {state}"
         )
+
+
+def _name(item: Item, otherwise: str) -> str:
+    return str(item) if isinstance(item, (str, PathLike)) else otherwise

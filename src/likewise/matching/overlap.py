@@ -14,7 +14,7 @@ from likewise.data import Dataset, PairSet
 from likewise.data.contents import of_same_name
 from likewise.data.dataset import IntArray
 from likewise.data.splits import of_fixed_list
-from likewise.encoder import PARTS, Encoder, Seen
+from likewise.encoder import PARTS, Encoding, Seen
 from likewise.encoder.seen import TRAIN
 from likewise.errors import NamesakeWarning
 
@@ -81,7 +81,7 @@ def overlap(seen: Seen, data: Dataset | PairSet) -> Overlap:
     return Overlap(np.where(rows >= 0, seen.parts[rows], -1), labels, known, namesakes)
 
 
-def default_unit(encoder: Encoder, data: Dataset | PairSet) -> Unit:
+def default_unit(encoder: Encoding, data: Dataset | PairSet) -> Unit:
     """What `data` are taken to be a sample of when nobody says; see `taken_for`."""
     return taken_for(overlap(encoder.seen, data))
 

@@ -8,6 +8,7 @@ beside it, under a name that starts with a dot.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from safetensors import SafetensorError
@@ -184,5 +186,20 @@ def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_line(file: Path, values: dict[str, Any]) -> None:
+    """Adds one line of JSON to a file that only its owner reads, in one write: lines of two processes do not mix.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    line = (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.write(descriptor, line) < len(line):
+            raise OSError("the disk is full")
     finally:
         os.close(descriptor)

@@ -33,6 +33,7 @@ from PIL.ExifTags import Base as ExifTag
 from likewise.errors import DataError, LikewiseError, UsageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
+Resize = Literal["squash", "pad", "crop"]
 Source: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any] | Image.Image
 
 MAX_PIXELS = 2**28 // 3  # 89 million: a quarter of a gibibyte as RGB
@@ -129,7 +130,7 @@ def read_picture(
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def resize_picture(pixels: Pixels, height: int, width: int, how: Literal["squash", "pad", "crop"]) -> Pixels:
+def resize_picture(pixels: Pixels, height: int, width: int, how: Resize) -> Pixels:
     """(H, W, C) uint8 -> (height, width, C) uint8, antialiased (a triangle filter as wide as the reduction).
 
     Args:

@@ -45,19 +45,34 @@ class Same(BaseModel):
     supported: bool = Field(description="Whether the calibration data were enough for the promise.")
 
 
+class Frame(BaseModel):
+    """What one picture says."""
+
+    file: str
+    said: Literal["same", "unsure", "different", "unfit"]
+    distance: float | None
+    box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
+    problem: str | None = Field(description="Why it is unfit.")
+
+
 class SameName(BaseModel):
     """Whether a picture is of who it is said to be."""
 
     model_config = _example(
-        same=True, name="ada", distance=0.41, threshold=0.83, probability=0.998, fmr=0.005, records=5
-    )
-    same: bool
+        same=True, said="same", name="ada", distance=0.41, threshold=0.83, loose=0.91, probability=0.998, fmr=0.005,
+        records=5,
+        frames=[{"file": "door.jpg", "said": "same", "distance": 0.41, "box": None, "problem": None}],
+    )  # fmt: skip
+    same: bool = Field(description="Whether to let them pass.")
+    said: Literal["same", "unsure", "different", "unfit"]
     name: str
-    distance: float = Field(description="To the nearest record of the name.")
+    distance: float | None = Field(description="To the nearest record of the name; null where the picture is unfit.")
     threshold: float
+    loose: float = Field(description="Up to here the answer is unsure.")
     probability: float | None
     fmr: float | None = Field(description="Promised share of others that pass for this name, with all its records.")
     records: int
+    frames: list[Frame]
 
 
 class Match(BaseModel):
@@ -77,6 +92,7 @@ class Probe(BaseModel):
     decision: Literal["known", "unsure", "unknown"]
     name: str | None
     matches: list[Match]
+    flaw: str | None = Field(description="Why it is too poor to be called by a name.")
 
 
 class Skipped(BaseModel):
@@ -108,9 +124,11 @@ class Found(BaseModel):
                 "decision": "known",
                 "name": "ada",
                 "matches": [{"name": "ada", "distance": 0.41, "probability": 0.998, "votes": 5}],
+                "flaw": None,
             }
         ],
         skipped=[],
+        empty=[],
         lines={
             "strict": 0.6,
             "loose": 0.8,
@@ -125,6 +143,7 @@ class Found(BaseModel):
     )
     probes: list[Probe]
     skipped: list[Skipped]
+    empty: list[str] = Field(description="Pictures in which nothing was found.")
     lines: Lines
     rule: Literal["vote", "mean"]
     k: int
@@ -200,9 +219,10 @@ class Records(BaseModel):
 
 
 class Embedding(BaseModel):
-    """What the model made of a picture."""
+    """What the model made of a picture, or of one thing found in it."""
 
     file: str
+    box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
     embedding: list[float]
 
 
@@ -210,7 +230,7 @@ class Encoded(BaseModel):
     """Embeddings, comparable with those of the same fingerprint only."""
 
     model_config = _example(
-        fingerprint="5e884898...", dim=2, items=[{"file": "a.jpg", "embedding": [0.6, 0.8]}], skipped=[]
+        fingerprint="5e884898...", dim=2, items=[{"file": "a.jpg", "box": None, "embedding": [0.6, 0.8]}], skipped=[]
     )
     fingerprint: str
     dim: int
@@ -218,18 +238,25 @@ class Encoded(BaseModel):
     skipped: list[Skipped]
 
 
+class Item(BaseModel):
+    """A picture, or one thing found in it."""
+
+    file: str
+    box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
+
+
 class Cluster(BaseModel):
-    """Pictures that belong together."""
+    """What belongs together."""
 
     id: int
-    items: list[str]
+    items: list[Item]
 
 
 class Clustered(BaseModel):
     """What clustering found."""
 
     clusters: list[Cluster]
-    unassigned: list[str]
+    unassigned: list[Item]
     skipped: list[Skipped]
     method: str
     threshold: float | None

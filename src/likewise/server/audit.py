@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, final
 
 from likewise.errors import StoreError
-from likewise.server.tokens import Token, append_line
+from likewise.media.files import append_line
+from likewise.server.tokens import Token
 
 
 @final

@@ -23,6 +23,7 @@ from likewise.encoder import Encoded, Item
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError
 from likewise.matching import Model
+from likewise.prepare import Part
 from likewise.server.decoding import Decoders
 from likewise.server.refusals import busy
 
@@ -68,7 +69,7 @@ class Lane:
         return self._thread.is_alive() and not self._closing
 
     def encode(self, model: Model, items: Sequence[Item], *, patient: bool = False) -> Encoded:
-        """Embeddings of pictures, as `Model.encode` gives them.
+        """Embeddings of what is found in pictures, as `Model.encode_parts` gives them.
 
         Args:
             model: which one; pictures for different ones are in different batches.
@@ -79,7 +80,7 @@ class Lane:
             Refusal: 503, the queue is full.
         """
         how = model.encoder.ready()
-        rows: list[np.ndarray] = []
+        parts: list[Part] = []
         kept: list[int] = []
         problems: list[tuple[int, str]] = []
         with self._places(len(items), patient):
@@ -87,12 +88,17 @@ class Lane:
                 if not isinstance(item, Readable):
                     raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
                 try:
-                    rows.append(self._decoders.decode(item.read(), str(item), how))
-                    kept.append(i)
+                    found = self._decoders.decode(item.read(), str(item), how)
+                    parts += found
+                    kept += [i] * len(found)
                 except DataError as error:
                     problems.append((i, str(error)))
+            rows = [part.pixels.transpose(2, 0, 1) for part in parts]
             embeddings = self._encoded(model, rows) if rows else torch.empty(0, model.dim)
-        return Encoded(embeddings, np.array(kept, np.int64), tuple(problems))
+        return Encoded(
+            embeddings, np.array(kept, np.int64), tuple(problems), tuple(part.box for part in parts),
+            tuple(part.flaw for part in parts),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Encodes what is here, and takes nothing more."""

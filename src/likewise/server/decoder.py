@@ -5,8 +5,9 @@ where it is a process of its own; nothing here needs torch, so that another one 
 
 Frames go in and out, each a header in JSON and a body, with the lengths of both before them:
 
-    in:   {"name", "mode", "height", "width", "resize", "max_pixels"} and the bytes of a picture
-    out:  {"channels"} and its (height, width, channels) pixels, or {"rule", "received", "remedy"} and nothing
+    in:   {"name", "mode", "height", "width", "resize", "max_pixels", "prepare"} and the bytes of a picture
+    out:  {"parts"}, each with {"box", "flaw"}, and their (height, width, channels) pixels; or {"rule", "received",
+          "remedy"} and nothing
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import signal
 import struct
 import sys
 import warnings
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from likewise.errors import DataError, LikewiseError
-from likewise.media.pictures import read_picture, resize_picture
+from likewise.media.pictures import read_picture
+from likewise.prepare import Finder, finder_from, parts_of
 
 MOST_MEMORY = 4 << 30  # bytes of address space; pictures within the limit of pixels need far less
 _LENGTHS = struct.Struct("!II")
@@ -50,12 +53,19 @@ def _exactly(stream: BinaryIO, number: int) -> bytes:
     return found
 
 
+@lru_cache(maxsize=4)
+def _finder(described: str) -> Finder:
+    return finder_from(json.loads(described))
+
+
 def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     name = header["name"]
     try:
-        pixels = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
-        pixels = resize_picture(pixels, header["height"], header["width"], header["resize"])
-        return {"channels": pixels.shape[2]}, pixels.tobytes()
+        picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
+        finder = None if header["prepare"] is None else _finder(json.dumps(header["prepare"]))
+        parts = parts_of(picture, finder, header["height"], header["width"], header["resize"])
+        found = [{"box": part.box, "flaw": part.flaw} for part in parts]
+        return {"parts": found}, b"".join(part.pixels.tobytes() for part in parts)
     except LikewiseError as error:
         failed = error
     except MemoryError:

@@ -13,11 +13,11 @@ from threading import Event, Lock, Thread
 from typing import BinaryIO, cast, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 import likewise
 from likewise.encoder import Preprocessing
 from likewise.errors import DataError
+from likewise.prepare import Part
 from likewise.server.decoder import receive, send
 from likewise.server.limits import Limits
 from likewise.server.refusals import busy
@@ -47,8 +47,8 @@ class Decoders:
         self._watch = Thread(target=self._kill_the_late, name="watches decoders", daemon=True)
         self._watch.start()
 
-    def decode(self, content: bytes, name: str, how: Preprocessing) -> NDArray[np.uint8]:
-        """(C, H, W) uint8, as `Preprocessing.one` makes it in this process.
+    def decode(self, content: bytes, name: str, how: Preprocessing) -> list[Part]:
+        """What `Preprocessing.parts` would find in this process.
 
         Raises:
             DataError: it cannot be read, or takes too long. Refusal: all processes are busy with others for long.
@@ -85,7 +85,7 @@ class _Process:
         self._running = self._start()
         self._ready = False
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
+    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits) -> list[Part]:
         header = {
             "name": name,
             "mode": "L" if how.channels == 1 else "RGB",
@@ -93,6 +93,7 @@ class _Process:
             "width": how.width,
             "resize": how.resize,
             "max_pixels": limits.pixels,
+            "prepare": None if how.prepare is None else how.prepare.as_dict(),
         }
         try:
             self._expect(time.monotonic() + _STARTS_WITHIN)
@@ -112,8 +113,11 @@ class _Process:
             self._start_again()
         if "rule" in answer:
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
-        found = np.frombuffer(pixels, np.uint8).reshape(how.height, how.width, answer["channels"])
-        return np.ascontiguousarray(found.transpose(2, 0, 1))
+        found = np.frombuffer(pixels, np.uint8).reshape(-1, how.height, how.width, how.channels)
+        return [
+            Part(rows, None if one["box"] is None else tuple(one["box"]), one["flaw"])
+            for rows, one in zip(found, answer["parts"], strict=True)
+        ]
 
     def kill_if_late(self) -> bool:
         """Whether it had to be killed."""

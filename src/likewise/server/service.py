@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any, final
 
+import numpy as np
 import torch
 
 from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters
@@ -103,12 +104,7 @@ class Service:
         """As `Model.verify`."""
         model = self.model
         model.calibrated().threshold_for(fmr)  # refused before the work
-        encoded = self._lane.encode(model, [a, b])
-        if encoded.problems:
-            raise DataError(encoded.problems[0][1].rstrip("."))
-        first, second = encoded.embeddings
-        with torch.inference_mode():
-            distance = float(model.encoder.distance_on_cpu().rowwise(first[None], second[None]))
+        distance = model.distance_of(self._lane.encode(model, [a, b]), [str(a), str(b)])
         return model.verdict(distance, fmr=fmr)
 
     def verify_name(self, upload: Upload, name: str, fmr: float | None) -> Claim:
@@ -122,7 +118,8 @@ class Service:
         with self.tries.one(check_name(name)) as decided:
             claim = gallery.verify(upload, name, fmr=fmr)
             own = None if fmr is None else gallery.model.calibrated().threshold_for()
-            decided(claim.same if own is None else bool(own.accepts(claim.distance)))
+            if claim.distance is not None:  # else nothing was found that could be compared
+                decided(claim.same if own is None else bool(own.accepts(claim.distance)))
         return claim
 
     def identify(self, uploads: Sequence[Upload], k: int | None, rule: Rule | None) -> Identified:
@@ -146,13 +143,13 @@ class Service:
             DataError: nothing could be read.
         """
         found = self._lane.encode(self.model, uploads)
-        if not len(found.kept):
+        if len(found.problems) == len(uploads):
             raise DataError("At least one item can be read", found.problems[0][1].rstrip("."))
-        rows = zip(found.kept.tolist(), found.embeddings.tolist(), strict=True)
+        rows = zip(found.kept.tolist(), _boxes(found), found.embeddings.tolist(), strict=True)
         return {
             "fingerprint": self.fingerprint,
             "dim": self.model.dim,
-            "items": [{"file": str(uploads[i]), "embedding": row} for i, row in rows],
+            "items": [{"file": str(uploads[i]), "box": box, "embedding": row} for i, box, row in rows],
             "skipped": [{"file": str(uploads[i]), "reason": reason} for i, reason in found.problems],
         }
 
@@ -207,23 +204,29 @@ class Service:
         self, model: Model, uploads: Sequence[Upload], options: ClusterOptions, threshold: float | None,
         progress: Progress,
     ) -> dict[str, Any]:  # fmt: skip
-        kept: list[str] = []
+        kept: list[dict[str, Any]] = []
+        of: list[int] = []  # which upload
         skipped: list[dict[str, str]] = []
         rows = [torch.empty(0, model.dim)]
         for start in range(0, len(uploads), _ENCODED_AT_ONCE):
             progress(start, len(uploads), "encoding")
             part = uploads[start : start + _ENCODED_AT_ONCE]
             found = self._lane.encode(model, part, patient=True)
-            kept += [str(part[i]) for i in found.kept.tolist()]
+            rows_of = found.kept.tolist()
+            kept += [{"file": str(part[i]), "box": box} for i, box in zip(rows_of, _boxes(found), strict=True)]
+            of += [start + i for i in rows_of]
             skipped += [{"file": str(part[i]), "reason": reason} for i, reason in found.problems]
             rows.append(found.embeddings)
-        if not kept:
+        if len(skipped) == len(uploads):
             raise DataError("At least one picture can be read", skipped[0]["reason"].rstrip("."))
-        distance = model.encoder.distance_on_cpu()
-        labels = find_clusters(torch.cat(rows), distance, options, threshold=threshold, progress=progress).labels
-        groups: dict[int, list[str]] = {}
-        for file, label in zip(kept, labels.tolist(), strict=True):
-            groups.setdefault(label, []).append(file)
+        together = None if model.encoder.ready().prepare is None else np.array(of, np.int64)
+        labels = find_clusters(
+            torch.cat(rows), model.encoder.distance_on_cpu(), options, threshold=threshold, together=together,
+            progress=progress,
+        ).labels  # fmt: skip
+        groups: dict[int, list[dict[str, Any]]] = {}
+        for item, label in zip(kept, labels.tolist(), strict=True):
+            groups.setdefault(label, []).append(item)
         unassigned = groups.pop(-1, [])
         return {
             "clusters": [{"id": id, "items": items} for id, items in sorted(groups.items())],
@@ -232,3 +235,8 @@ class Service:
             "method": options.method,
             "threshold": threshold,
         }
+
+
+def _boxes(found: Encoded) -> list[list[int] | None]:
+    """Where each part is, JSON-ready."""
+    return [None if box is None else list(box) for box in found.boxes or [None] * len(found.kept)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import time
@@ -23,6 +22,7 @@ from threading import Lock
 from typing import Any, final
 
 from likewise.errors import DataError, StoreError, UsageError
+from likewise.media.files import append_line
 
 SCOPES = ("verify", "identify", "enrol", "forget", "admin")
 DAYS, PER_MINUTE = 90, 600
@@ -163,21 +163,6 @@ class Tokens:
             raise StoreError(
                 "The file of tokens can be written", f"{self.file} ({error})", "Check permissions and space."
             ) from error
-
-
-def append_line(file: Path, values: dict[str, Any]) -> None:
-    """Adds one line of JSON to a file that only its owner reads, in one write: lines of two processes do not mix.
-
-    Raises:
-        OSError: it could not be written.
-    """
-    line = (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        if os.write(descriptor, line) < len(line):
-            raise OSError("the disk is full")
-    finally:
-        os.close(descriptor)
 
 
 def _parsed(file: Path) -> dict[str, Token]:

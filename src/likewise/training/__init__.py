@@ -3,7 +3,7 @@
 from likewise.training.alarms import spread
 from likewise.training.batches import check_trainable
 from likewise.training.device import choose_device, choose_precision
-from likewise.training.fit import fit, schedule
+from likewise.training.fit import fit, schedule, trainable
 from likewise.training.history import Epoch, History, Step
 from likewise.training.options import FitOptions
 
@@ -18,4 +18,5 @@ __all__ = [
     "fit",
     "schedule",
     "spread",
+    "trainable",
 ]

@@ -106,7 +106,9 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
         DataError: nothing to learn from. UsageError: a batch that cannot be drawn.
     """
     items = train.items if isinstance(train, PairSet) else train
-    preprocessing = encoder.preprocessing or Preprocessing.of(items.sources, encoder.size, encoder.resize)
+    preprocessing = encoder.preprocessing or Preprocessing.of(
+        items.sources, encoder.size, encoder.resize, encoder.prepare
+    )
     decoded = preprocessing.decode(items.sources)
     skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
     if not len(decoded.kept):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, seeded
-from likewise.encoder import Encoder, Seen
+from likewise.encoder import Encoder, Encoding, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import Diverged, alarms, check_finite, spread
@@ -61,13 +61,13 @@ def fit(
         watch: called after each step.
 
     Raises:
-        UsageError: options that cannot work; a checkpoint that is there already.
+        UsageError: options that cannot work; an encoder of another engine; a checkpoint that is there already.
         DataError: data that allow no training, such as one identity; numbers that are not finite in the first epoch; a
             checkpoint that cannot be written.
         KeyboardInterrupt: Ctrl-C before the first epoch was done.
         After an error in training the encoder has the weights of the best epoch before it, or those it came with.
     """
-    options = _with(options, changes)
+    encoder, options = trainable(encoder), _with(options, changes)
     if checkpoint is not None and not resume:
         check_fresh(checkpoint)
     device = choose_device(options.device)
@@ -78,6 +78,7 @@ def fit(
 
     _hand_on(encoder.distance, objective.distance)
     encoder.distance = objective.distance
+    encoder.published = None  # which was of the weights it came with
     encoder.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue] - torch takes both
     objective.to(device).train()
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
@@ -172,6 +173,21 @@ def fit(
     for warning in history.warnings:
         warnings.warn(warning, CollapseWarning, stacklevel=2)
     return history
+
+
+def trainable(encoder: Encoding) -> Encoder:
+    """The same, if training can change it.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not isinstance(encoder, Encoder):
+        raise UsageError(
+            "Training starts from an encoder that torch computes",
+            f"one that {encoder.architecture()['engine']} computes",
+            "It can be calibrated as it is.",
+        )
+    return encoder
 
 
 def schedule(name: str, progress: float) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import final
 
+from likewise.apps.cluster.keys import content_of
 from likewise.apps.cluster.manifest import State
 from likewise.encoder import Progress
 from likewise.media.pictures import PICTURE_SUFFIXES
@@ -78,15 +79,15 @@ def tree_of(out: Path, state: State) -> Tree:
             for name in sorted(files)
             if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
         ]
-    by_place = {entry.file: key for key, entry in state.items.items() if entry.file is not None}
-    by_place |= {old: key for key, old in state.writing.items() if old is not None}
-    by_source = {entry.source: key for key, entry in state.items.items() if entry.source is not None}
+    by_place = {entry.file: content_of(key) for key, entry in state.items.items() if entry.file is not None}
+    by_place |= {old: content_of(key) for key, old in state.writing.items() if old is not None}
+    by_source = {entry.source: content_of(key) for key, entry in state.items.items() if entry.source is not None}
     hashes: dict[str, str] = {}
     for name, found in zip(pictures, content_hashes([out / name for name in pictures]), strict=True):
         if isinstance(found, str):
             hashes[name] = found
-        elif key := by_place.get(name) or by_source.get(_target(out / name)):
-            hashes[name] = key
+        elif content := by_place.get(name) or by_source.get(_target(out / name)):
+            hashes[name] = content
     return Tree(hashes, frozenset(names), tuple(parts))
 
 

@@ -12,13 +12,21 @@ A folder that a person named, or moved pictures into or out of, is theirs: what 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import final
 
+from likewise.apps.cluster.keys import by_content
 from likewise.apps.cluster.manifest import MANIFEST, UNASSIGNED, Entry, State
 from likewise.errors import DataError
+
+# What tells the copies of one picture apart, the surest first: the place, the name, the folder.
+SIGNS: tuple[Callable[[str], object], ...] = (
+    str,
+    lambda place: PurePosixPath(place).name,
+    lambda place: PurePosixPath(place).parent,
+)
 
 
 @final
@@ -44,8 +52,9 @@ def look(state: State, places: Mapping[str, str], known: Collection[str]) -> See
 
     Args:
         state: as the last run left it.
-        places: content hash of every picture in OUT, by path.
-        known: hashes of the pictures to be clustered; others that `state` does not know are the person's own business.
+        places: content hash of every picture in OUT, by path; a picture with several parts is there as often.
+        known: content hashes of the pictures to be clustered; others that `state` does not know are the person's own
+            business.
 
     Raises:
         DataError: not one picture is where it should be, or anywhere else.
@@ -88,20 +97,48 @@ def _found(
     where: dict[str, list[str]] = {}
     for place in sorted(places):
         where.setdefault(places[place], []).append(place)
-    items: dict[str, Entry] = {}
+    items = dict(state.items)
     placed: dict[str, str] = {}
     removed = 0
-    for key, entry in state.items.items():
-        found = where.get(key, [])
-        expected = [place for place in (entry.file, state.writing.get(key)) if place in found]
-        items[key] = replace(entry, file=expected[0] if expected else None)
-        if found and not expected:
-            placed[key] = found[0]
-        elif not found and entry.file is not None and key not in state.writing:
-            items[key] = replace(items[key], cluster=None, removed=True)
-            removed += 1
-    placed |= {key: found[0] for key, found in where.items() if key not in items and key in known}
+    of_content = by_content(items)
+    for content, keys in of_content.items():
+        expected = {key: [p for p in (items[key].file, state.writing.get(key)) if p is not None] for key in keys}
+        found = _matched(expected, where.get(content, []))
+        for key in keys:
+            place, entry = found.get(key), items[key]
+            items[key] = replace(entry, file=place if place in expected[key] else None)
+            if place is not None and place not in expected[key]:
+                placed[key] = place
+            elif place is None and entry.file is not None and key not in state.writing:
+                items[key] = replace(items[key], cluster=None, removed=True)
+                removed += 1
+    placed |= {content: found[0] for content, found in where.items() if content not in of_content and content in known}
     return items, placed, removed
+
+
+def _matched(expected: Mapping[str, Sequence[str]], found: Sequence[str]) -> dict[str, str]:
+    """Which item each of several files with one content is.
+
+    The parts of one picture are copies of it, told apart by where they are; once moved, by their names, which are
+    unique in OUT; by their folders, if a person gave them other names there; and the last one by being the last.
+
+    Args:
+        expected: where each item should be.
+        found: where the files are.
+
+    Returns:
+        The place of each item that there is one for.
+    """
+    free, matched = list(found), dict[str, str]()
+    for alike in SIGNS:
+        for key, places in expected.items():
+            same = [place for wanted in places for place in free if alike(place) == alike(wanted)]
+            if key not in matched and same:
+                matched[key] = same[0]
+                free.remove(same[0])
+    if free and len(last := expected.keys() - matched.keys()) == 1:
+        matched[last.pop()] = free[0]
+    return matched
 
 
 def _folders(

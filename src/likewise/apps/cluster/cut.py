@@ -8,25 +8,31 @@ from likewise.calibration.probability import ProbabilityCurve
 from likewise.errors import ModelError
 from likewise.matching import Model
 
+PUBLISHED = 0.9  # of the most for one pair, as clusters are compared by the mean over many
 EVEN = 0.5  # as probable to be the same as not, if both were equally likely beforehand
 
 
 def cut_of(model: Model, fmr: float | None = None) -> float:
-    """The distance from which on two clusters are different ones, by the model's calibration.
+    """The distance from which on two clusters are different ones.
 
-    Without `fmr` it is the distance at which the calibrated probability of "the same" falls to one half. The threshold
-    of a promised rate looks at strangers only, and says as much about how many people a model was calibrated on as
-    about its distances: the more, the smaller the rate that can be promised, and the more pairs of the same it
-    refuses. docs/clustering.md has the measurements.
+    By a calibration, without `fmr`, it is the distance at which the calibrated probability of "the same" falls to one
+    half. The threshold of a promised rate looks at strangers only, and says as much about how many people a model was
+    calibrated on as about its distances: the more, the smaller the rate that can be promised, and the more pairs of the
+    same it refuses.
+
+    Of a model that was never calibrated it is `PUBLISHED` of the distance that its makers published, if they did: that
+    is the most for one pair, and clusters are compared by the mean over many. docs/clustering.md has the measurements.
 
     Args:
-        model: calibrated.
+        model: calibrated, or with a published distance.
         fmr: take the threshold of this promised false match rate instead.
 
     Raises:
-        ModelError: the model is not calibrated, or the threshold accepts nothing.
+        ModelError: the model has neither, or the threshold accepts nothing.
         UsageError: it is not calibrated for `fmr`.
     """
+    if model.calibration is None and model.encoder.published is not None and fmr is None:
+        return PUBLISHED * model.encoder.published
     if model.calibration is None:
         raise ModelError(
             "Agglomerative clustering stops where the model's calibration says",
@@ -56,7 +62,14 @@ def distance_at(curve: ProbabilityCurve, probability: float = EVEN) -> float:
 
 
 def support_note(model: Model, fmr: float | None = None) -> str | None:
-    """What a person should know of a calibration that its data were too few for; None if they were enough."""
+    """What a person should know of where the threshold is from; None if the calibration had enough data for it."""
+    published = model.encoder.published
+    if model.calibration is None and published is not None:
+        return (
+            f"the model was never calibrated: clusters are cut at {PUBLISHED * published:g}, which is {PUBLISHED:g} of"
+            f" the distance its makers publish ({published:g}); `likewise calibrate MODEL DATA --out MODEL` finds your"
+            " own"
+        )
     line = model.calibrated().threshold_for(fmr)
     if line.supported:
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,10 +17,14 @@ from likewise.apps.cluster.corrections import Seen, look
 from likewise.apps.cluster.curves import KCurve, draw_k_curve, k_curve
 from likewise.apps.cluster.cut import cut_of, support_note
 from likewise.apps.cluster.cutouts import pictures_of
+from likewise.apps.cluster.keys import box_of, by_content, content_of
 from likewise.apps.cluster.manifest import Entry, State, read_state
 from likewise.apps.cluster.methods import ClusterOptions, find_clusters
+from likewise.apps.cluster.parts import handed_over, together_of
 from likewise.apps.cluster.placing import Plan, numbered_like_before, plan
+from likewise.apps.cluster.prepared import prepared
 from likewise.apps.cluster.space import space_of
+from likewise.apps.cluster.store import Store, encode_into, read_store, write_store
 from likewise.apps.cluster.writing import Link, alone, carry_out, remove_parts
 from likewise.data import folder as labelled_folder
 from likewise.data.loaders import pictures_below
@@ -27,6 +32,7 @@ from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model
 from likewise.metrics import Clustering, agreement
+from likewise.prepare import Box
 
 
 @final
@@ -39,12 +45,14 @@ class Group:
         name: its folder in OUT.
         yours: whether a person named it or changed what is in it.
         items: its pictures, by where they were found; those no longer there by their place in OUT.
+        boxes: where in each picture what belongs to this cluster is; None for all of it.
     """
 
     id: int
     name: str
     yours: bool
     items: tuple[str, ...]
+    boxes: tuple[Box | None, ...]
 
 
 @final
@@ -54,7 +62,9 @@ class Clustered:
 
     Attributes:
         clusters: by their numbers.
-        unassigned: pictures in no cluster.
+        unassigned: pictures in no cluster, or with a part that is in none.
+        empty: pictures in which the model's prepare step finds nothing, and that so were left out.
+        flawed: of what is unassigned, file, box and flaw of what is too poor to decide by.
         removed: pictures that a person deleted from OUT, and that so were left out.
         method: which one.
         threshold: where agglomerative clustering stopped.
@@ -71,6 +81,8 @@ class Clustered:
 
     clusters: tuple[Group, ...]
     unassigned: tuple[str, ...]
+    empty: tuple[str, ...]
+    flawed: tuple[tuple[str, Box | None, str], ...]
     removed: tuple[str, ...]
     method: str
     threshold: float | None
@@ -88,10 +100,18 @@ class Clustered:
         """JSON-ready; the keys of `likewise cluster --json`."""
         return {
             "clusters": [
-                {"id": group.id, "name": group.name, "yours": group.yours, "items": list(group.items)}
+                {
+                    "id": group.id,
+                    "name": group.name,
+                    "yours": group.yours,
+                    "items": list(group.items),
+                    "boxes": [box and list(box) for box in group.boxes],
+                }
                 for group in self.clusters
             ],
             "unassigned": list(self.unassigned),
+            "empty": list(self.empty),
+            "flawed": [{"file": file, "box": box and list(box), "reason": why} for file, box, why in self.flawed],
             "removed": list(self.removed),
             "method": self.method,
             "threshold": self.threshold,
@@ -113,6 +133,7 @@ def cluster_folder(
     out: Path | str,
     options: ClusterOptions | None = None,
     *,
+    prepare: str | None = None,
     fmr: float | None = None,
     picture_from: str | None = None,
     link: Link | None = None,
@@ -128,13 +149,17 @@ def cluster_folder(
     another model or other options, or `afresh`, clusters are made anew but for what a person said. Clusters that share
     pictures with earlier ones keep their numbers and names then too.
 
-    The same picture twice is one item, whatever it is called.
+    The same picture twice is one item, whatever it is called. A picture in which the model's prepare step finds several
+    things is as many items, each with a copy in the folder of its cluster, and no two of them in one cluster unless a
+    person puts them there. Embeddings are kept in `out`, so that only new pictures are encoded.
 
     Args:
-        model: encodes and compares; calibrated, for the method agglomerative.
+        model: encodes and compares; calibrated or with a published threshold, for the method agglomerative.
         folder: searched for pictures, with the folders in it but for `out`.
         out: what was not put there by this function stays as it is.
         options: method and its options; None for agglomerative.
+        prepare: a name from `likewise.prepare.FINDERS`, to look for such things with a model that does not, or for
+            others than it does.
         fmr: for agglomerative, stop at the threshold of exactly this promised rate; see `cut_of`.
         picture_from: where the items were cut out of pictures, a regular expression with one group: items in whose file
             names it finds the same are of one picture, and so never in one cluster, unless a person puts them there.
@@ -154,6 +179,7 @@ def cluster_folder(
     _check(folder, out, options, fmr, curves)
     if picture_from is not None:
         pictures_of([], picture_from)  # raises before the work where it is wrong
+    asked, model = model, model if prepare is None else prepared(model, prepare)
     threshold = cut_of(model, fmr) if options.method == "agglomerative" else None
     settings = {**options.as_dict(), "threshold": threshold, "picture_from": picture_from}
     with nullcontext() if dry_run else alone(out):
@@ -163,13 +189,23 @@ def cluster_folder(
         if picture_from is not None:
             _check_found(files, picture_from)
         seen = look(state, tree.hashes, files.keys())
-        changed = bool(state.items) and (state.model != model.fingerprint or state.settings != settings)
-        encoded = _encode(model, seen.state, files, out, keep=not (afresh or changed), always=curves is not None,
-                          progress=progress)  # fmt: skip
-        together = None if picture_from is None else pictures_of(_names(encoded.keys, files, seen.state), picture_from)
-        after, curve = _clustered(seen.state, encoded, model, options, threshold, together, progress)
-        sources = {key: str(found[0].absolute()) for key, found in files.items() if key not in encoded.unreadable}
-        planned = plan(replace(after, model=model.fingerprint, settings=settings), tree.names, sources)
+        store = read_store(out, model.fingerprint)
+        changed = bool(state.items) and (state.model != store.model or state.settings != settings)
+        known, encoded = _encode(
+            model, store, state, seen.state, files, out, keep=not (afresh or changed), always=curves is not None,
+            write=not dry_run, progress=progress,
+        )  # fmt: skip
+        named = None if picture_from is None else pictures_of(_names(encoded.keys, files, known), picture_from)
+        together = together_of(encoded.keys, named)
+        after, curve = _clustered(known, encoded, model, options, threshold, together, progress)
+        unread = encoded.unreadable.keys()
+        sources = {
+            key: str(files[content][0].absolute())
+            for key in after.items
+            if (content := content_of(key)) in files and content not in unread
+        }
+        after = replace(after, model=store.model, settings=settings, empty=_empty(after, state, store, files))
+        planned = plan(after, tree.names, sources)
         if curves is not None:
             curve = curve or _curve(encoded, model, options, progress)
             draw_k_curve(curve, curves)
@@ -177,10 +213,12 @@ def cluster_folder(
             remove_parts(tree.parts)
             if planned.writing or planned.state != state:
                 skipped += carry_out(out, planned, sources, link, progress)
-    skipped += [(_called(files, key, out, seen.state), why) for key, why in encoded.unreadable.items()]
+            _forget(store, planned.state, files, out)
+    skipped += encoded.unreadable.values()
     return _answer(
-        planned, files, folder, out, seen, method=options.method, threshold=threshold, curve=curve,
-        curves=curves, skipped=tuple(skipped), notes=_notes(model, options, fmr, seen, changed=changed and not afresh),
+        planned, store, files, folder, out, seen, method=options.method, threshold=threshold, curve=curve,
+        curves=curves, skipped=tuple(skipped),
+        notes=_notes(model, asked, options, fmr, seen, changed=changed and not afresh),
     )  # fmt: skip
 
 
@@ -238,46 +276,78 @@ class _Encoded:
     """What is to be clustered.
 
     Attributes:
-        keys: (N,) content hashes, rising, so that names and places of the files decide nothing.
+        keys: (N,) of the items, rising, so that names and places of the files decide nothing.
         embeddings: (N, D).
         anchors: (N,) numbers of the clusters that keep their items, -1 for items to find a place for.
-        new: hashes that the state does not know.
-        unreadable: by hash, why it could not be encoded.
+        flawed: (N,) which are too poor to decide anything by.
+        unreadable: by content hash, file and why it could not be encoded.
     """
 
     keys: list[str]
     embeddings: Tensor
     anchors: NDArray[np.int64]
-    new: list[str]
-    unreadable: dict[str, str]
+    flawed: NDArray[np.bool_]
+    unreadable: dict[str, tuple[str, str]]
 
 
 def _encode(
-    model: Model, state: State, files: Files, out: Path, *, keep: bool, always: bool, progress: Progress | None
-) -> _Encoded:
-    """Embeddings of all that is in a cluster or to be put into one; of nothing where all have a place and not `always`.
+    model: Model, store: Store, before: State, state: State, files: Files, out: Path, *, keep: bool, always: bool,
+    write: bool, progress: Progress | None,
+) -> tuple[State, _Encoded]:  # fmt: skip
+    """The state with all items there are, and the embeddings of those that are in a cluster or to be put into one.
+
+    They are of no item where all have a place and not `always`. What `store` has is not encoded again.
 
     Raises:
         DataError: none of the pictures can be read, and none ever was.
     """
-    items = state.items
-    new = sorted(files.keys() - items.keys())
-    settled = [key for key, e in items.items() if not e.removed and not (e.sure and e.cluster is None)]
-    keys = sorted([*new, *settled])
-    held = {key: items[key].cluster for key in settled if keep or items[key].sure}
-    if not always and all(held.get(key) is not None for key in keys):
-        keys = []
-    paths = [files[key][0] if key in files else out / str(items[key].file) for key in keys]
-    encoded = model.encode(paths, progress=progress)
-    unreadable = {keys[i]: reason for i, reason in encoded.problems}
-    kept = [keys[i] for i in encoded.kept]
-    if keys and not kept and not settled:
-        raise DataError("At least one picture can be read", next(iter(unreadable.values())))
-    anchors = [-1 if (number := held.get(key)) is None else number for key in kept]
-    return _Encoded(
-        kept, encoded.embeddings, np.array(anchors, dtype=np.int64), [key for key in new if key not in unreadable],
+    same = before.model == store.model
+    new = files.keys() - {content_of(key) for key in state.items} - (before.empty.keys() if same else set())
+    live = {key for key, entry in state.items.items() if _is_live(entry)}
+    held = {key for key in live if state.items[key].cluster is not None and (keep or state.items[key].sure)}
+    asked = new | {content_of(key) for key in live} if always or new or not same or live - held else set[str]()
+    back = {content_of(key) for key in live if key in before.items and before.items[key].removed}
+    places = {content_of(key): out / e.file for key, e in state.items.items() if e.file is not None}
+    places |= {content: found[0] for content, found in files.items()}
+    wanted = {content: places[content] for content in sorted(asked) if content in places}
+    missing = {content: file for content, file in wanted.items() if content not in store.contents or content in back}
+    problems = encode_into(store, missing, model, out if write else None, progress)
+    unreadable = {content: (str(missing[content]), why) for content, why in problems.items()}
+    rows = by_content(store.embeddings)
+    found = {content: rows.get(content, []) for content in sorted(asked & store.contents)}
+    if asked and not found and not live:
+        raise DataError("At least one picture can be read", next(iter(problems.values())))
+    items = handed_over(state.items, found)
+    items |= {key: Entry() for keys in found.values() for key in keys if key not in items}
+    keys = sorted(key for of_one in found.values() for key in of_one if _is_live(items[key]))
+    anchors = [items[key].cluster if keep or items[key].sure else None for key in keys]
+    return replace(state, items=items), _Encoded(
+        keys,
+        torch.from_numpy(np.stack([store.embeddings[key] for key in keys])) if keys else torch.empty(0, 1),
+        np.array([-1 if number is None else number for number in anchors], dtype=np.int64),
+        np.array([key in store.flaws for key in keys], dtype=bool),
         unreadable,
-    )  # fmt: skip
+    )
+
+
+def _is_live(entry: Entry) -> bool:
+    """Whether an item is in a cluster or to be put into one: a person did not say that it belongs nowhere."""
+    return not (entry.removed or (entry.sure and entry.cluster is None))
+
+
+def _empty(state: State, before: State, store: Store, files: Files) -> dict[str, str]:
+    """Where the pictures lie in which nothing is found, by content hash."""
+    of_items = {content_of(key) for key in state.items}
+    told = store.contents | (before.empty.keys() if before.model == store.model else set())
+    return {content: str(found[0]) for content, found in files.items() if content in told and content not in of_items}
+
+
+def _forget(store: Store, state: State, files: Files, out: Path) -> None:
+    """Takes out of the store what a person deleted, and files that are neither in OUT nor where they came from."""
+    removed = {key for key, entry in state.items.items() if entry.removed}
+    contents = files.keys() | {content_of(key) for key in state.items.keys() - removed}
+    if store.forget(contents, removed):
+        write_store(out, store)
 
 
 def _clustered(
@@ -288,10 +358,9 @@ def _clustered(
     anchored = set(encoded.anchors[encoded.anchors >= 0].tolist())
     found = find_clusters(
         encoded.embeddings, model.encoder.distance_on_cpu(), options, threshold=threshold, anchors=encoded.anchors,
-        together=together, progress=progress,
+        together=together, flawed=encoded.flawed, progress=progress,
     )  # fmt: skip
     groups = {key: None if label < 0 else label for key, label in zip(encoded.keys, found.labels.tolist(), strict=True)}
-    state = replace(state, items={**state.items, **{key: Entry() for key in encoded.new}})
     return numbered_like_before(groups, anchored, state), found.curve
 
 
@@ -299,7 +368,10 @@ def _names(keys: list[str], files: Files, state: State) -> list[str]:
     """Names of the items' files, as they were before `cluster_folder` made them unlike."""
     known = state.items
     return [
-        files[key][0].name if key in files else Path(known[key].source or str(known[key].file)).name for key in keys
+        files[content][0].name
+        if (content := content_of(key)) in files
+        else Path(known[key].source or str(known[key].file)).name
+        for key in keys
     ]
 
 
@@ -308,8 +380,12 @@ def _curve(encoded: _Encoded, model: Model, options: ClusterOptions, progress: P
     return k_curve(space.points, seed=options.seed, progress=progress)
 
 
-def _notes(model: Model, options: ClusterOptions, fmr: float | None, seen: Seen, *, changed: bool) -> tuple[str, ...]:
+def _notes(
+    model: Model, asked: Model, options: ClusterOptions, fmr: float | None, seen: Seen, *, changed: bool
+) -> tuple[str, ...]:
     notes: list[str] = []
+    if model is not asked and model.calibration is not None:
+        notes.append("the model was calibrated with another prepare step: look at the clusters before you trust them")
     if options.method == "agglomerative" and (note := support_note(model, fmr)):
         notes.append(note)
     if changed:
@@ -325,22 +401,31 @@ def _notes(model: Model, options: ClusterOptions, fmr: float | None, seen: Seen,
 
 
 def _answer(
-    planned: Plan, files: Files, folder: Path, out: Path, seen: Seen, *, method: str, threshold: float | None,
-    curve: KCurve | None, curves: Path | None, skipped: tuple[tuple[str, str], ...], notes: tuple[str, ...],
+    planned: Plan, store: Store, files: Files, folder: Path, out: Path, seen: Seen, *, method: str,
+    threshold: float | None, curve: KCurve | None, curves: Path | None, skipped: tuple[tuple[str, str], ...],
+    notes: tuple[str, ...],
 ) -> Clustered:  # fmt: skip
     state = planned.state
-    inside: dict[int | None, list[str]] = {}
+    inside: dict[int | None, list[tuple[str, str]]] = {}  # file and key
     removed: list[str] = []
     for key, entry in state.items.items():
-        where = removed if entry.removed else inside.setdefault(entry.cluster, [])
-        where += [str(file) for file in files.get(key, [] if entry.file is None else [out / entry.file])]
-    groups = [
-        Group(number, name, number in state.yours, tuple(sorted(inside.get(number, []))))
-        for number, name in sorted(state.folders.items())
-    ]
+        here = [] if entry.file is None else [out / entry.file]
+        found = [str(file) for file in files.get(content_of(key), here)]
+        if entry.removed:
+            removed += found
+        else:
+            inside.setdefault(entry.cluster, []).extend((file, key) for file in found)
+    groups: list[Group] = []
+    for number, name in sorted(state.folders.items()):
+        items = sorted(inside.get(number, []))
+        boxes = tuple(box_of(key) for _, key in items)
+        groups.append(Group(number, name, number in state.yours, tuple(file for file, _ in items), boxes))
+    unassigned = sorted(inside.get(None, []))
     return Clustered(
         clusters=tuple(groups),
-        unassigned=tuple(sorted(inside.get(None, []))),
+        unassigned=tuple(file for file, _ in unassigned),
+        empty=tuple(sorted(str(file) for content in state.empty for file in files[content])),
+        flawed=tuple((file, box_of(key), store.flaws[key]) for file, key in unassigned if key in store.flaws),
         removed=tuple(sorted(removed)),
         method=method,
         threshold=threshold,
@@ -363,17 +448,15 @@ def _agreement(folder: Path, files: Files, state: State) -> Clustering | None:
     except DataError:  # all lie loose in it
         return None
     identity = dict(zip(labelled.files, labelled.labels.tolist(), strict=True))
+    items = by_content(key for key, entry in state.items.items() if not entry.removed)
     labels: list[int] = []
     groups: list[int] = []
-    for key, found in sorted(files.items()):
-        label = identity.get(found[0].relative_to(folder).as_posix())
-        if label is not None and key in state.items and not state.items[key].removed:
+    for content, found in sorted(files.items()):
+        label: int | None = identity.get(found[0].relative_to(folder).as_posix())
+        if label is None:
+            continue
+        for key in items.get(content, []):
             cluster = state.items[key].cluster
             labels.append(label)
             groups.append(-1 - len(groups) if cluster is None else cluster)
     return agreement(np.array(labels), np.array(groups)) if labels else None
-
-
-def _called(files: Files, key: str, out: Path, state: State) -> str:
-    """What to call an item when speaking to a person."""
-    return str(files[key][0] if key in files else out / str(state.items[key].file))

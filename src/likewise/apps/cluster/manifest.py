@@ -1,4 +1,4 @@
-"""What OUT remembers between runs: clusters.json, keyed by the content of the pictures."""
+"""What OUT remembers between runs: clusters.json, by the content of the pictures and the place in them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
+from likewise.apps.cluster.keys import KEY
 from likewise.errors import DataError
 from likewise.media.files import replacing_file
 
 MANIFEST = "clusters.json"
-FORMAT = 1
+FORMAT = 2  # 1 knew whole pictures only
 UNASSIGNED = "unassigned"  # the folder of items that are in no cluster
 
 
 @final
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one picture, whatever it is called and wherever it lies.
+    """What is known of one item, whatever its file is called and wherever it lies.
 
     Attributes:
         cluster: the number of its cluster; None for unassigned.
@@ -47,7 +48,8 @@ class State:
         next: the number the next new cluster gets; numbers are never used twice.
         folders: the folder of each cluster, relative to OUT.
         yours: clusters that a person named, or moved pictures into or out of.
-        items: by SHA-256 of the content, in hexadecimal.
+        items: by their keys (see `keys`).
+        empty: pictures in which nothing was found, by content hash: where they lay.
         writing: what was still to be moved (from where) or copied (None) when this was written. Not empty only while a
             run is writing, or where it was stopped in the middle.
     """
@@ -58,6 +60,7 @@ class State:
     folders: dict[int, str] = field(default_factory=dict[int, str])
     yours: frozenset[int] = frozenset()
     items: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    empty: dict[str, str] = field(default_factory=dict[str, str])
     writing: dict[str, str | None] = field(default_factory=dict[str, str | None])
 
     def without_empty(self) -> State:
@@ -93,7 +96,8 @@ def read_state(out: Path) -> State | None:
             next=int(values["next"]),
             folders={int(number): str(cluster["folder"]) for number, cluster in values["clusters"].items()},
             yours=frozenset(int(number) for number, cluster in values["clusters"].items() if cluster["yours"]),
-            items={str(key): _entry(entry) for key, entry in values["items"].items()},
+            items={_key(key): _entry(entry) for key, entry in values["items"].items()},
+            empty={_key(key): str(place) for key, place in values.get("empty", {}).items()},
             writing=dict(values["writing"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -118,10 +122,17 @@ def write_state(out: Path, state: State) -> None:
             for number, folder in sorted(state.folders.items())
         },
         "items": {key: asdict(entry) for key, entry in sorted(state.items.items())},
+        "empty": dict(sorted(state.empty.items())),
         "writing": dict(sorted(state.writing.items())),
     }
     with replacing_file(out / MANIFEST) as fresh:
         fresh.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def _key(text: str) -> str:
+    if not KEY.fullmatch(text):
+        raise ValueError(f"an item {text!r}")
+    return text
 
 
 def _entry(values: dict[str, Any]) -> Entry:

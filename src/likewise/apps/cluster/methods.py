@@ -13,6 +13,7 @@ from torch import Tensor
 
 from likewise.apps.cluster.agglomerative import agglomerate
 from likewise.apps.cluster.curves import KCurve, k_curve, k_means
+from likewise.apps.cluster.flaws import joined
 from likewise.apps.cluster.rules import Rules, numbered
 from likewise.apps.cluster.space import Space, space_of
 from likewise.encoder import Progress
@@ -88,6 +89,7 @@ def find_clusters(
     threshold: float | None = None,
     anchors: ArrayLike | None = None,
     together: ArrayLike | None = None,
+    flawed: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
 ) -> Clusters:
     """Groups items by their embeddings.
@@ -102,6 +104,8 @@ def find_clusters(
             for items of which nothing is known.
         together: (N,) whole numbers, the picture an item was found in: two of one picture are never the same, unless
             their anchors say so. -1 for an item by itself.
+        flawed: (N,) items too poor to decide anything by: they draw no other item, and join a cluster only where they
+            are clearly near it (`joined`), which takes a threshold.
         progress: told of long work; what it raises ends the work.
 
     Raises:
@@ -113,6 +117,8 @@ def find_clusters(
     rules = Rules.of(len(vectors), anchors, together)
     if not len(vectors):
         return Clusters(np.empty(0, dtype=np.int64))
+    if flawed is not None and flawed.any():
+        return _but_for_flawed(vectors, distance, options, threshold, rules, flawed, progress)
     curve = None
     if options.method == "agglomerative":
         if threshold is None:
@@ -125,6 +131,24 @@ def find_clusters(
         found, curve = POINT_METHODS[options.method](space, options, progress)
         labels = rules.kept(found, space)
     return Clusters(_finished(labels, rules, options.at_least), curve)
+
+
+def _but_for_flawed(
+    vectors: Tensor, distance: Distance, options: ClusterOptions, threshold: float | None, rules: Rules,
+    flawed: NDArray[np.bool_], progress: Progress | None,
+) -> Clusters:  # fmt: skip
+    """Clusters of the good items, and the flawed ones in theirs or where they are clearly near."""
+    good = np.flatnonzero(~flawed)
+    found = find_clusters(
+        vectors[torch.from_numpy(good)], distance, options, threshold=threshold, anchors=rules.anchors[good],
+        together=rules.together[good], progress=progress,
+    )  # fmt: skip
+    labels, largest = rules.anchors.copy(), int(rules.anchors[good].max(initial=-1))
+    new = found.labels > largest  # numbered after all anchors, those of flawed items too
+    labels[good] = np.where(new, found.labels + rules.anchors.max(initial=-1) - largest, found.labels)
+    if threshold is not None:
+        labels = joined(vectors, distance, labels, flawed, rules.together, threshold)
+    return Clusters(labels, found.curve)
 
 
 def _corners(vectors: Tensor, distance: Distance, threshold: float, rules: Rules) -> Integers:

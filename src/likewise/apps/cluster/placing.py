@@ -7,9 +7,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import final
 
+from likewise.apps.cluster.keys import box_of, content_of
 from likewise.apps.cluster.manifest import UNASSIGNED, State
 
 LONGEST_NAME = 255  # bytes, on all usual disks
@@ -22,7 +24,7 @@ class Plan:
 
     Attributes:
         state: with every file where it is to be.
-        writing: by content hash, where a file that is to be moved lies now; None for one that is to be copied.
+        writing: by key, where a file that is to be moved lies now; None for one that is to be copied.
     """
 
     state: State
@@ -33,7 +35,7 @@ def numbered_like_before(groups: Mapping[str, int | None], anchored: Set[int], s
     """The state with the items in the clusters that were found; clusters keep their numbers, names and folders.
 
     Args:
-        groups: by content hash, the cluster that was found; None for unassigned. Those in `anchored` are numbers of
+        groups: by key, the cluster that was found; None for unassigned. Those in `anchored` are numbers of
             clusters there were; each other one gets the number of the cluster, not anchored, with which it shares most
             items, or a new number, the largest first.
         anchored: clusters that keep their numbers.
@@ -76,7 +78,7 @@ def plan(state: State, names: Set[str], sources: Mapping[str, str]) -> Plan:
     Args:
         state: clusters of the items, and where their files are; None where there is none yet.
         names: paths of all files in OUT.
-        sources: by content hash, the file to copy from. An item with neither file nor source is forgotten.
+        sources: by key, the file to copy from. An item with neither file nor source is forgotten.
     """
     items = {key: e for key, e in state.items.items() if e.removed or e.file is not None or key in sources}
     state = _with_folders(replace(state, items=items).without_empty(), names)
@@ -117,15 +119,21 @@ def _inside(file: str, folder: str) -> bool:
 
 
 def _free(name: str, key: str, taken: Set[str]) -> str:
-    """`name`, or with a part of the content hash in it if OUT has another file of that name.
+    """`name`, or if OUT has another file of that name, with a part of the content hash in it.
 
-    Names are unique in all of OUT, so that a person can move files between folders and never overwrites one.
+    Names are unique in all of OUT, so that a person can move files between folders and never overwrites one. The parts
+    of a picture, which are copies of one file, are told apart by a number.
     """
     stem, dot, suffix = name.rpartition(".")
     if not stem:
         stem, dot, suffix = name, "", ""
-    for length in (0, 8, 16, len(key)):
-        ending = (f"-{key[:length]}" if length else "") + dot + suffix
+    content = content_of(key)
+    if box_of(key) is None:
+        tags = iter(("", content[:8], content[:16], content))
+    else:
+        tags = chain(("",), map(str, range(2, 100)), (f"{content[:16]}-{n}" for n in count(1)))
+    for tag in tags:
+        ending = (f"-{tag}" if tag else "") + dot + suffix
         room = LONGEST_NAME - len(os.fsencode(ending))
         candidate = os.fsdecode(os.fsencode(stem)[:room]) + ending if len(os.fsencode(stem)) > room else stem + ending
         if _folded(candidate) not in taken:

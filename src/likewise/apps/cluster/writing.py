@@ -18,6 +18,7 @@ from typing import Literal
 from uuid import uuid4
 
 from likewise.apps.cluster.contents import content_hash
+from likewise.apps.cluster.keys import content_of
 from likewise.apps.cluster.manifest import write_state
 from likewise.apps.cluster.placing import Plan
 from likewise.encoder import Progress
@@ -34,7 +35,7 @@ def carry_out(
     Args:
         out: the folder; made if it is missing.
         plan: what goes where.
-        sources: by content hash, the file to copy or link.
+        sources: by key, the file to copy or link.
         link: "hard" or "symbolic" links in the place of copies.
         progress: told how many files are done.
 
@@ -129,7 +130,7 @@ def _rename(old: Path, new: Path) -> None:
 
 
 def _bring(source: Path, target: Path, key: str, link: Link | None) -> str | None:
-    """Copies or links `source`; why not, if it no longer has the content `key`."""
+    """Copies or links `source`; why not, if it no longer has the content of `key`."""
     part = target.with_name(f".likewise-{uuid4().hex[:12]}.part")
     try:
         if link is None:
@@ -146,7 +147,7 @@ def _bring(source: Path, target: Path, key: str, link: Link | None) -> str | Non
                 os.link(source.resolve(), part)
             else:
                 part.symlink_to(source.resolve())
-        if found != key:
+        if found != content_of(key):
             return "it changed while it was clustered; run again"
         _rename(part, target)
     except FileNotFoundError as error:

@@ -14,7 +14,7 @@ from likewise.apps.map.layouts import Layout, layout
 from likewise.apps.map.picture import draw
 from likewise.apps.map.webpage import page
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Progress
+from likewise.encoder import Encoding, Progress
 from likewise.errors import UsageError
 from likewise.matching import Labelled, Model
 
@@ -80,7 +80,7 @@ def draw_map(
 
 
 def draw_labelled(
-    encoder: Encoder,
+    encoder: Encoding,
     labelled: Labelled,
     files: Sequence[Path],
     options: MapOptions = MapOptions(),
@@ -136,7 +136,7 @@ def _check_kind(file: Path) -> None:
         raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
 
 
-def thumbnails(encoder: Encoder, data: Dataset) -> Thumbnails:
+def thumbnails(encoder: Encoding, data: Dataset) -> Thumbnails:
     """(N, h, w, C) uint8: the items as the encoder sees them, thinned to at most 64 pixels a side."""
     preprocessing = encoder.ready()
     step = max(1, -(-max(preprocessing.height, preprocessing.width) // THUMBNAIL_SIDE))

@@ -1,0 +1,24 @@
+"""A model that looks for parts of pictures which it was not made to look for."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+
+from likewise.matching import Model
+from likewise.prepare import finder_called
+
+
+def prepared(model: Model, name: str) -> Model:
+    """The model with the prepare step called `name`, and so with another fingerprint unless it has that one already.
+
+    Raises:
+        UsageError: there is no such prepare step, or what it needs is not installed.
+    """
+    finder = finder_called(name)
+    preprocessing = model.encoder.ready()
+    if preprocessing.prepare == finder:
+        return model
+    encoder = copy(model.encoder)
+    encoder.preprocessing = replace(preprocessing, prepare=finder)
+    return Model(encoder, model.calibration)

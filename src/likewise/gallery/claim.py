@@ -1,0 +1,132 @@
+"""Is somebody who they are said to be? One picture answers, or several that vote.
+
+Each picture that shows one thing, and shows it well, has a distance to the nearest record of the name. The middle
+distance is compared with two lines: up to the strict one the answer is yes, up to the loose one a person should look,
+beyond it is no. Of an even number the larger of the two middle distances counts, so a yes is that of more than half, or
+of both of two. Votes keep a promise to within a factor of two: at least half of the pictures pass in a yes, which by
+Markov's inequality happens at most twice as often as that one passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, final
+
+from likewise.calibration import Calibration
+from likewise.gallery.decision import Lines, expected_fpir
+from likewise.prepare import Box
+
+Said = Literal["same", "unsure", "different", "unfit"]
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """What one picture says.
+
+    Attributes:
+        file: which.
+        said: "same", "unsure" or "different"; "unfit" where it says nothing.
+        distance: to the nearest record of the name; None where unfit.
+        box: which part of the picture: left, top, width, height in pixels; None for all of it.
+        problem: why it is unfit: unreadable, nothing or several things found, too small, too blurred; None else.
+    """
+
+    file: str
+    said: Said
+    distance: float | None
+    box: Box | None = None
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.said}, " + (self.problem or f"distance {self.distance:.4g}")
+
+
+@final
+@dataclass(frozen=True)
+class Line:
+    """What a claim is measured against.
+
+    Attributes:
+        strict, loose: distances; "same" up to `strict`, "unsure" up to `loose`.
+        fmr: share of others that one picture passes for with a name of one record; None where nobody knows.
+    """
+
+    strict: float
+    loose: float
+    fmr: float | None
+
+    @classmethod
+    def of_model(cls, calibration: Calibration, fmr: float | None) -> Line:
+        """The threshold for `fmr`, or the model's own; loose is the one of the next larger rate that it knows.
+
+        Raises:
+            UsageError: the model is not calibrated for this rate.
+        """
+        strict = calibration.threshold_for(fmr)
+        looser = [line.threshold for line in calibration.thresholds if line.promised > strict.promised]
+        return cls(strict.threshold, max(strict.threshold, min(looser, default=strict.threshold)), strict.promised)
+
+    @classmethod
+    def of_gallery(cls, lines: Lines) -> Line:
+        """What a gallery was calibrated for; its promise is about all names."""
+        return cls(lines.strict, lines.loose, None)
+
+    def says(self, distance: float) -> Said:
+        """Of one distance."""
+        return "same" if distance <= self.strict else "unsure" if distance <= self.loose else "different"
+
+
+@final
+@dataclass(frozen=True)
+class Claim:
+    """The answer of `Gallery.verify`: whether pictures are of whom they are said to be.
+
+    Attributes:
+        same: whether to let them pass: `said` is "same".
+        said: the answer; "unsure" is for a person to look at, "unfit" where no picture says anything.
+        name: who it is said to be.
+        distance: the middle one of the pictures' distances to the name's nearest records; None where unfit.
+        threshold, loose: where "same" and where "unsure" ends.
+        probability: that pictures at this distance are of the same, if both were equally likely beforehand; None where
+            the model does not know.
+        fmr: share of others that one picture passes for with this name, as promised: each of its records is one more
+            chance; None where the line is the gallery's, whose promise is about all names.
+        records: how many records the name has.
+        frames: what each picture says, in their order.
+    """
+
+    same: bool
+    said: Said
+    name: str
+    distance: float | None
+    threshold: float
+    loose: float
+    probability: float | None
+    fmr: float | None
+    records: int
+    frames: tuple[Frame, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "frames": [asdict(frame) for frame in self.frames]}
+
+    def __str__(self) -> str:
+        answer = {"same": "yes", "unsure": "unsure, let a person look", "different": "no", "unfit": "no"}[self.said]
+        if self.distance is None:
+            return f"{self.name}: {answer}, " + "; ".join(f"{one.file}: {one.problem}" for one in self.frames)
+        text = f"{self.name}: {answer}, distance {self.distance:.4g}, threshold {self.threshold:.4g}"
+        text += "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} records)"
+        text += "" if self.probability is None else f", probability {self.probability:.1%}"
+        return text if len(self.frames) == 1 else "\n".join([text, *(f"  {frame}" for frame in self.frames)])
+
+
+def claimed(name: str, frames: Sequence[Frame], line: Line, calibration: Calibration | None, records: int) -> Claim:
+    """What all frames say together."""
+    distances = sorted(one.distance for one in frames if one.distance is not None)
+    middle = distances[len(distances) // 2] if distances else None
+    said: Said = "unfit" if middle is None else line.says(middle)
+    known = None if calibration is None or middle is None else float(calibration.probability([middle])[0])
+    fmr = None if line.fmr is None else expected_fpir(line.fmr, records)
+    return Claim(said == "same", said, name, middle, line.strict, line.loose, known, fmr, records, tuple(frames))

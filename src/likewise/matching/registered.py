@@ -1,0 +1,63 @@
+"""Models that come with installed packages: each is known by a name and taken wherever a model folder is.
+
+They carry no threshold of ours; calibrating one writes a folder that has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from likewise.encoder import Encoding
+from likewise.errors import UsageError
+from likewise.matching.model import Model
+
+
+@final
+@dataclass(frozen=True)
+class Registered:
+    """What there is to know of a registered model without loading it.
+
+    Attributes:
+        build: makes its encoder, from files of installed packages.
+        backbone, dim: of the encoder.
+        extra: what of Likewise brings these packages.
+    """
+
+    build: Callable[[], Encoding]
+    backbone: str
+    dim: int
+    extra: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"task": "embed", "backbone": self.backbone, "dim": self.dim, "extra": self.extra}
+
+
+def _dlib_face() -> Encoding:
+    from likewise.encoder.dlib_face import dlib_face
+
+    return dlib_face()
+
+
+REGISTERED = {"dlib-face-128": Registered(_dlib_face, "dlib-face", 128, "faces")}
+
+
+def is_registered(model: str | os.PathLike[str]) -> bool:
+    """Whether a registered model is meant: a file or folder of that name comes first."""
+    name = os.fspath(model)
+    return name in REGISTERED and not os.path.lexists(name)
+
+
+def registered(name: str) -> Model:
+    """The registered model called `name`, not calibrated.
+
+    Raises:
+        UsageError: there is none, or what it needs is not installed.
+        ModelError: its files are not those it was registered with.
+    """
+    if name not in REGISTERED:
+        raise UsageError(f"A registered model is one of {', '.join(REGISTERED)}", repr(name))
+    return Model(REGISTERED[name].build())

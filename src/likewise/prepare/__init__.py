@@ -1,0 +1,6 @@
+"""The step before encoding: the parts of a picture that are to be encoded, such as the faces in it."""
+
+from likewise.prepare.finder import FINDERS, Finder, finder_called, finder_from, parts_of, shown_part, unfit
+from likewise.prepare.part import Box, Part
+
+__all__ = ["FINDERS", "Box", "Finder", "Part", "finder_called", "finder_from", "parts_of", "shown_part", "unfit"]

@@ -1,0 +1,124 @@
+"""What looks for parts of a picture: chosen by name, and recorded in the config of a model with its options."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib import import_module
+from typing import Any, ClassVar
+
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.media.pictures import Pixels, Resize, resize_picture
+from likewise.prepare.part import Part
+
+
+class Finder(ABC):
+    """Finds parts of pictures: a frozen dataclass, whose fields are all that decides what is found.
+
+    Many threads may use one finder at a time.
+
+    Attributes:
+        kind: the name of its class in `KINDS`.
+        one, many: words for what it finds: "face", "faces".
+    """
+
+    kind: ClassVar[str]
+    one: ClassVar[str]
+    many: ClassVar[str]
+
+    @abstractmethod
+    def find(self, picture: Pixels) -> list[Part]:
+        """The parts of a picture (H, W, 1 or 3) uint8, the most prominent first; none where there is nothing."""
+
+    @abstractmethod
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of every file of parameters it goes by: part of the fingerprint of a model that uses it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; `finder_from` makes it again."""
+        return {"kind": self.kind, **asdict(self), "sources": self.sources()}  # pyright: ignore[reportArgumentType]  # a dataclass
+
+
+def parts_of(picture: Pixels, finder: Finder | None, height: int, width: int, resize: Resize) -> list[Part]:
+    """All parts of a picture (H, W, C), the most prominent first, each at the size that an encoder takes.
+
+    Without a finder that is the picture itself.
+    """
+    found = [Part(picture)] if finder is None else finder.find(picture)
+    return [
+        part
+        if part.pixels.shape[:2] == (height, width)
+        else replace(part, pixels=resize_picture(part.pixels, height, width, resize))
+        for part in found
+    ]
+
+
+def shown_part(parts: list[Part], finder: Finder | None, name: str) -> Part:
+    """The part of a picture that was taken to show one thing: the most prominent.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not parts:
+        what = "thing" if finder is None else finder.one
+        raise DataError(f"A picture to be encoded shows at least one {what}", f"{name}, in which none was found")
+    return parts[0]
+
+
+def unfit(flaws: Sequence[str | None], finder: Finder | None) -> str | None:
+    """Why a picture does not show one thing and show it well, given the flaws of its parts; None where it does."""
+    if not flaws:
+        return f"no {'thing' if finder is None else finder.one} was found"
+    if len(flaws) > 1:
+        return f"{len(flaws)} {'things' if finder is None else finder.many} were found, and one is needed"
+    return flaws[0]
+
+
+# What a person asks for -> kind and options.
+FINDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "faces": ("faces", {"detector": "dlib-frontal"}),
+    "faces-cnn": ("faces", {"detector": "dlib-cnn", "pixels": 500_000}),  # some 10 s a picture already
+}
+KINDS = {"faces": ("likewise.prepare.faces", "Faces")}  # -> module and class, imported when needed
+
+
+def finder_called(name: str) -> Finder:
+    """The finder called `name`.
+
+    Raises:
+        UsageError: there is none, or what it needs is not installed.
+    """
+    if name not in FINDERS:
+        raise UsageError(f"A prepare step is one of {', '.join(FINDERS)}", repr(name))
+    kind, options = FINDERS[name]
+    return _class(kind)(**options)
+
+
+def finder_from(values: dict[str, Any]) -> Finder:
+    """Inverse of `Finder.as_dict`.
+
+    Raises:
+        ModelError: the description is not one this version understands, or the files here are others.
+        UsageError: what it needs is not installed.
+    """
+    options = dict(values)
+    try:
+        sources = options.pop("sources")
+        finder = _class(options.pop("kind"))(**options)
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            "A model's prepare step is one this version knows", repr(error), "Use the version that wrote it."
+        ) from error
+    if finder.sources() != sources:
+        raise ModelError(
+            "A model's prepare step finds what it found when the model was made",
+            f"other parameters of {', '.join(sorted(finder.sources()))}",
+            "Install the version of its packages that wrote the model.",
+        )
+    return finder
+
+
+def _class(kind: str) -> Any:
+    module, name = KINDS[kind]
+    return getattr(import_module(module), name)
