@@ -23,10 +23,13 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight people, five pictures of each."""
-    folder = tmp_path_factory.mktemp("people")
-    for seed in range(8):
-        (folder / f"p{seed}").mkdir()
-        for view in range(5):
+    return draw(tmp_path_factory.mktemp("people"), people=8, each=5)
+
+
+def draw(folder: Path, people: int, each: int) -> Path:
+    for seed in range(people):
+        (folder / f"p{seed}").mkdir(parents=True)
+        for view in range(each):
             Image.fromarray(drawn_face(160, seed, view=view)).save(folder / f"p{seed}" / f"{view}.png")
     return folder
 
@@ -102,7 +105,8 @@ class TestDlibFace:
         assert enrolled.status == 0, enrolled.err
         assert run("enrol", "g.gallery", "bob", people / "p1/0.png", "--model", NAME).status == 0
 
-    def test_training_goes_on_from_it(self, run: Run, people: Path) -> None:
+    def test_training_goes_on_from_it(self, run: Run, tmp_path: Path) -> None:
+        people = draw(tmp_path / "more", people=4, each=15)
         found = run(
             "train", people, "--from", NAME, "--out", "fine.model", "--epochs", 1, "--batch", "4x2", "--split", "item",
             "--lr", 1e-5, "--precision", "float32", "--json",

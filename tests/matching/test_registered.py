@@ -113,5 +113,3 @@ class TestDlibFace:
         ((position, reason),) = encoded.problems
         assert position == 0
         assert "face" in reason
-
-

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say
-from likewise.cli.options import FilesArgument, GalleryArgument, Json
+from likewise.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -15,9 +17,32 @@ def register(app: typer.Typer) -> None:
     app.command()(identify)
 
 
+def _check(context: typer.Context, given: list[str]) -> list[str]:
+    """A gallery and files, or files alone where the known people are a folder."""
+    if context.params.get("known") is None and len(given) < 2:
+        raise typer.BadParameter("missing 'FILE...'")
+    return given
+
+
 def identify(
-    gallery: GalleryArgument,
-    files: FilesArgument,
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="GALLERY FILE...",
+            callback=_check,
+            help="A gallery's file, or http://host:port/name on a Milvus server; and pictures, or folders of them."
+            " With --known, pictures alone.",
+        ),
+    ],
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", is_eager=True, help="Known people instead of a gallery: one sub-folder or picture for each."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="With --known: what encodes; dlib-face-128 unless said.")
+    ] = None,
     k: Annotated[
         int | None, typer.Option(help="How many of the nearest records decide; 5 unless calibrated so.")
     ] = None,
@@ -25,15 +50,35 @@ def identify(
         Literal["vote", "mean"] | None,
         typer.Option(help="vote: of the nearest records; mean: distance to the mean of each name near."),
     ] = None,
+    format: Annotated[
+        Literal["text", "csv"], typer.Option(help="csv: path,name,distance; unknown_person and no_persons_found.")
+    ] = "text",
+    annotated: Annotated[
+        Path | None, typer.Option("--annotate", metavar="DIR", help="Write the pictures here, with boxes and names.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Who is on FILEs: a name, "unsure" or "unknown". Exit status 0 if all are known, 1 if any is not."""
+    from likewise.apps.recognise import annotate, as_csv, known_people
+    from likewise.errors import UsageError
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
 
-    with Gallery.open(gallery) as opened, progress("encoding") as bar:
-        found = opened.identify(files_in(files), k=k, rule=rule, progress=bar)
+    if known is None and model is not None:
+        raise UsageError("A gallery has its model", f"--model {model}", "Leave it out, or pass --known DIR.")
+    files = files_in([Path(file) for file in (given if known is not None else given[1:])])
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress("encoding"))
+        if known is None:
+            opened = stack.enter_context(Gallery.open(given[0]))
+        else:
+            opened, unused = stack.enter_context(known_people(known, model or "dlib-face-128", bar))
+            report_skipped(unused)
+        found = opened.identify(files, k=k, rule=rule, progress=bar)
     report_skipped(found.skipped)
-    answer(as_json, found.as_dict(), str(found))
+    values: dict[str, Any] = found.as_dict()
+    if annotated is not None:
+        values["annotated"] = [str(file) for file in annotate(found, annotated)]
+    answer(as_json, values, as_csv(found) if format == "csv" else str(found))
     say(found.lines.in_words())
     return 0 if found.all_known else 1

@@ -50,7 +50,8 @@ class Lines:
         strict, loose: distances; the answer is a name up to `strict`, and "unsure" up to `loose`.
         fpir: share of strangers' looks that end in a name, as far as it is known; None where nothing is promised.
         fpir_loose: share that end in a name or in "unsure", likewise.
-        source: "gallery" where `calibrate` has found them on what is enrolled, "model" where they are the model's.
+        source: "gallery" where `calibrate` has found them on what is enrolled, "model" where they are the model's,
+            "published" where all there is is the distance that the makers of its parameters published.
         grown: how many times as many records there are as when they were found.
     """
 
@@ -58,7 +59,7 @@ class Lines:
     loose: float
     fpir: float | None
     fpir_loose: float | None
-    source: Literal["gallery", "model"]
+    source: Literal["gallery", "model", "published"]
     grown: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,6 +68,11 @@ class Lines:
 
     def in_words(self) -> str:
         """What a name is worth here, in one line."""
+        if self.source == "published":
+            return (
+                f"the line is the {self.strict:g} that the makers of the model published; how often a stranger gets a"
+                " name here is not known: `likewise gallery calibrate` or `likewise calibrate` measure it"
+            )
         if self.fpir is None:
             return "how often a stranger gets a name is not known: run `likewise gallery calibrate` for this rule"
         text = (
@@ -167,6 +173,11 @@ def lines_of_model(calibration: Calibration, records: int, rule: Rule) -> Lines:
         loose = known[max(0, known.index(strict) - 1)]
     rates = [None if rule == "mean" else expected_fpir(line.promised, records) for line in (strict, loose)]
     return Lines(strict.threshold, loose.threshold, rates[0], rates[1], "model")
+
+
+def lines_published(distance: float) -> Lines:
+    """Both lines at a published distance, of which nobody knows what it promises on somebody's own pictures."""
+    return Lines(distance, distance, None, None, "published")
 
 
 def chosen(candidates: Candidates, line: float, rule: Rule) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ from likewise.gallery.decision import (
     decide,
     distances_to,
     lines_of_model,
+    lines_published,
     robust_mean,
 )
 from likewise.gallery.exchange import import_records, other_model, write_parquet
@@ -243,7 +244,13 @@ class Gallery:
         records = sum(len(block) for block in self._records_of(name))
         model = self._model_of(about)
         by_model = model.calibration is not None or fmr is not None
-        line = Line.of_model(model.calibrated(), fmr) if by_model else Line.of_gallery(self.lines("vote"))
+        if by_model:
+            line = Line.of_model(model.calibrated(), fmr)
+        else:
+            lines = self.lines("vote")
+            if lines.source == "published":  # no promise to anybody, and this is who lets people in
+                raise _uncalibrated()
+            line = Line.of_gallery(lines)
         encoded = self._encoded(about, items)
         if not encoded.found and not encoded.empty:
             raise DataError("An item can be read", encoded.skipped[0][1].rstrip("."))
@@ -512,14 +519,12 @@ class Gallery:
         found, records = _calibration_of(about), max(1, records)
         if found is not None and (found.rule, found.k) == (rule, k):
             return found.lines(records)
-        calibration = self._model_of(about).calibration
-        if calibration is None:
-            raise ModelError(
-                "A gallery decides once it or its model is calibrated",
-                "neither",
-                "Run `likewise gallery calibrate GALLERY --fpir 0.1`, or rebuild it with a calibrated model.",
-            )
-        return lines_of_model(calibration, records, rule)
+        model = self._model_of(about)
+        if model.calibration is not None:
+            return lines_of_model(model.calibration, records, rule)
+        if model.encoder.published is not None:
+            return lines_published(model.encoder.published)
+        raise _uncalibrated()
 
     def _decide(
         self, about: Description, embeddings: NDArray[np.float32], lines: Lines, rule: Rule, k: int
@@ -581,6 +586,14 @@ def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:
     if isinstance(model, Model):
         return model, None
     return load(os.fspath(model)), None if is_registered(model) else Path(model)
+
+
+def _uncalibrated() -> ModelError:
+    return ModelError(
+        "A gallery decides once it or its model is calibrated",
+        "neither",
+        "Run `likewise gallery calibrate GALLERY --fpir 0.1`, or rebuild it with a calibrated model.",
+    )
 
 
 def _check_whole(store: Store) -> None:

@@ -8,6 +8,7 @@ beside it, under a name that starts with a dot.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from uuid import uuid4
 from safetensors import SafetensorError
 
 from likewise.errors import DataError, UsageError
+
+_LONGEST_LINE = 1 << 20  # bytes looked through for where the last line begins
 
 
 @contextmanager
@@ -191,15 +194,44 @@ def _flush(path: Path) -> None:
 
 
 def append_line(file: Path, values: dict[str, Any]) -> None:
-    """Adds one line of JSON to a file that only its owner reads, in one write: lines of two processes do not mix.
+    """Adds one line of JSON to a file that only its owner reads: all of it, or nothing.
+
+    Writers wait for each other. What a kill has left of an earlier line is taken out: it was never acknowledged.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it could not be written, or the file ends in something else than lines of JSON.
     """
     line = (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        if os.write(descriptor, line) < len(line):
-            raise OSError("the disk is full")
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        end = _end_of_lines(descriptor)
+        try:
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
     finally:
         os.close(descriptor)
+
+
+def _end_of_lines(descriptor: int) -> int:
+    """The length of a file, once it ends where a line ends."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    start = os.lseek(descriptor, max(0, end - _LONGEST_LINE), os.SEEK_SET)
+    last = os.read(descriptor, end - start)
+    tail = last[last.rfind(b"\n") + 1 :]
+    if not tail:
+        return end
+    if not tail.startswith(b"{") or len(tail) == _LONGEST_LINE:
+        raise OSError("it does not end in a line of JSON")
+    try:
+        json.loads(tail)
+    except ValueError:
+        os.ftruncate(descriptor, end - len(tail))
+        return end - len(tail)
+    return end + os.write(descriptor, b"\n")

@@ -65,7 +65,7 @@ class Faces(Finder):
     """
 
     kind: ClassVar[str] = "faces"
-    one: ClassVar[str] = "a face"
+    one: ClassVar[str] = "face"
     many: ClassVar[str] = "faces"
 
     detector: str = "dlib-frontal"
@@ -88,7 +88,7 @@ class Faces(Finder):
             raise UsageError(
                 "A face is cut out 48 to 1024 pixels wide with a padding of 0 to 2", (self.size, self.padding)
             )
-        if not min(self.smallest, self.sharpest, self.flattest) >= 0:
+        if not all(limit >= 0 for limit in (self.smallest, self.sharpest, self.flattest)):  # so put, NaN is refused too
             raise UsageError("Limits for flaws are not negative", f"{self.smallest}, {self.sharpest}, {self.flattest}")
         _model_file(LANDMARKS)
         _installed("dlib")

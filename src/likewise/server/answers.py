@@ -109,7 +109,7 @@ class Lines(BaseModel):
     loose: float
     fpir: float | None
     fpir_loose: float | None
-    source: Literal["gallery", "model"]
+    source: Literal["gallery", "model", "published"]
     grown: float
 
 

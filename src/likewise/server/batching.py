@@ -77,18 +77,19 @@ class Lane:
             patient: wait for a place in the queue, as work in the background does.
 
         Raises:
-            Refusal: 503, the queue is full.
+            Refusal: 503, the queue is full; 413, a picture too large, or too slow to decode.
         """
         how = model.encoder.ready()
         parts: list[Part] = []
         kept: list[int] = []
         problems: list[tuple[int, str]] = []
+        budget = self._decoders.budget()
         with self._places(len(items), patient):
             for i, item in enumerate(items):
                 if not isinstance(item, Readable):
                     raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
                 try:
-                    found = self._decoders.decode(item.read(), str(item), how)
+                    found = self._decoders.decode(item.read(), str(item), how, budget)
                     parts += found
                     kept += [i] * len(found)
                 except DataError as error:

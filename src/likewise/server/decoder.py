@@ -5,6 +5,8 @@ where it is a process of its own; nothing here needs torch, so that another one 
 
 Frames go in and out, each a header in JSON and a body, with the lengths of both before them:
 
+    in:   {"prepare"}, to load a finder before the time of a picture runs
+    out:  {"ready"}; or {"rule", "received", "remedy"}
     in:   {"name", "mode", "height", "width", "resize", "max_pixels", "prepare"} and the bytes of a picture
     out:  {"parts"}, each with {"box", "flaw"}, and their (height, width, channels) pixels; or {"rule", "received",
           "remedy"} and nothing
@@ -59,10 +61,12 @@ def _finder(described: str) -> Finder:
 
 
 def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
-    name = header["name"]
+    name = header.get("name", "")
     try:
-        picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
         finder = None if header["prepare"] is None else _finder(json.dumps(header["prepare"]))
+        if "name" not in header:
+            return {"ready": True}, b""
+        picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
         parts = parts_of(picture, finder, header["height"], header["width"], header["resize"])
         found = [{"box": part.box, "flaw": part.flaw} for part in parts]
         return {"parts": found}, b"".join(part.pixels.tobytes() for part in parts)

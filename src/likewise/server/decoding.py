@@ -10,21 +10,50 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import BinaryIO, cast, final
+from typing import Any, BinaryIO, cast, final
 
 import numpy as np
 
 import likewise
 from likewise.encoder import Preprocessing
-from likewise.errors import DataError
+from likewise.errors import DataError, ModelError
 from likewise.prepare import Part
 from likewise.server.decoder import receive, send
 from likewise.server.limits import Limits
-from likewise.server.refusals import busy
+from likewise.server.refusals import Refusal, busy
 
 _LOOK_EVERY = 0.05  # seconds between two looks for processes that take too long
 _STARTS_WITHIN = 60.0  # seconds that a process has until it can decode
 _WAIT = 20.0  # seconds that a picture may wait for a process
+_PICTURES = 4  # times the seconds of one picture: those of all in a request
+_PIXELS = "A picture has at most"  # how the refusal begins that is about the limit of pixels
+
+
+@final
+class Budget:
+    """Time to decode that a request has left: many slow pictures cost no more than a few.
+
+    Args:
+        limits: seconds of a picture; a request has four times as many.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.left = _PICTURES * limits.decode_seconds
+
+    @property
+    def next(self) -> float:
+        """Seconds for the next picture."""
+        return min(self.left, self._limits.decode_seconds)
+
+    def late(self, name: str) -> Refusal:
+        """What is said once they have passed."""
+        most = self._limits.decode_seconds
+        if self.left <= 0:
+            rule, remedy = f"The pictures of a request decode within {_PICTURES * most:g} s", "Send fewer at a time."
+        else:
+            rule, remedy = f"A picture decodes within {most:g} s", "Save it anew, or smaller."
+        return Refusal(413, DataError(rule, name, remedy))
 
 
 @final
@@ -47,18 +76,28 @@ class Decoders:
         self._watch = Thread(target=self._kill_the_late, name="watches decoders", daemon=True)
         self._watch.start()
 
-    def decode(self, content: bytes, name: str, how: Preprocessing) -> list[Part]:
+    def budget(self) -> Budget:
+        """That of a new request."""
+        return Budget(self._limits)
+
+    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> list[Part]:
         """What `Preprocessing.parts` would find in this process.
 
+        Args:
+            content, name: a picture, and what its errors call it.
+            how: what is made of it.
+            budget: of the request it is part of.
+
         Raises:
-            DataError: it cannot be read, or takes too long. Refusal: all processes are busy with others for long.
+            DataError: it cannot be read. Refusal: 413, it is too large or takes too long, which should end its request;
+                503, all processes are busy with others for long.
         """
         try:
             process = self._idle.get(timeout=_WAIT)
         except queue.Empty:
             raise busy(f"pictures that take more than {_WAIT:g} s to decode") from None
         try:
-            return process.decode(content, name, how, self._limits)
+            return process.decode(content, name, how, self._limits, budget)
         finally:
             self._idle.put(process)
 
@@ -84,8 +123,12 @@ class _Process:
         self._late = False
         self._running = self._start()
         self._ready = False
+        self._prepared: dict[str, Any] | None = None  # the finder it has loaded
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits) -> list[Part]:
+    def decode(
+        self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget
+    ) -> list[Part]:
+        prepare = None if how.prepare is None else how.prepare.as_dict()
         header = {
             "name": name,
             "mode": "L" if how.channels == 1 else "RGB",
@@ -93,25 +136,32 @@ class _Process:
             "width": how.width,
             "resize": how.resize,
             "max_pixels": limits.pixels,
-            "prepare": None if how.prepare is None else how.prepare.as_dict(),
+            "prepare": prepare,
         }
+        if budget.left <= 0:
+            raise budget.late(name)
         try:
             self._expect(time.monotonic() + _STARTS_WITHIN)
-            self._make_ready()
-            self._expect(time.monotonic() + limits.decode_seconds)
-            send(_pipe(self._running.stdin), header, content)
-            answer, pixels = receive(_pipe(self._running.stdout))
+            self._make_ready(prepare)
+            began = time.monotonic()
+            self._expect(began + budget.next)
+            try:
+                send(_pipe(self._running.stdin), header, content)
+                answer, pixels = receive(_pipe(self._running.stdout))
+            finally:
+                budget.left -= time.monotonic() - began
         except (EOFError, OSError):
             late = self._expect(None)
             self._start_again()
             if late:
-                rule = f"A picture decodes within {limits.decode_seconds:g} s"
-                raise DataError(rule, name, "Save it anew, or smaller.") from None
+                raise budget.late(name) from None
             rule, remedy = "A picture decodes to its last pixel", "Copy it again, or save it in another format."
             raise DataError(rule, f"{name} (the decoder ended)", remedy) from None
         if self._expect(None):  # it was killed just after it had answered
             self._start_again()
         if "rule" in answer:
+            if answer["rule"].startswith(_PIXELS):
+                raise Refusal(413, DataError(answer["rule"], answer["received"], "Make it smaller."))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
         found = np.frombuffer(pixels, np.uint8).reshape(-1, how.height, how.width, how.channels)
         return [
@@ -138,12 +188,20 @@ class _Process:
 
     def _start_again(self) -> None:
         self.end()
-        self._running, self._ready = self._start(), False
+        self._running, self._ready, self._prepared = self._start(), False, None
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, prepare: dict[str, Any] | None) -> None:
+        """Waits until it decodes, and has loaded what looks for parts: neither is the fault of a picture."""
         if not self._ready:
             receive(_pipe(self._running.stdout))
             self._ready = True
+        if prepare != self._prepared:
+            send(_pipe(self._running.stdin), {"prepare": prepare})
+            answer, _ = receive(_pipe(self._running.stdout))
+            if "rule" in answer:
+                self._expect(None)
+                raise ModelError(answer["rule"], answer["received"], answer["remedy"])
+            self._prepared = prepare
 
     def _expect(self, deadline: float | None) -> bool:
         """Sets when it is late; whether it has been already."""

@@ -1,7 +1,8 @@
 """What every request passes on its way in and out, before anything of it is parsed.
 
-In: the token and its scope, how often it asks, what kind of body comes and how large it is. Out: the audit log and the
-metrics. So a stranger costs a hash and not an upload, and nothing is answered that is not logged.
+In: whether there is such a place, the token and its scope, how often it asks, what kind of body comes and how large it
+is. Out: the audit log and the metrics. The application sees only requests that a rule lets in, so a stranger costs a
+hash and not an upload, and nothing is answered that is not logged.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -31,7 +33,9 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 PICTURES, JSON, NOTHING = "multipart/form-data", "application/json", ""
 JOBS = "/v1/jobs/"
+_JOB = re.compile(r"/v1/jobs/[0-9a-f]{1,64}")
 _BODIES = 8  # times the limit of one request: the bytes of all that are being worked on
+_JSON_BYTES = 64 << 10  # of a body that is parsed at once, while all others wait
 
 ANYBODY = Token("", "anybody", ("admin",), math.inf, math.inf, "")  # who asks where no tokens are wanted
 
@@ -53,8 +57,12 @@ class Rule:
     takes: str = NOTHING
     logged: bool = True
 
+    def most(self, limits: Limits) -> int:
+        """Bytes that its body may have."""
+        return {PICTURES: limits.request_bytes, JSON: _JSON_BYTES, NOTHING: 0}[self.takes]
 
-# Method and path -> what is needed. Reading metrics takes any token: they name nobody.
+
+# Method and path -> what is needed; there is nothing else. Reading metrics takes any token: they name nobody.
 RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/verify"): Rule("verify", PICTURES),
     ("POST", "/v1/verify/name"): Rule("verify", PICTURES),
@@ -86,6 +94,20 @@ class Visit:
     token: Token | None = None
     noted: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def sees_names(self) -> bool:
+        """Whether the token may list names."""
+        return self.token is not None and self.token.may("admin")
+
+
+@final
+@dataclass
+class _Held:
+    """What a request takes up until it is answered."""
+
+    requests: int = 0
+    bytes: int = 0
+
 
 @final
 class Door:
@@ -106,15 +128,17 @@ class Door:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
         path: str = scope["path"]
-        place = JOBS if path.startswith(JOBS) else path
+        place = JOBS if _JOB.fullmatch(path) else path
         rule, visit = RULES.get((scope["method"], place)), Visit()
         scope["visit"] = visit
-        messages = await self._answer(scope, receive, rule, visit)
+        messages = _nothing_there(scope["method"], place)
+        if rule is not None:
+            messages = await self._answer(scope, receive, rule, visit)
         status: int = messages[0]["status"]
         what = f"{scope['method']} {place}" if rule else "other"
         if rule is not None and rule.logged and visit.token is not None:
@@ -129,7 +153,7 @@ class Door:
             await send(message)
 
     async def _answer(
-        self, scope: MutableMapping[str, Any], receive: Receive, rule: Rule | None, visit: Visit
+        self, scope: MutableMapping[str, Any], receive: Receive, rule: Rule, visit: Visit
     ) -> list[Message]:
         """What is to be sent."""
         said: list[Message] = []
@@ -137,27 +161,13 @@ class Door:
         async def keep(message: Message) -> None:
             said.append(message)
 
-        held = 0
-        self._requests += 1
+        held = _Held()
         try:
-            if rule is None:  # nothing is there: the application says so, and reads no body
-                await self._app(scope, _no_body, keep)
-                return said
-            headers = {name.lower(): value for name, value in scope["headers"]}
-            self._admit(headers, rule, visit)
-            body = bytearray()
-            async with asyncio.timeout(self._limits.body_seconds):
-                while more := await receive():
-                    if more["type"] == "http.disconnect":
-                        raise Refusal(400, DataError("A request arrives as a whole", "a part of one"))
-                    chunk = more.get("body", b"")
-                    held += len(chunk)
-                    self._bytes += len(chunk)
-                    body += chunk
-                    self._check_size(len(body))
-                    if not more.get("more_body"):
-                        break
-            await self._app(scope, _one_body(bytes(body)), keep)
+            self._admit(scope, rule, visit)
+            if rule.scope is not None:  # strangers do not fill the places of others
+                self._take_place(held)
+            body = await self._body(receive, rule, held) if rule.takes else b""
+            await self._app(scope, _one_body(body), keep)
             return said
         except Refusal as refusal:
             return _refused(refusal)
@@ -168,11 +178,12 @@ class Door:
             _log.exception("fault in %s %s", scope["method"], scope["path"].encode("unicode_escape").decode())
             return _refused(Refusal(500, fault(error)))
         finally:
-            self._requests -= 1
-            self._bytes -= held
+            self._requests -= held.requests
+            self._bytes -= held.bytes
 
-    def _admit(self, headers: dict[bytes, bytes], rule: Rule, visit: Visit) -> None:
+    def _admit(self, scope: MutableMapping[str, Any], rule: Rule, visit: Visit) -> None:
         """Raises Refusal for what can be told from the headers."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
         if rule.scope is not None:
             token = visit.token = ANYBODY if self._tokens is None else self._holder(headers, self._tokens)
             if rule.scope != "any" and not token.may(rule.scope):
@@ -184,14 +195,39 @@ class Door:
                 raise Refusal(403, error)
             if token is not ANYBODY:
                 self._rates.take(token)
+        if not rule.takes:
+            return
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-        if rule.takes and kind != rule.takes:
+        if kind != rule.takes:
             error = UsageError("The body of this request is " + rule.takes, ascii(kind[:100]) if kind else "none")
             raise Refusal(415, error)
+        if query := scope["query_string"].decode("latin-1"):
+            asked = ascii("?" + query[:100])
+            raise Refusal(400, UsageError("What is asked is in the body", asked, "Send it as a field."))
         length = headers.get(b"content-length", b"0")
-        self._check_size(int(length) if length.isdigit() else 0)
-        if self._requests > self._limits.queue and rule.scope is not None:
+        self._check_size(int(length) if length.isdigit() else 0, rule)
+
+    def _take_place(self, held: _Held) -> None:
+        if self._requests >= self._limits.queue:
             raise busy(f"a request more than the {self._limits.queue} it works on")
+        self._requests += 1
+        held.requests = 1
+
+    async def _body(self, receive: Receive, rule: Rule, held: _Held) -> bytes:
+        """All of it, if it comes in time and is not too large."""
+        body = bytearray()
+        async with asyncio.timeout(self._limits.body_seconds):
+            while more := await receive():
+                if more["type"] == "http.disconnect":
+                    raise Refusal(400, DataError("A request arrives as a whole", "a part of one"))
+                chunk = more.get("body", b"")
+                held.bytes += len(chunk)
+                self._bytes += len(chunk)
+                body += chunk
+                self._check_size(len(body), rule)
+                if not more.get("more_body"):
+                    break
+        return bytes(body)
 
     def _holder(self, headers: dict[bytes, bytes], tokens: Tokens) -> Token:
         kind, _, presented = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -202,12 +238,21 @@ class Door:
         except DataError as error:
             raise Refusal(401, error) from None
 
-    def _check_size(self, size: int) -> None:
-        limit = self._limits.request_bytes
+    def _check_size(self, size: int, rule: Rule) -> None:
+        limit, all_of_them = rule.most(self._limits), _BODIES * self._limits.request_bytes
         if size > limit:
-            raise Refusal(413, DataError(f"A request has at most {limit:,} bytes", f"{size:,} or more"))
-        if self._bytes + size > _BODIES * limit:
-            raise busy(f"more than {_BODIES * limit:,} bytes at a time")
+            raise Refusal(413, DataError(f"This request has at most {limit:,} bytes", f"{size:,} or more"))
+        if self._bytes + size > all_of_them:
+            raise busy(f"more than {all_of_them:,} bytes at a time")
+
+
+def _nothing_there(method: str, place: str) -> list[Message]:
+    """What is said of a request for which there is no rule."""
+    allowed = ", ".join(sorted(known for known, path in RULES if path == place))
+    if allowed:
+        error = UsageError(f"This place takes {allowed}", ascii(method[:20]), "See /openapi.json.")
+        return answer(405, described(error), {"Allow": allowed})
+    return answer(404, described(UsageError("There is such a place", ascii(place[:100]), "See /openapi.json.")))
 
 
 def _refused(refusal: Refusal) -> list[Message]:
@@ -239,10 +284,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(held) for held in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-async def _no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _one_body(body: bytes) -> Receive:

@@ -101,11 +101,11 @@ class Jobs:
         return job
 
     def cancel(self, id: str) -> Job:
-        """Ends a job at its next step; what it found already is dropped."""
+        """Ends a job, one that runs at its next step; what it found already is dropped."""
         job = self.get(id)
         job.cancelled.set()
         with self._lock:
-            if job.state == "waiting":
+            if job.state in ("waiting", "done"):
                 _end(job, "cancelled")
             job.answer = None
         return job
@@ -130,7 +130,7 @@ class Jobs:
                     if job.cancelled.is_set():
                         _end(job, "cancelled")
                     else:
-                        job.answer = found
+                        job.answer, job.done = found, job.total
                         _end(job, "done")
             except _CancelledError:
                 _end(job, "cancelled")

@@ -79,25 +79,27 @@ class Tokens:
         self._read: tuple[object, dict[str, Token]] = None, {}
 
     def make(
-        self, name: str, scopes: Sequence[str] = SCOPES[:2], *, days: float = DAYS, per_minute: float = PER_MINUTE
+        self, name: str, scopes: Sequence[str] = SCOPES[:1], *, days: float = DAYS, per_minute: float = PER_MINUTE
     ) -> tuple[str, Token]:
         """A new token, which nobody can read again, and what the file knows of it.
 
         Raises:
-            UsageError: a name, scope or number that cannot be. StoreError: the file cannot be written.
+            UsageError: a name, scope or number that cannot be. StoreError: the file cannot be written, or is none of
+                tokens.
         """
         if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
             raise UsageError("A token's name is one line of up to 100 characters", ascii(name[:100]))
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not scopes:
             raise UsageError(f"A token's scopes are of {', '.join(SCOPES)}", ", ".join(unknown) or "none")
-        if not (0 < days <= 3650 and 0 < per_minute <= 1_000_000):
-            raise UsageError(
-                "A token is good for up to 3650 days and 1,000,000 requests per minute", f"{days}, {per_minute}"
-            )
+        if not 0 < days <= 3650:
+            raise UsageError("A token is good for more than 0 and up to 3650 days", f"{days:g}")
+        if not 0 < per_minute <= 1_000_000:
+            raise UsageError("A token is good for more than 0 and up to 1,000,000 requests per minute", f"{per_minute:g}")
         secret = secrets.token_urlsafe(32)
         kept = tuple(scope for scope in SCOPES if scope in scopes)
         token = Token(secrets.token_hex(6), name.strip(), kept, time.time() + 86400 * days, per_minute, _hash(secret))
+        self._current()  # nothing is written into a file of another kind
         self._append({"made": asdict(token)})
         return f"lw_{token.id}_{secret}", token
 
@@ -166,8 +168,16 @@ class Tokens:
 
 
 def _parsed(file: Path) -> dict[str, Token]:
+    with file.open("rb") as stream:
+        if stream.peek(1)[:1] not in (b"", b"{"):
+            raise StoreError(
+                "A file of tokens is one that `likewise tokens make` made",
+                f"{file}, which is something else",
+                "Name another file, such as GALLERY.tokens.",
+            )
+        *lines, torn = stream.read().split(b"\n")
     found: dict[str, Token] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate([*lines, torn] if _is_json(torn) else lines, 1):
         try:
             values: dict[str, Any] = json.loads(line)
             if "revoked" in values:
@@ -177,11 +187,20 @@ def _parsed(file: Path) -> dict[str, Token]:
                 found[made["id"]] = replace(Token(**made), scopes=tuple(made["scopes"]))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError(
-                "A file of tokens has one JSON object per line",
+                "A file of tokens has a token, or one that is revoked, in each line",
                 f"{file}, line {number}",
-                "Take the line out; who held its token needs a new one.",
+                "Name the right file; if it is this one, take the line out, and who held its token needs a new one.",
             ) from error
     return found
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a last line that does not end is whole; what a kill has left of one was never acknowledged."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _hash(secret: str) -> str:
