@@ -156,9 +156,9 @@ def scratch(_: argparse.Namespace) -> None:
     rows = []
     for seed in range(3):
         train, test = lw.folder(DATA / "faces-orl").split(0.5, 0.5, by="identity", seed=seed)
-        encoder = lw.Encoder("convnet-small", dim=128, size=64, prepare=finder_called("faces"), seed=seed)
-        options = lw.FitOptions(epochs=200, batch=(10, 8), lr=3e-3, augment="photo", average=0.99, seed=seed)
-        objective = make_objective("supcon", dim=128, classes=train.identities, seed=seed)
+        encoder = lw.Encoder("convnet", dim=128, size=(56, 46), seed=seed)
+        options = lw.FitOptions(epochs=60, lr=3e-3, augment="photo", average=0.99, seed=seed)
+        objective = make_objective("softmax", dim=128, classes=train.identities, seed=seed)
         history = lw.fit(encoder, train, objective, options=options)
         report = lw.evaluate(encoder, test)
         eer = report.verification.eer

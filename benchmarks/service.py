@@ -78,7 +78,7 @@ def serving(folder: Path, model: lw.Model, files: Sequence[Sequence[bytes]]):
     with lw.Gallery.open(gallery, folder / "m.model") as opened:
         for i, row in enumerate(files):
             opened.enrol(f"name {i}", list(row))
-    token, _ = Tokens(folder / "g.gallery.tokens").make("benchmark", ["verify"], per_minute=1_000_000)
+    token, _ = Tokens(folder / "g.gallery.tokens").make("benchmark", ["admin"], per_minute=1_000_000)
     command = [sys.executable, "-m", "likewise", "serve", str(folder / "m.model"), "--gallery", str(gallery)]
     process = subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True)
     try:

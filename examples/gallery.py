@@ -1,6 +1,6 @@
 """Enrol from a few pictures each, ask who is at the door, take a newcomer without training, and forget somebody.
 
-    python examples/gallery.py [FOLDER]
+    python examples/gallery.py [FOLDER]     # a folder of folders, some 10 pictures of each person or more
 
 One learns how a gallery answers with a name, "unsure" or "unknown", and what its promise is made of. A stranger here is
 one whom nobody has enrolled; the network has met all of them. From a shell: `likewise enrol`, `identify`, `forget`.
@@ -24,11 +24,14 @@ def main() -> None:
     lw.fit(encoder, train, lw.SupCon(), epochs=10, seed=0)
     model = lw.calibrate(encoder, tune)  # as strict as the data bear: one look is many comparisons
 
-    *members, stranger = data.names
     unused = {name: [s for s, i in zip(rest.sources, rest.labels, strict=True) if data.names[i] == name]
               for name in data.names}  # fmt: skip
-    enrolled = {name: items[:5] for name, items in unused.items()}
-    asked = {name: items[5:] for name, items in unused.items()}
+    unused = {name: items for name, items in unused.items() if len(items) > 1}
+    if len(unused) < 2:
+        raise SystemExit("a fifth of the pictures is to enrol and to ask about: two people need 10 pictures each")
+    *members, stranger = unused
+    enrolled = {name: items[: min(5, len(items) // 2)] for name, items in unused.items()}
+    asked = {name: items[len(enrolled[name]) :] for name, items in unused.items()}
 
     with lw.Gallery.open(Path(tempfile.mkdtemp(), "door.gallery"), model) as gallery:
         for name in members:

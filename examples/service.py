@@ -3,7 +3,7 @@
     python examples/service.py [FOLDER]
 
 One learns what requests look like and who may make them: the token of a door may verify, that of an office do all. The
-same from a shell: `likewise serve MODEL --gallery GALLERY`. Needs the extra `serve`.
+same from a shell: `likewise serve --gallery GALLERY`. Needs the extra `serve`.
 """
 
 from __future__ import annotations

@@ -310,6 +310,74 @@ def test_manifest(tree: Path, suffix: str):
     assert data.sources[7] == tree / "person 1/1.png"
 
 
+@pytest.fixture
+def cameras(tree: Path) -> Path:
+    """A manifest with three columns that can group its items; that of notes has a gap."""
+    rows = [
+        f"person {i}/{n}.png,{i},{'fm'[i % 2]},{n % 3},team{i},{'' if i else 'x'}" for i in range(4) for n in range(6)
+    ]
+    (tree / "table.csv").write_text("\n".join(["path,label,sex,camera,group,notes", *rows]))
+    return tree / "table.csv"
+
+
+def test_any_column_of_a_manifest_can_group_it(cameras: Path):
+    for group_by, names in (
+        (None, ("team0", "team1", "team2", "team3")),
+        ("group", ("team0", "team1", "team2", "team3")),
+        ("sex", ("f", "m")),
+        ("camera", ("0", "1", "2")),
+    ):
+        for data in (open_data(cameras, group_by=group_by), manifest(cameras, group_by=group_by)):
+            assert data.group_names == names
+    by_camera = manifest(cameras, group_by="camera")
+    assert [by_camera.group_names[g] for g in by_camera.groups] == [str(n % 3) for _ in range(4) for n in range(6)]
+
+
+def test_a_column_of_numbers_can_group(tree: Path):
+    table = {"path": ["person 0/0.png", "person 1/0.png"], "label": ["a", "b"], "age": [30, 9]}
+    pd.DataFrame(table).to_parquet(tree / "table.parquet")
+    assert manifest(tree / "table.parquet", group_by="age").group_names == ("9", "30")
+
+
+def test_a_gap_in_another_column_does_not_matter(cameras: Path):
+    manifest(cameras, group_by="sex")
+    with pytest.raises(DataError, match="Every row has a notes; got an empty one in row 8 of"):
+        manifest(cameras, group_by="notes")
+
+
+@pytest.mark.parametrize("name", ["sexx", "Sex", ""])
+def test_a_column_that_is_not_there(cameras: Path, name: str):
+    with pytest.raises(UsageError, match="has path, label, sex, camera, group, notes") as caught:
+        open_data(cameras, group_by=name)
+    assert repr(name) in str(caught.value)
+
+
+def test_a_folder_has_groups_by_its_files_names_only(tree: Path):
+    assert open_data(tree, group_from=r"^(\d)\.png", group_by="group").group_names == tuple("012345")
+    for group_by in ("sex", "group"):
+        with pytest.raises(UsageError, match=f"{group_by} for .*, which is none.*--group-from"):
+            open_data(tree, group_by=group_by)
+
+
+def test_groups_come_from_one_place(cameras: Path):
+    with pytest.raises(UsageError, match="--group-by sex and --group-from"):
+        open_data(cameras, group_from=r"^(\d)\.png", group_by="sex")
+    plain = cameras.with_name("plain.csv")
+    pd.read_csv(cameras)[["path", "label"]].to_csv(plain, index=False)
+    for table in (cameras, plain):  # with a column group and without
+        for group_by in (None, "group"):
+            found = open_data(table, group_from=r"^(\d)\.png", group_by=group_by)
+            assert found.group_names == tuple("012345")
+
+
+def test_pairs_have_no_groups(tree: Path):
+    path = tree / "pairs.csv"
+    path.write_text("a,b,same,sex\nperson 0/0.png,person 0/1.png,1,f\nperson 0/0.png,person 1/0.png,0,f\n")
+    for option, value in (("group_by", "sex"), ("group_from", "(.)")):
+        with pytest.raises(UsageError, match=f"Leave out --{option.replace('_', '-')}"):
+            open_data(path, **{option: value})
+
+
 def test_parts_of_a_manifest_by_any_usual_name(tree: Path):
     path = tree / "table.csv"
     parts = ["Train", "TRAINING", " train ", "Valid", "val", "Test"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import os
 import re
 import runpy
 import sys
 import tempfile
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from likewise.errors import CollapseWarning
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "sample_data")
+FACES = Path(os.environ.get("LIKEWISE_DATA", "."), "faces-orl")
 
 
 @pytest.fixture
@@ -112,6 +115,14 @@ def saw_albums(printed: str, *, whole: bool) -> None:
     assert f"1 correction; cluster-002 now has {int(found[3]) + 1}, copied 0" in printed
 
 
+def saw_faces(printed: str) -> None:
+    said = dict(line.split(": ", 1) for line in printed.splitlines() if ": " in line and not line.startswith(" "))
+    assert said["at the door"].split(": ", 1)[1].startswith("yes, distance ")
+    assert said["nobody there"].endswith("no, item 0: no face was found")
+    asked, right = re.search(r"of (\d+) photos that were not enrolled, (\d+) have the right name", printed).groups()
+    assert int(right) > 0.95 * int(asked)
+
+
 def saw_service(printed: str, *, whole: bool) -> None:
     answers, _, logged = printed.partition("logged:\n")
     said = dict(line.split(": ", 1) for line in answers.splitlines() if not line.startswith("No folder"))
@@ -154,7 +165,12 @@ def test_every_example_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] if n == "map" else []) for n in NAMES if n != "pairs"]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "map" else [])
+        for name in NAMES
+        if name not in ("faces", "pairs")
+    ],
 )
 def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:
     given = [model_folder] if name in ("calibrate_own_data", "evaluate_model") else []
@@ -173,7 +189,13 @@ def test_on_a_small_pairs_file(run, digit_folder: Path, tmp_path: Path) -> None:
     saw_pairs(run("pairs", tmp_path / "pairs.csv"), whole=False)
 
 
+@pytest.mark.skipif(find_spec("dlib") is None, reason="dlib is not installed: the extra faces has it")
+@pytest.mark.skipif(not FACES.is_dir(), reason="LIKEWISE_DATA names no folder with faces-orl")
+def test_on_faces(run) -> None:
+    saw_faces(run("faces", FACES))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "faces"])
 def test_without_arguments(name: str, run) -> None:
     globals()[f"saw_{name}"](run(name), whole=True)

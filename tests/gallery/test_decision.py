@@ -176,3 +176,27 @@ class TestLinesOfModel:
 def test_impossible_rules(rule: str, k: int) -> None:
     with pytest.raises(UsageError):
         check_rule(rule, k)
+
+
+class TestInWords:
+    """What a name is worth is one line, and warns where it is worth little."""
+
+    def test_nobody_is_enrolled(self) -> None:
+        for rule in ("vote", "mean"):
+            lines = lines_of_model(calibration((0.1, 3.0, True), (0.01, 2.0, True)), 0, rule)
+            assert (lines.fpir, lines.fpir_loose) == (0, 0)
+            assert lines.in_words() == "nobody is enrolled, so nobody gets a name"
+
+    def test_a_weak_promise_is_a_warning(self) -> None:
+        weak = lines_of_model(calibration((0.1, 3.0, True)), 10, "vote")
+        assert weak.strict == weak.loose
+        assert weak.in_words().startswith(
+            'Warning: up to 0.65 of strangers\' looks end in a name, and none in "unsure"'
+        )
+        good = lines_of_model(calibration((0.1, 3.0, True), (0.001, 2.0, True)), 10, "vote")
+        assert good.in_words().startswith(
+            "up to 0.01 of strangers' looks end in a name, up to 0.65 in a name or unsure"
+        )
+
+    def test_what_was_asked_for_is_none(self) -> None:
+        assert "Warning" not in Lines(1.0, 2.0, 0.6, 0.9, "gallery").in_words()

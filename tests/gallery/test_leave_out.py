@@ -118,7 +118,12 @@ def test_one_record_each_shows_no_fnir() -> None:
 
 @pytest.mark.parametrize(
     ("names", "fpir", "missing"),
-    [(29, 0.1, "1 names are missing"), (200, 0.01, "100 names are missing: .* promise 0.1")],
+    [
+        (29, 0.1, "1 name is missing: .* promise 0.2"),
+        (200, 0.01, "100 names are missing: .* promise 0.1"),
+        (6, 0.01, r"294 names are missing: enrol them, or promise 0.5 \(--fpir 0.5 --loose 0.75\)"),
+        (5, 0.01, r"295 names are missing: enrol them\."),
+    ],
 )
 def test_too_few_names_are_refused_with_how_many_are_missing(names: int, fpir: float, missing: str) -> None:
     with pytest.raises(SupportError, match=missing):

@@ -27,7 +27,7 @@ import pytest
 from milvus_server import Server
 from records_drawn import MODEL_FILES, described, drawn, gathered
 
-from likewise.errors import DataError, UsageError
+from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery import Gallery
 from likewise.gallery.records import MOST_IDS, Records
 from likewise.gallery.sqlite import SqliteStore
@@ -267,11 +267,11 @@ class TestConsistency:
     def test_another_model_put_in_place_meanwhile(self, store: MilvusStore) -> None:
         other = MilvusStore.open(store.uri)
         other.rebuild(described(fingerprint="e" * 64), MODEL_FILES, iter([]))
-        with pytest.raises(DataError, match="one model"):
-            store.add(drawn(["ada"]))
+        with pytest.raises(ModelError, match="one model"):
+            store.add(drawn(["ada"]), model=described().fingerprint)
+        assert without_leftovers(store)
         assert store.names() == {}
-        store.describe()  # whoever asks knows
-        store.add(drawn(["ada"]))
+        store.add(drawn(["ada"]), model="e" * 64)
         assert other.names() == {"ada": 1}
         other.close()
 

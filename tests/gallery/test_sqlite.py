@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ import writers
 from records_drawn import MODEL_FILES, check_same, described, drawn, gathered
 
 import likewise as lw
+from likewise.errors import StoreError
 from likewise.gallery import ann, sqlite
 from likewise.gallery.sqlite import SqliteStore
 from likewise.media.pictures import content_hash, png_bytes
@@ -263,6 +265,163 @@ class TestPermissions:
         (tmp_path / "file").touch()
         with pytest.raises(lw.DataError):
             SqliteStore.create(str(tmp_path / "file" / "a.gallery"), described(), MODEL_FILES)
+
+
+class TestModes:
+    @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+    def test_only_the_owner_reads_a_gallery_and_its_log(self, tmp_path: Path) -> None:
+        """It holds embeddings, perhaps pictures, and stands beside a file of tokens that nobody else may read."""
+        before = os.umask(0o022)
+        try:
+            store = SqliteStore.create(str(tmp_path / "a.gallery"), described(), MODEL_FILES)
+            store.add(drawn(["ada"], originals=True))
+            found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+            store.close()
+        finally:
+            os.umask(before)
+        assert found == dict.fromkeys(("a.gallery", "a.gallery-wal", "a.gallery-shm"), 0o600)
+
+
+class TestOtherPlace:
+    """A file that is open can be written to when it is nowhere any more; so whoever writes looks where it is."""
+
+    @pytest.mark.parametrize("how", ["deleted", "renamed", "replaced"])
+    def test_is_noticed_before_anything_is_written_or_answered(self, tmp_path: Path, how: str) -> None:
+        path, records = tmp_path / "a.gallery", drawn(["ada"])
+        store = SqliteStore.create(str(path), described(), MODEL_FILES)
+        store.add(records)
+        if how == "deleted":
+            path.unlink()
+        else:
+            path.rename(tmp_path / "b.gallery")
+        if how == "replaced":
+            shutil.copy(tmp_path / "b.gallery", path)
+        for ask in (
+            store.names,
+            store.describe,
+            lambda: store.add(drawn(["bob"], seed=1)),
+            lambda: store.forget(records.ids),
+            lambda: store.search(records.embeddings, 1, Euclidean()),
+        ):
+            with pytest.raises(StoreError, match=r"a\.gallery', which was moved, replaced or deleted since\. Open it"):
+                ask()
+        store.close()
+
+    def test_a_path_that_is_relative_stays_where_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        store = SqliteStore.create("a.gallery", described(), MODEL_FILES)
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path / "below")
+        store.add(drawn(["ada"]))
+        assert store.names() == {"ada": 1}
+        store.remove()
+        assert [path.name for path in tmp_path.iterdir()] == ["below"]
+
+    @pytest.mark.parametrize("uri", ["localhost:19530/gym", "10.0.0.7:19530/gym"])
+    def test_an_address_without_its_beginning(self, uri: str) -> None:
+        with pytest.raises(lw.DataError, match=f"A gallery on a server is http://{uri}"):
+            SqliteStore.open(uri)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rewriting_after_forgetting_brings_no_old_model_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Somebody exchanges the model just before the tables are written anew."""
+    monkeypatch.setattr(sqlite, "_REWRITTEN_FROM", 10)
+    store = SqliteStore.create(str(tmp_path / "a.gallery"), described(8), MODEL_FILES)
+    other = SqliteStore.open(store.uri)
+    old, kept = drawn(["ada"] * 40, 8), drawn(["bob"] * 5, 8, seed=1)
+    store.add(old)
+    store.add(kept)
+    new = replace(drawn(["bob"] * 5, 3, seed=2), ids=kept.ids)
+    begun = 0
+
+    def exchange(statement: str) -> None:
+        nonlocal begun
+        if statement == "BEGIN IMMEDIATE":
+            begun += 1
+            if begun == 2:  # the first is the forgetting
+                other.rebuild(
+                    replace(described(3, "e" * 64), settings={"rule": "mean"}), {"config.json": b"new"}, iter([new])
+                )
+                if seed:  # and many more come and go
+                    other.add(drawn(["eve"] * 30, 3, seed=3))
+                    other.forget(gathered(other.records(names=["eve"])).ids)
+
+    store._db.set_trace_callback(exchange)
+    assert store.forget(old.ids) == 40
+    store._db.set_trace_callback(None)
+    assert begun >= 2
+    for handle in (store, other):
+        assert handle.describe() == replace(described(3, "e" * 64), settings={"rule": "mean"})
+        assert handle.model_files() == {"config.json": b"new"}
+        check_same(gathered(handle.records()), new)
+        assert handle.search(new.embeddings, 1, Euclidean()).ids[:, 0].tolist() == new.ids.tolist()
+    other.close()
+    store.close()
+
+
+class TestContents:
+    def test_only_what_is_new_is_read_to_know_whether_content_is_there(self, tmp_path: Path) -> None:
+        """By the number of steps SQLite takes: whoever enrols holds others up, and galleries are large."""
+        store = SqliteStore.create(str(tmp_path / "a.gallery"), described(), MODEL_FILES)
+        store.add(old := drawn(["ada"] * 5000))
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        def taken(hashes: list[str]) -> int:
+            nonlocal steps
+            steps = 0
+            store._db.set_progress_handler(count, 10)
+            store.holding(hashes)
+            store._db.set_progress_handler(None, 10)
+            return steps
+
+        first = taken(old.hashes[:1])
+        store.add(new := drawn(["bob"], seed=1), once=True)
+        assert taken([old.hashes[7], new.hashes[0], "0" * 64]) < first / 20
+        assert store.holding([old.hashes[7], new.hashes[0], "0" * 64]) == {
+            old.hashes[7]: ["ada"], new.hashes[0]: ["bob"],
+        }  # fmt: skip
+        store.close()
+
+    def test_follows_what_others_enrol_forget_rename_and_rebuild(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite, "_REWRITTEN_FROM", 20)
+        store = SqliteStore.create(str(tmp_path / "a.gallery"), described(), MODEL_FILES)
+        other, rng, known = SqliteStore.open(store.uri), np.random.default_rng(SEED), dict[str, tuple[int, str]]()
+        for step in range(40):
+            writer = (store, other)[int(rng.integers(2))]
+            records = drawn([f"name {step}"] * int(rng.integers(1, 8)), seed=step)
+            writer.add(records, once=True)
+            known |= {h: (int(id), f"name {step}") for h, id in zip(records.hashes, records.ids, strict=True)}
+            for content in rng.choice(sorted(known), min(len(known), int(rng.integers(0, 8))), replace=False):
+                writer.forget(np.array([known.pop(content)[0]]))
+            if rng.random() < 0.2:
+                writer.rename(f"name {step}", f"other {step}")
+                called = {f"name {step}": f"other {step}"}
+                known = {content: (id, called.get(name, name)) for content, (id, name) in known.items()}
+            if rng.random() < 0.1:
+                writer.rebuild(described(), MODEL_FILES, writer.records())
+            asked = [*records.hashes, *known, "1" * 64]
+            for handle in (store, other):
+                assert handle.holding(asked) == {h: [name] for h, (_, name) in known.items()}
+                assert handle._contents is not None
+                assert len(handle._contents.rows([bytes.fromhex(h) for h in asked])) == len(known)
+        other.close()
+        store.close()
+
+    def test_hashes_that_begin_alike_are_told_apart(self, tmp_path: Path) -> None:
+        store = SqliteStore.create(str(tmp_path / "a.gallery"), described(), MODEL_FILES)
+        store.add(replace(drawn(["ada"]), hashes=["ab" * 8 + "00" * 24]))
+        assert store.holding(["ab" * 8 + "11" * 24]) == {}
+        assert store.holding(["ab" * 8 + "00" * 24]) == {"ab" * 8 + "00" * 24: ["ada"]}
+        store.close()
 
 
 class TestDamage:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
 import torch
 from records_drawn import MODEL_FILES, Make, check_same, described, drawn, gathered
 
-from likewise.errors import DataError
-from likewise.gallery.records import Records
+from likewise.errors import DataError, ModelError, StoreError
+from likewise.gallery import sqlite
+from likewise.gallery.records import Records, new_ids
 from likewise.gallery.store import Store, store_for
 from likewise.objective import DISTANCES, Distance, Euclidean, make_distance
 
@@ -139,6 +141,51 @@ class TestRecords:
         }
         assert store.holding([]) == {}
         assert store.holding(["1" * 64] * 3) == {}
+
+    def test_content_enters_once(self, make: Make) -> None:
+        store, records = make(), drawn(["ada", "bob", "eve"], originals=True)
+        assert store.add(records.take([0, 1]), once=True) == {}
+        late = replace(records, ids=records.ids + 1, names=["carl", "bob", "eve"])
+        held = store.add(late, once=True)
+        assert held == {records.hashes[0]: ["ada"], records.hashes[1]: ["bob"]}
+        check_same(
+            gathered(store.records(originals=True)),
+            gathered(iter([records.take([0, 1]), late.take([2])])),
+        )
+        assert store.names() == {"ada": 1, "bob": 1, "eve": 1}
+        assert store.add(late, once=True).keys() == set(records.hashes)
+        assert store.count() == 3
+
+    def test_of_two_who_enrol_one_content_one_does(self, make: Make) -> None:
+        """One of two names would be wrong, and nobody would know which."""
+        store, rounds = make(), 5
+        handles, barrier = [store, again(store)], Barrier(2)
+
+        def enrol(handle: Store, name: str, number: int) -> bool:
+            records = replace(drawn([name], seed=number), ids=new_ids(1))
+            barrier.wait()
+            try:
+                return handle.add(records, once=True) == {}
+            except DataError:  # told to try again
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            for number in range(rounds):
+                done = list(pool.map(enrol, handles, ("ada", "bob"), [number] * 2))
+                assert sorted(done) == [False, True]
+                assert store.count() == number + 1
+        handles[1].close()
+
+    def test_embeddings_of_another_model_are_refused(self, make: Make) -> None:
+        store = make()
+        other = again(store)
+        other.rebuild(described(fingerprint="e" * 64), MODEL_FILES, iter([]))
+        with pytest.raises(ModelError, match="exchanged meanwhile"):
+            store.add(drawn(["ada"], originals=True), model="f" * 64)
+        assert list(other.records()) == []
+        store.add(drawn(["ada"]), model="e" * 64)
+        assert other.names() == {"ada": 1}
+        other.close()
 
     def test_nothing_to_add(self, make: Make) -> None:
         store = make()
@@ -293,6 +340,36 @@ class TestRename:
             assert handle.holding(records.hashes[:1]) == {records.hashes[0]: [new]}
         other.close()
 
+    def test_to_a_name_that_must_be_free(self, make: Make) -> None:
+        store, records = make(), drawn(["ada", "bob", "ada"])
+        store.add(records)
+        with pytest.raises(DataError, match="A new name is free; got 'bob'"):
+            store.rename("ada", "bob", free=True)
+        assert store.names() == {"ada": 2, "bob": 1}
+        assert store.rename("ada", "eve", free=True) == 2
+        store.forget(records.ids[1:2])
+        assert store.rename("eve", "bob", free=True) == 2  # nobody has it any more
+
+    def test_of_two_who_take_one_free_name_one_gets_it(self, make: Make) -> None:
+        """Both would be one person from then on, which nobody could undo."""
+        store, rounds = make(), 5
+        store.add(drawn([f"{who} {i}" for who in ("ada", "bob") for i in range(rounds)]))
+        handles, barrier = [store, again(store)], Barrier(2)
+
+        def rename(handle: Store, who: str, number: int) -> bool:
+            barrier.wait()
+            try:
+                return handle.rename(f"{who} {number}", f"eve {number}", free=True) == 1
+            except DataError:
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            for number in range(rounds):
+                done = list(pool.map(rename, handles, ("ada", "bob"), [number] * 2))
+                assert sorted(done) == [False, True]
+        assert set(store.names().values()) == {1}
+        handles[1].close()
+
     def test_an_unknown_name(self, make: Make) -> None:
         store = make()
         store.add(drawn(["bob"]))
@@ -354,6 +431,80 @@ class TestRebuild:
             assert handle.search(records.embeddings, 1, Euclidean()).ids[:, 0].tolist() == records.ids.tolist()
         store.add(drawn(["eve"]))
         assert store.names() == {"ada": 40, "bob": 40, "eve": 1}
+
+
+class TestAlone:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch, store_uri: str) -> None:
+        """Others are not waited for as long as people would."""
+        monkeypatch.setattr(sqlite, "WAIT", 0.2)
+        if "://" in store_uri:
+            monkeypatch.setattr("likewise.gallery.milvus.journal.PATIENCE", 1.0)
+
+    def test_others_read_and_do_not_write(self, make: Make) -> None:
+        store, records = make(), drawn(["ada", "bob"])
+        store.add(records)
+        other = again(store)
+        with store.alone():
+            for write in (
+                lambda: other.add(drawn(["eve"], seed=1)),
+                lambda: other.forget(records.ids[:1]),
+                lambda: other.rename("ada", "eve"),
+                lambda: other.configure({}),
+            ):
+                with pytest.raises(DataError, match="Try again"):
+                    write()
+            assert other.names() == store.names() == {"ada": 1, "bob": 1}
+            assert other.describe() == described()
+            store.configure({"mine": 1})
+        assert other.describe().settings == {"mine": 1}
+        assert other.forget(records.ids[:1]) == 1
+        other.close()
+
+    def test_who_still_has_it_open_is_refused_once_it_is_removed(self, make: Make, store_uri: str) -> None:
+        """What would be written would be in no gallery, and what is forgotten would not be."""
+        store, records = make(), drawn(["ada", "bob"])
+        store.add(records)
+        other = again(store)
+        other.search(records.embeddings, 1, Euclidean())
+        with store.alone():
+            assert sum(map(len, store.records())) == 2
+            store.remove()
+        assert not store_for(store_uri).exists(store_uri)
+        for ask in (
+            lambda: other.add(drawn(["eve"], seed=1)),
+            lambda: other.forget(records.ids[:1]),
+            lambda: other.rename("ada", "eve"),
+            lambda: other.configure({}),
+            lambda: other.rebuild(described(), MODEL_FILES, iter([])),
+            other.describe,
+            other.names,
+            other.count,
+            lambda: other.holding(records.hashes),
+            lambda: other.search(records.embeddings, 1, Euclidean()),
+        ):
+            with pytest.raises(StoreError):
+                ask()
+        again_made = make()  # another one in its place is not taken for it
+        if "://" not in store_uri:
+            with pytest.raises(StoreError, match="moved, replaced or deleted"):
+                other.add(drawn(["eve"], seed=1))
+        assert again_made.names() == {}
+        other.close()
+
+    def test_a_failure_in_it_changes_nothing(self, make: Make) -> None:
+        store = make()
+        store.add(drawn(["ada"]))
+
+        def fail() -> None:
+            with store.alone():
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        assert store.names() == {"ada": 1}
+        store.add(drawn(["bob"], seed=1))
+        assert store.names() == {"ada": 1, "bob": 1}
 
 
 class TestTwoHandles:

@@ -338,7 +338,7 @@ def test_each_detector_names_its_own_parameters():
     [
         {"detector": "dlib-68"},
         {"upsample": -1},
-        {"upsample": 9},
+        {"upsample": 3},
         {"pixels": 10},
         {"size": 1},
         {"padding": -0.1},

@@ -41,6 +41,12 @@ class Served:
     audit: Path
     gallery: Path
 
+    @property
+    def service_address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
     def post(self, path: str, files: Sequence[tuple[str, Any]] | None = None, **fields: Any) -> httpx.Response:
         """Pictures, given as paths or as (name, bytes), and fields."""
         parts = [

@@ -67,8 +67,8 @@ def test_python_command_line_and_http_give_the_same_answers(
             assert about(cli("verify", model_folder, *pair, "--json")) == http
         for file, name in ((a, "digit 1"), (other, "digit 1")):
             http = enrolled.post("/v1/verify/name", [("file", file)], name=name).json()
-            assert about(opened.verify(file, name).as_dict()) == http
-            assert about(cli("verify", "--gallery", gallery, "--name", name, file, "--json")) == http
+            assert about(named(opened.verify(file, name).as_dict(), [file])) == http
+            assert about(named(cli("verify", "--gallery", gallery, "--name", name, file, "--json"), [file])) == http
         http = enrolled.post("/v1/identify", [("files", file) for file in (a, other)]).json()
         assert about(named(opened.identify([a, other]).as_dict(), [a, other])) == http
         assert about(named(cli("identify", gallery, a, other, "--json"), [a, other])) == http

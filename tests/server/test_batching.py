@@ -12,8 +12,9 @@ from service_client import png
 
 from likewise.encoder import Preprocessing
 from likewise.matching import Model, load
+from likewise.prepare import Part
 from likewise.server.batching import Lane
-from likewise.server.decoding import Decoders
+from likewise.server.decoding import Budget, Decoders
 from likewise.server.limits import Limits
 from likewise.server.refusals import Refusal
 from likewise.server.service import Upload
@@ -22,8 +23,11 @@ from likewise.server.service import Upload
 class Instant:
     """Decodes here: what is looked at is the queue."""
 
-    def decode(self, content: bytes, name: str, how: Preprocessing) -> np.ndarray:
-        return how.one(content).pixels.transpose(2, 0, 1)
+    def budget(self) -> Budget:
+        return Budget(Limits())
+
+    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> list[Part]:
+        return how.parts(content)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_progress_and_answer(jobs: Jobs) -> None:
     }  # fmt: skip
     go.set()
     assert ended(job).as_dict()["answer"] == {"clusters": []}
-    assert jobs.get(job.id).state == "done"
+    assert (job.state, job.done, job.total) == ("done", 10, 10)
 
 
 def test_cancelling_ends_it_at_its_next_step_and_one_that_waits_at_once(jobs: Jobs) -> None:
@@ -121,9 +121,14 @@ def test_pictures_are_clustered_as_the_library_does(enrolled: Served, digit_fold
         model.encode(files).embeddings, model.encoder.distance_on_cpu(), ClusterOptions(), threshold=cut_of(model)
     ).labels
     expected = [[f"{i}.png" for i in np.flatnonzero(labels == label)] for label in range(labels.max() + 1)]
-    assert [cluster["items"] for cluster in found["answer"]["clusters"]] == expected
-    assert found["answer"]["unassigned"] == [f"{i}.png" for i in np.flatnonzero(labels == -1)]
+    clusters = [[item["file"] for item in cluster["items"]] for cluster in found["answer"]["clusters"]]
+    assert clusters == expected
+    assert [item["file"] for item in found["answer"]["unassigned"]] == [
+        f"{i}.png" for i in np.flatnonzero(labels == -1)
+    ]
+    assert found["done"] == found["total"] > 0
 
     refused = enrolled.post("/v1/cluster", sent[:2], method="hdbscan", fmr=0.1)
     assert refused.status_code == 400
-    assert enrolled.client.delete(f"/v1/jobs/{job.id}").json()["answer"] is None
+    dropped = enrolled.client.delete(f"/v1/jobs/{job.id}").json()
+    assert (dropped["state"], dropped["answer"]) == ("cancelled", None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from likewise.errors import DataError, UsageError
+from likewise.errors import DataError, StoreError, UsageError
 from likewise.server.tokens import SCOPES, Tokens
 
 
@@ -94,6 +94,7 @@ def test_what_cannot_be_made(tmp_path: Path) -> None:
         ("a", ["all"], {}),
         ("a", [], {}),
         ("a", ["verify"], {"days": 0}),
+        ("a", ["verify"], {"days": 4000}),
         ("a", ["verify"], {"days": float("nan")}),
         ("a", ["verify"], {"per_minute": 0}),
     ):
@@ -110,3 +111,52 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
         file.write(json.dumps({"made": {"id": "x"}}) + "\n")
     with pytest.raises(DataError, match="line 2"):
         tokens.holder(text)
+
+
+def test_a_full_disk_leaves_no_half_line_and_locks_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(tmp_path / "t")
+    text, _ = tokens.make("a", ["verify"])
+    before, write = tokens.file.read_bytes(), os.write
+    for change in (lambda: tokens.make("b", ["verify"]), lambda: tokens.revoke("a")):
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:20]))
+            with pytest.raises(StoreError, match="can be written"):
+                change()
+        assert tokens.file.read_bytes() == before
+        assert tokens.holder(text).name == "a"
+    later, _ = tokens.make("c", ["verify"])
+    assert tokens.holder(later).name == "c"
+
+
+@pytest.mark.parametrize("left", [b'{"made": {"id": "01', b"{", b'{"revoked": "01"'])
+def test_what_a_kill_has_left_of_a_line_counts_as_not_written(tmp_path: Path, left: bytes) -> None:
+    tokens = Tokens(tmp_path / "t")
+    text, _ = tokens.make("a", ["verify"])
+    whole = tokens.file.read_bytes()
+    tokens.file.write_bytes(whole + left)
+    assert tokens.holder(text).name == "a"
+    later, _ = tokens.make("b", ["verify"])
+    assert tokens.holder(later).name == "b"
+    assert tokens.file.read_bytes().startswith(whole + b'{"made"')
+
+
+def test_a_last_line_that_an_editor_has_left_without_its_end_counts(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "t")
+    text, _ = tokens.make("a", ["verify"])
+    tokens.file.write_bytes(tokens.file.read_bytes().rstrip())
+    later, _ = tokens.make("b", ["verify"])
+    assert [tokens.holder(one).name for one in (text, later)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n1234", b"SQLite format 3\0", b'{"when": "today"}\n', b"{}"])
+def test_nothing_is_written_into_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "other"
+    file.write_bytes(content)
+    for change in (Tokens(file).make, Tokens(file).revoke):
+        with pytest.raises(StoreError, match=r"Name (another|the right) file"):
+            change("a")
+    assert file.read_bytes() == content
+
+
+def test_a_token_is_for_one_thing_unless_more_is_asked_for(tmp_path: Path) -> None:
+    assert Tokens(tmp_path / "t").make("a")[1].scopes == ("verify",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,13 +32,17 @@ def enrol(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Enter FILEs into GALLERY under NAME; trains nothing. Says what could not be read."""
+    """Enter FILEs into GALLERY under NAME; trains nothing. Says what could not be used; exit status 0 if any could."""
     from likewise.errors import UsageError
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
     from likewise.gallery.names import check_name
+    from likewise.media.pictures import PICTURE_SUFFIXES
 
     name = check_name(name)  # before a new gallery is made
+    if Path(name).suffix.lower() in PICTURE_SUFFIXES and Path(name).is_file():
+        remedy = "Say whose it is: likewise enrol GALLERY NAME FILE..."
+        raise UsageError("Behind the gallery comes a name", f"{name!r}, which is a picture", remedy)
     noted = None
     if metadata is not None:
         try:
@@ -52,6 +57,8 @@ def enrol(
     report_skipped(done.skipped)
     if not keep_originals:
         say("originals are not kept: another model would need these pictures again (see --keep-originals)")
+    elif done.already:
+        say("what was there already stays as it is: to keep its originals, forget it and enrol it again")
     already = f", {len(done.already)} were there already" if done.already else ""
     text = f"{len(done.added)} of {len(found)} items enrolled as {done.name}{already}"
     answer(as_json, {"gallery": gallery, **done.as_dict()}, text)

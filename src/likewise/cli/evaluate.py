@@ -29,6 +29,14 @@ def evaluate(
     ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, roc.png and hardest.png.")] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Figures for each group as well: a column of a manifest, such as sex, or group for what --group-from "
+            "finds.",
+        ),
+    ] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -43,9 +51,10 @@ def evaluate(
     if out is not None:
         check_replaceable(out, marker=METRICS)
     loaded = load(model)
-    opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
+    opened = part_of(loaded, open_data(data, group_from=group_from, group_by=group_by), part, say)
+    by_group = group_by is not None or group_from is not None
     with progress("encoding") as bar:
-        report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, seed=seed, progress=bar)
+        report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, by_group=by_group, seed=seed, progress=bar)
     if isinstance(opened, PairSet) and not opened.named:
         say("Pairs do not tell who is who (columns id_a and id_b do), so intervals may be too narrow.")
     report_skipped(report.skipped)

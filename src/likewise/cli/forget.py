@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from likewise.cli.console import answer
+from likewise.cli.gallery_ import counted
 from likewise.cli.options import GalleryArgument, Json
 
 
@@ -28,4 +29,4 @@ def forget(
 
     with Gallery.open(gallery) as opened:
         done = opened.forget(name, id=id)
-    answer(as_json, done.as_dict(), f"{done.records} records of {done.name} are forgotten")
+    answer(as_json, done.as_dict(), f"{counted(done.records)} of {done.name} forgotten")

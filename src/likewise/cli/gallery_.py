@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,7 +71,7 @@ def list_(
             answer(as_json, {"names": names}, table(rows) if rows else "Nobody is enrolled.")
             return
         values = [one for block in opened.records(name) for one in block.as_dicts()]
-    rows = [(str(one["id"]), f"{_moment(one['time'])}  {one['metadata'] or ''}") for one in values]
+    rows = [(str(one["id"]), f"{_moment(one['time'])}  {_noted(one['metadata'])}".rstrip()) for one in values]
     answer(as_json, {"name": name, "records": values}, table(rows))
 
 
@@ -85,7 +86,7 @@ def rename(
 
     with Gallery.open(gallery) as opened:
         count = opened.rename(name, new)
-    answer(as_json, {"name": new, "records": count}, f"{count} records of {name} are now called {new}")
+    answer(as_json, {"name": new, "records": count}, f"{counted(count)} of {name} now called {new}")
 
 
 def merge(
@@ -99,14 +100,15 @@ def merge(
 
     with Gallery.open(gallery) as opened:
         count = opened.merge(name, into)
-    answer(as_json, {"name": into, "records": count}, f"{count} records of {name} are now called {into}")
+    answer(as_json, {"name": into, "records": count}, f"{counted(count)} of {name} now called {into}")
 
 
 def calibrate(
     gallery: GalleryArgument,
     fpir: Annotated[float, typer.Option(help="Promised share of strangers' looks that end in a name.")] = 0.01,
     loose: Annotated[
-        float | None, typer.Option(help='Promised share that end in a name or in "unsure"; ten times --fpir.')
+        float | None,
+        typer.Option(help='Promised share that end in a name or in "unsure"; ten times --fpir, in bounds.'),
     ] = None,
     rule: Annotated[Literal["vote", "mean"] | None, typer.Option(help="How to decide from now on.")] = None,
     k: Annotated[int | None, typer.Option(help="How many of the nearest records decide from now on.")] = None,
@@ -142,7 +144,7 @@ def export(
 
     with Gallery.open(gallery) as opened:
         count = opened.export(file, originals=originals)
-    answer(as_json, {"file": str(file), "records": count}, f"{count:,} records in {file}")
+    answer(as_json, {"file": str(file), "records": count}, f"{counted(count)} in {file}")
 
 
 def import_(
@@ -162,7 +164,7 @@ def import_(
         "already": len(done.already),
         "skipped": [{"id": id, "reason": reason} for id, reason in done.skipped],
     }
-    answer(as_json, values, f"{len(done.added):,} records entered, {len(done.already):,} were there already")
+    answer(as_json, values, f"{counted(len(done.added))} entered, {len(done.already):,} there already")
 
 
 def move(
@@ -175,7 +177,7 @@ def move(
 
     with Gallery.open(gallery) as opened, progress("moving") as bar, opened.move(to, progress=bar) as moved:
         count = sum(moved.names().values())
-    answer(as_json, {"gallery": to, "records": count}, f"{count:,} records moved to {to}")
+    answer(as_json, {"gallery": to, "records": count}, f"{counted(count)} moved to {to}")
 
 
 def rebuild(gallery: GalleryArgument, model: ModelArgument, as_json: Json = False) -> None:
@@ -183,13 +185,24 @@ def rebuild(gallery: GalleryArgument, model: ModelArgument, as_json: Json = Fals
     from likewise.gallery import Gallery
 
     with Gallery.open(gallery) as opened, progress("rebuilding") as bar:
-        calibrated = opened.calibration is not None
+        calibrated, before = opened.calibration is not None, opened.fingerprint
         count = opened.rebuild(model, progress=bar)
-        fingerprint = opened.model.fingerprint
-    if calibrated:
+        fingerprint = opened.fingerprint
+    if fingerprint == before:
+        say("the same embeddings; the calibration of the model is taken over")
+    elif calibrated:
         say("the gallery's calibration was for the old embeddings and is dropped; run `likewise gallery calibrate`")
     values = {"records": count, "fingerprint": fingerprint, "model": model}
-    answer(as_json, values, f"{count:,} records now hold embeddings of {model}")
+    answer(as_json, values, f"{counted(count)} of embeddings of {model}")
+
+
+def counted(records: int) -> str:
+    """So many records, in words."""
+    return "1 record" if records == 1 else f"{records:,} records"
+
+
+def _noted(metadata: dict[str, Any]) -> str:
+    return json.dumps(metadata, ensure_ascii=False) if metadata else ""
 
 
 def _shown(rate: Estimate | None) -> str:

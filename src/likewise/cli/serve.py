@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from likewise.cli.console import say
-from likewise.cli.options import ModelArgument
+
+if TYPE_CHECKING:
+    from likewise.server.tokens import Tokens
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +21,12 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    model: ModelArgument,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="A model folder, or a name from `models list`; by default the gallery's own."
+        ),
+    ] = None,
     gallery: Annotated[
         str | None, typer.Option(metavar="GALLERY", help="A gallery's file or address; made where there is none.")
     ] = None,
@@ -41,10 +50,11 @@ def serve(
 ) -> None:
     """Answer over HTTP: verify, identify, enrol, forget, encode, cluster.
 
-    Tokens say who may do what. Where there are none yet, one for everything is made and printed, once.
+    MODEL makes a gallery that is not there yet. Without a gallery, pictures are compared, encoded and clustered.
+    Tokens say who may do what. Where their file is not there yet, one for everything is made and printed, once.
     """
     from likewise.errors import UsageError
-    from likewise.server.run import Address, beside, require_http, run
+    from likewise.server.run import Address, beside, listen, require_http, run
 
     require_http()
     address = Address(host, port)
@@ -56,7 +66,7 @@ def serve(
     from likewise.server.audit import Audit
     from likewise.server.limits import Limits
     from likewise.server.service import Service
-    from likewise.server.tokens import SCOPES, Tokens
+    from likewise.server.tokens import Tokens
 
     limits = Limits(
         picture_bytes=picture_bytes,
@@ -68,17 +78,27 @@ def serve(
     )
     known = None if no_tokens else Tokens(beside(gallery, tokens, ".tokens", "--tokens"))
     log = Audit(beside(gallery, audit, ".audit.jsonl", "--audit"))
-    service = Service(load(model), gallery, limits)
-    try:
-        if known is not None and not known.all():
-            text, made = known.make("first", SCOPES)
-            say(f"token for everything until {made.until}, shown only now: {text}")
+    with (
+        listen(address) as listening,
+        closing(Service(None if model is None else load(model), gallery, limits)) as service,
+    ):
+        if known is not None:
+            _make_first(known)
         if not address.is_here:
             say("what is sent can be read on the way: put a proxy that speaks TLS in front")
         run(
             make_app(service, known, log),
-            address,
+            listening,
             lambda url: say(f"serving at {url}, described in {url}/openapi.json"),
         )
-    finally:
-        service.close()
+
+
+def _make_first(tokens: Tokens) -> None:
+    """A token for everything where nobody has made any; whoever has revoked theirs gets no new one by a restart."""
+    from likewise.server.tokens import SCOPES
+
+    if not tokens.file.exists():
+        text, made = tokens.make("first", SCOPES)
+        say(f"token for everything until {made.until}, shown only now: {text}")
+    elif not any(token.may("admin") and token.expires > time.time() for token in tokens.all()):
+        say(f"no token may do everything; `likewise tokens make {tokens.file} NAME --scope admin` makes one")

@@ -31,7 +31,7 @@ def make(
         list[str] | None,
         typer.Option(
             help="verify, identify, enrol, forget or admin, which is all; give it several times for several."
-            " verify and identify by default."
+            " verify by default."
         ),
     ] = None,
     days: Annotated[float, typer.Option(help="How long it is good.")] = 90,
@@ -41,7 +41,10 @@ def make(
     """Make a token. It is printed now and never again: only a hash of it is kept."""
     from likewise.server.tokens import Tokens
 
-    text, made = Tokens(file).make(name, scope or ("verify", "identify"), days=days, per_minute=per_minute)
+    new = not file.exists()
+    text, made = Tokens(file).make(name, scope or ("verify",), days=days, per_minute=per_minute)
+    if new:
+        say(f"{file} is a new file of tokens: a service that runs with another one does not know them")
     say(f"good for {', '.join(made.scopes)} until {made.until}")
     answer(as_json, {"token": text, **made.as_dict()}, text)
 
@@ -67,4 +70,5 @@ def revoke(
     from likewise.server.tokens import Tokens
 
     ended = Tokens(file).revoke(which)
-    answer(as_json, {"revoked": [token.id for token in ended]}, f"{len(ended)} tokens of {ended[0].name} revoked")
+    tokens = "1 token" if len(ended) == 1 else f"{len(ended)} tokens"
+    answer(as_json, {"revoked": [token.id for token in ended]}, f"{tokens} of {ended[0].name} revoked")

@@ -30,19 +30,30 @@ FEW_TOPS = 10  # of folders that are taken for parts by another name; people wit
 MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 PAIRS_COLUMNS = frozenset({"a", "b", "same"})
 IDENTITY_COLUMNS = ("id_a", "id_b")
+GROUP = "group"  # the column of groups where none is named
 
 
-def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -> Dataset | PairSet:
+def open_data(
+    where: str | os.PathLike[str], *, group_from: str | None = None, group_by: str | None = None
+) -> Dataset | PairSet:
     """Whatever `where` names: a folder of folders, a zip of one, a manifest, a pairs file, IDX files, a named set.
 
     Args:
         where: a path, or the name of a data set (`likewise data list`).
         group_from: a regular expression with one group; what it finds in a file's name is the item's group.
+        group_by: the column of a manifest that has the groups, or "group" for what `group_from` finds.
 
     Raises:
         DataError: it does not exist, or holds nothing that can be used.
+        UsageError: groups that these data cannot have.
     """
     path = Path(where)
+    if group_from is not None and group_by not in (None, GROUP):
+        raise UsageError(
+            f"Groups are in a column, or in file names and then called {GROUP}",
+            f"--group-by {group_by} and --group-from",
+            "Leave one of them out.",
+        )
     with _readable("Data", path):  # below a locked folder it cannot even be asked what there is
         is_folder, is_file = path.is_dir(), path.is_file()
     if is_folder:
@@ -50,7 +61,8 @@ def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -
     elif path.suffix.lower() == ".zip" and is_file:
         data = zip_folder(path)
     elif path.suffix.lower() in MANIFEST_SUFFIXES and is_file:
-        data = pairs_file(path) if _columns(path) >= PAIRS_COLUMNS else manifest(path)
+        column = group_by if group_from is None else None
+        data = pairs_file(path) if _columns(path) >= PAIRS_COLUMNS else manifest(path, group_by=column)
     elif path.suffix.lower() == ".npz" and is_file:
         data = npz(path)
     elif str(where) in assets.ASSETS:
@@ -61,11 +73,20 @@ def open_data(where: str | os.PathLike[str], *, group_from: str | None = None) -
             f"{str(where)!r}, which is {'none of these' if path.exists() else 'not there'}",
             f"Known names: {', '.join(sorted(assets.ASSETS))}.",
         )
-    if group_from is None:
+    if group_from is None and group_by is None:
         return data
     if isinstance(data, PairSet):
-        raise UsageError("Groups belong to labelled items", "a pairs file", "Leave out --group-from.")
-    return with_groups(data, group_from)
+        option = "--group-by" if group_from is None else "--group-from"
+        raise UsageError("Groups belong to labelled items", "a pairs file", f"Leave out {option}.")
+    if group_from is not None:
+        return with_groups(data, group_from)
+    if data.groups is None:
+        raise UsageError(
+            "--group-by names a column of a manifest",
+            f"{group_by} for {str(where)!r}, which is none",
+            "List the items in a manifest, or find groups in their names by --group-from.",
+        )
+    return data
 
 
 def folder(path: str | os.PathLike[str]) -> Dataset:
@@ -233,13 +254,19 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(run), "") if run[0] in "0123456789" else (1, 0, run) for run in runs], name
 
 
-def manifest(path: str | os.PathLike[str]) -> Dataset:
+def manifest(path: str | os.PathLike[str], *, group_by: str | None = None) -> Dataset:
     """A table (.csv, .tsv, .parquet) with the columns path and label, optionally split and group.
 
     Relative paths start at the table's own folder.
 
+    Args:
+        path: of the table.
+        group_by: the column that says which group an item belongs to, such as sex or camera; None for the column group
+            if there is one.
+
     Raises:
         DataError: unreadable, a column missing, an empty cell, or a split of another name; the row is named.
+        UsageError: there is no column `group_by`.
     """
     table = _table(path)
     missing = {"path", "label"} - set(table.columns)
@@ -249,7 +276,14 @@ def manifest(path: str | os.PathLike[str]) -> Dataset:
             f"{', '.join(map(str, table.columns)) or 'no columns'} in {str(path)!r}",
             f"Add {' and '.join(sorted(missing))}.",
         )
-    _complete(table, [c for c in ("path", "label", "split", "group") if c in table.columns], path)
+    if group_by is not None and group_by not in table.columns:
+        raise UsageError(
+            "Groups are a column of the manifest",
+            f"{group_by!r}, where {str(path)!r} has {', '.join(map(str, table.columns))}",
+            "Name one of these.",
+        )
+    of_group = group_by or GROUP
+    _complete(table, [c for c in ("path", "label", "split", of_group) if c in table.columns], path)
     base = Path(path).parent
     files = [str(p) for p in table["path"]]
     return _labelled(
@@ -257,7 +291,7 @@ def manifest(path: str | os.PathLike[str]) -> Dataset:
         files=files,
         identity=table["label"].tolist(),
         parts=table["split"].tolist() if "split" in table.columns else None,
-        groups=table["group"].tolist() if "group" in table.columns else None,
+        groups=table[of_group].tolist() if of_group in table.columns else None,
         origin=str(path),
         place=_row_of(path),
     )

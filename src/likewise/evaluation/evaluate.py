@@ -9,15 +9,17 @@ from typing import overload
 
 import numpy as np
 
-from likewise.calibration import Rates, rates_at
+from likewise.calibration import Rates
 from likewise.calibration.rates import Unit, listed_rates_at
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoding, Progress
 from likewise.errors import DataError, UsageError
+from likewise.evaluation.groups import Figures, Groups, groups_of, measure_groups, rates_of
 from likewise.evaluation.report import AtThreshold, PairReport, Report
 from likewise.matching import Labelled, Model, default_unit, encode_labelled, encode_pairs
 from likewise.metrics import (
     FewShot,
+    Verification,
     clustering,
     confusions,
     few_shot,
@@ -29,6 +31,7 @@ from likewise.metrics import (
 from likewise.objective.distances import Distance
 
 HARDEST = 200  # pairs of each kind that are kept; the picture shows those without a repeated item
+GROUPS_FMR = 0.01  # of all items: where a model without a threshold has its groups compared
 WAYS = 20  # of the N-way one-shot figure, where there are so many identities
 
 
@@ -40,6 +43,7 @@ def evaluate(
     unit: Unit | None = None,
     ways: int | None = None,
     shots: int | None = None,
+    by_group: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Report: ...
@@ -59,6 +63,7 @@ def evaluate(
     unit: Unit | None = None,
     ways: int | None = None,
     shots: int | None = None,
+    by_group: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Report | PairReport: ...
@@ -71,6 +76,7 @@ def evaluate(
     unit: Unit | None = None,
     ways: int | None = None,
     shots: int | None = None,
+    by_group: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Report | PairReport:
@@ -84,20 +90,25 @@ def evaluate(
         data: items that had no part in training, choosing or calibrating.
         unit: what the intervals take for a sample: "identity" or "item"; None for what `calibrate` would take.
         ways, shots: N and K of the few-shot figure; None for 20, or as many identities as have K + 1 items, and 1.
+        by_group: whether each group of the data is measured by itself as well, at one threshold for all.
         seed: of k-means and episodes.
         progress: told of encoding.
 
     Raises:
         DataError: fewer than two identities, or no identity with two items; no readable pair of one of the two kinds.
-        UsageError: more ways than there are identities with K + 1 items; a unit, ways or shots for pairs.
+        UsageError: more ways than there are identities with K + 1 items; groups of data that have none; a unit, ways,
+            shots or figures by group for pairs.
     """
     if isinstance(data, PairSet):
-        asked = [name for name, value in (("unit", unit), ("ways", ways), ("shots", shots)) if value is not None]
+        options = ("unit", unit), ("ways", ways), ("shots", shots), ("by_group", by_group or None)
+        asked = [name for name, value in options if value is not None]
         if asked:
             raise UsageError("Pairs have no labels to draw classes or samples by", ", ".join(asked), "Leave it out.")
         return _evaluate_pairs(model, data, progress)
     shots = 1 if shots is None else shots
     _ways(data, ways, shots)  # refused before the work, as far as that can be seen
+    if by_group:
+        groups_of(data)
     encoder = model.encoder if isinstance(model, Model) else model
     started = time.perf_counter()
     labelled = encode_labelled(encoder, data, progress)
@@ -111,19 +122,30 @@ def evaluate(
         )
     embeddings, labels, distance = labelled.embeddings, labelled.labels, encoder.distance_on_cpu()
     sampled = unit or default_unit(encoder, data)
-    numbers, order = labels.unique(return_inverse=True)[1].sort(stable=True)
 
     def rates(threshold: float) -> Rates:
-        return rates_at([threshold], embeddings[order], numbers, distance, sampled)[0]
+        return rates_of(threshold, embeddings, labels, distance, sampled)
+
+    found, nearest = verification(embeddings, labels, distance, unit=sampled), retrieval(embeddings, labels, distance)
+    at_threshold = _at_threshold(model, rates)
+
+    def of_groups() -> Groups:
+        line = at_threshold or _line_of_all(found, rates)
+        whole = Figures(nearest.precision_at_1, found.eer, line.rates)
+        return measure_groups(
+            data, labelled, distance, sampled, whole,
+            threshold=line.threshold, promised=line.promised, own=line is at_threshold,
+        )  # fmt: skip
 
     return Report(
-        retrieval=retrieval(embeddings, labels, distance),
-        verification=verification(embeddings, labels, distance, unit=sampled),
-        at_threshold=_at_threshold(model, rates),
+        retrieval=nearest,
+        verification=found,
+        at_threshold=at_threshold,
         clustering=clustering(embeddings, labels, seed=seed, distance=distance),
         fewshot=_few_shot(labelled, distance, ways, shots, seed),
         confusions=confusions(embeddings, labels, distance),
         hardest=hardest_pairs(embeddings, labels, distance, count=HARDEST),
+        groups=of_groups() if by_group else None,
         labelled=labelled,
         distance=distance,
         seconds=(encoded - started, time.perf_counter() - encoded),
@@ -153,6 +175,14 @@ def _at_threshold(model: Model | Encoding, rates: Callable[[float], Rates]) -> A
         return None
     line = model.calibration.threshold_for()
     return AtThreshold(line.threshold, line.promised, rates(line.threshold))
+
+
+def _line_of_all(found: Verification, rates: Callable[[float], Rates]) -> AtThreshold:
+    """At the largest threshold of the drawn curve whose FMR over all items is at most `GROUPS_FMR`."""
+    curve = found.curve
+    place = int(np.searchsorted(curve.fmr, GROUPS_FMR, side="right")) - 1
+    threshold = max(float(curve.thresholds[place]), -1.0)  # the first of the curve, -inf, has no place in JSON
+    return AtThreshold(threshold, GROUPS_FMR, rates(threshold))
 
 
 def _few_shot(labelled: Labelled, distance: Distance, ways: int | None, shots: int, seed: int) -> FewShot | None:

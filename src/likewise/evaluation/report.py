@@ -11,6 +11,7 @@ from typing import Any, final
 
 from likewise.calibration import Rates
 from likewise.evaluation.apart import hardest_apart
+from likewise.evaluation.groups import Groups
 from likewise.evaluation.pictures import SHOWN_PAIRS, draw_curves, draw_hardest
 from likewise.matching import Labelled
 from likewise.metrics import (
@@ -57,6 +58,7 @@ class Report:
         fewshot: N-way K-shot accuracy; None where no identity has K + 1 items.
         confusions: which identities are taken for which.
         hardest: the closest different pairs and the farthest same pairs.
+        groups: figures of each group by itself; None where nobody asked.
         labelled: the items and embeddings it was all computed from.
         distance: what compared them.
         seconds: of encoding, of measuring.
@@ -69,6 +71,7 @@ class Report:
     fewshot: FewShot | None
     confusions: tuple[Confusion, ...]
     hardest: HardestPairs
+    groups: Groups | None
     labelled: Labelled
     distance: Distance
     seconds: tuple[float, float]
@@ -92,6 +95,7 @@ class Report:
                 for c in self.confusions
             ],
             "hardest": {"same": self._named(self.hardest.same), "different": self._named(self.hardest.different)},
+            **({} if self.groups is None else self.groups.as_dict()),
             "items": len(self.labelled.labels),
             "skipped": [{"file": file, "reason": reason} for file, reason in self.labelled.skipped],
             "data": self.labelled.data.origin,
@@ -124,7 +128,7 @@ class Report:
             f = self.fewshot
             drawn = f"{f.episodes:,} episodes of {f.ways} of {f.identities:,} identities"
             rows.append((f"{f.ways}-way {f.shots}-shot", f"{f.accuracy:.2%} ({drawn})"))
-        return rows
+        return rows + ([] if self.groups is None else self.groups.rows())
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:

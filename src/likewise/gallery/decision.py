@@ -75,9 +75,18 @@ class Lines:
             )
         if self.fpir is None:
             return "how often a stranger gets a name is not known: run `likewise gallery calibrate` for this rule"
-        text = (
-            f"up to {self.fpir:.2g} of strangers' looks end in a name, up to {self.fpir_loose:.2g} in a name or unsure"
-        )
+        if self.fpir == 0:
+            return "nobody is enrolled, so nobody gets a name"
+        text = f"up to {self.fpir:.2g} of strangers' looks end in a name"
+        if self.loose > self.strict:
+            text += f", up to {self.fpir_loose:.2g} in a name or unsure"
+        else:
+            text += ', and none in "unsure", as both lines are one'
+        if self.source == "model" and self.fpir > LOOSE_FPIR:
+            return (
+                f"Warning: {text}, by the strictest threshold the model has: take no name for certain before"
+                " `likewise gallery calibrate`, or a model calibrated for a smaller rate"
+            )
         if self.source == "model":
             return f"{text}, by the model's thresholds; `likewise gallery calibrate` measures it"
         if self.grown > _GROWN:
@@ -171,7 +180,8 @@ def lines_of_model(calibration: Calibration, records: int, rule: Rule) -> Lines:
     strict, loose = wanted(STRICT_FPIR), wanted(LOOSE_FPIR)
     if loose is strict:
         loose = known[max(0, known.index(strict) - 1)]
-    rates = [None if rule == "mean" else expected_fpir(line.promised, records) for line in (strict, loose)]
+    known_rate = rule == "vote" or not records
+    rates = [expected_fpir(line.promised, records) if known_rate else None for line in (strict, loose)]
     return Lines(strict.threshold, loose.threshold, rates[0], rates[1], "model")
 
 

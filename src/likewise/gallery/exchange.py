@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import DataError, ModelError
+from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery.names import check_name
 from likewise.gallery.records import MOST_IDS, Records, new_ids
 from likewise.gallery.results import Enrolled
@@ -28,11 +28,13 @@ def write_parquet(file: Path, fingerprint: str, dim: int, records: Iterator[Reco
     """Writes records, a row each, and the model's fingerprint in the metadata of the table; returns how many.
 
     Raises:
-        DataError: it cannot be written; a file that was there is untouched.
+        DataError: it cannot be written; a file that was there is untouched. UsageError: its name does not end in
+            .parquet, or what is there is no export.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _check_target(file)
     schema = pa.schema(
         [
             ("id", pa.int64()), ("name", pa.string()), ("embedding", pa.list_(pa.float32(), dim)),
@@ -42,6 +44,7 @@ def write_parquet(file: Path, fingerprint: str, dim: int, records: Iterator[Reco
     )  # fmt: skip
     count = 0
     with replacing_file(file) as fresh, pq.ParquetWriter(fresh, schema) as writer:
+        fresh.chmod(0o600)  # as a gallery
         for block in records:
             columns = [
                 pa.array(block.ids),
@@ -49,7 +52,7 @@ def write_parquet(file: Path, fingerprint: str, dim: int, records: Iterator[Reco
                 pa.FixedSizeListArray.from_arrays(pa.array(block.embeddings.reshape(-1)), dim),
                 pa.array(block.hashes),
                 pa.array(block.times),
-                pa.array([json.dumps(values, ensure_ascii=False) for values in block.metadata]),
+                pa.array([json.dumps(values) for values in block.metadata]),
                 pa.array(block.originals, pa.binary()),
             ]
             writer.write_batch(pa.record_batch(columns, schema=schema))
@@ -74,27 +77,43 @@ def import_records(store: Store, file: Path) -> Enrolled:
         if block.embeddings.shape[1:] != (about.dim,) or not np.isfinite(block.embeddings).all():
             raise _refused(file, f"embeddings that are not {about.dim} finite numbers")
         names = [check_name(name) for name in block.names]
-        holders = store.holding(block.hashes)
-        new: list[int] = []
+        first: dict[str, int] = {}  # content hash -> row
+        for row, content in enumerate(block.hashes):
+            first.setdefault(content, row)
+        ids = _free_ids(store, block.ids)
+        new = replace(block, ids=ids, names=names).take(list(first.values()))
+        held = store.add(new, model=about.fingerprint, once=True)
         for row, (name, content) in enumerate(zip(names, block.hashes, strict=True)):
-            others = sorted(set(holders.get(content, [])) - {name})
-            if others:
-                skipped.append((str(block.ids[row]), f"the same content is enrolled as {others[0]!r}"))
-            elif content in holders:
+            under = held.get(content, [names[first[content]]])
+            if name not in under or len(under) > 1:
+                other = min(set(under) - {name})
+                skipped.append((str(block.ids[row]), f"enrolled already as {other!r}: one of the two is wrong"))
+            elif content in held or row != first[content]:
                 already.append(str(block.ids[row]))
             else:
-                holders[content] = [name]
-                new.append(row)
-        if not new:
-            continue
-        ids = block.ids[new]
-        taken = np.concatenate([held.ids for held in store.records(ids=ids)] or [ids[:0]])
-        _, first = np.unique(ids, return_index=True)
-        free = ~np.isin(ids, taken) & np.isin(np.arange(len(ids)), first) & (ids >= 0) & (ids < MOST_IDS)
-        ids = np.where(free, ids, new_ids(len(ids)))
-        store.add(replace(block.take(new), ids=ids, names=[names[row] for row in new]))
-        added += zip(map(str, block.ids[new].tolist()), ids.tolist(), strict=True)
+                added.append((str(block.ids[row]), int(ids[row])))
     return Enrolled(None, tuple(added), tuple(already), tuple(skipped))
+
+
+def _free_ids(store: Store, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same ids, but for those that are taken, come twice, or cannot be."""
+    taken = np.concatenate([ids[:0], *(held.ids for held in store.records(ids=ids))])
+    _, first = np.unique(ids, return_index=True)
+    free = ~np.isin(ids, taken) & np.isin(np.arange(len(ids)), first) & (ids >= 0) & (ids < MOST_IDS)
+    return np.where(free, ids, new_ids(len(ids)))
+
+
+def _check_target(file: Path) -> None:
+    """A slip must not cost a gallery or a picture."""
+    if file.suffix.lower() != ".parquet":
+        raise UsageError("A gallery is exported to a file called .parquet", str(file), f"Pass {file.stem}.parquet.")
+    if file.is_file():
+        try:
+            read_parquet(file)
+        except DataError:
+            raise UsageError(
+                "An export overwrites only an earlier one", f"{str(file)!r}, which is none", "Give another name."
+            ) from None
 
 
 def other_model(given: str, kept: str) -> ModelError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,19 +37,19 @@ from likewise.gallery.decision import (
     robust_mean,
 )
 from likewise.gallery.exchange import import_records, other_model, write_parquet
-from likewise.gallery.items import Encode, EncodedItem, EncodedItems, encode_items, sole
-from likewise.gallery.leave_out import GalleryCalibration, leave_out
+from likewise.gallery.items import Encode, EncodedItem, EncodedItems, Unused, encode_items, nothing_read, sole, told
+from likewise.gallery.leave_out import GalleryCalibration, leave_out, loose_for
 from likewise.gallery.modelfiles import files_of, model_from
 from likewise.gallery.names import check_name
 from likewise.gallery.records import MOST_IDS, Records, new_ids
 from likewise.gallery.results import Enrolled, Forgotten, Identified, Probe
-from likewise.gallery.store import Description, Store, store_for
+from likewise.gallery.store import Description, Store, exchanged, store_for
 from likewise.matching import Model, is_registered, load
 from likewise.matching.folder import CALIBRATION
 
 _MOVED_AT_ONCE = 1000  # records, with their originals
 _UNFINISHED = "moved from"  # among the settings of a gallery that a move is still filling
-_NO_IDS = np.empty(0, np.int64)
+_CALIBRATED_BY = "calibration of the model"  # among the settings: what stands for the model's thresholds
 
 
 @final
@@ -61,12 +63,18 @@ class Gallery:
         store: where it is kept; `Gallery.open` finds it.
         model: the model it holds embeddings of; None to load the kept copy when it is needed.
         encode: what encodes items, if not the model itself: a service lets requests share it.
+
+    Raises:
+        ModelError: the gallery holds embeddings of another model, or decides with another calibration of this one.
     """
 
     def __init__(self, store: Store, model: Model | None = None, encode: Encode | None = None) -> None:
-        self._store = store
-        self._model, self._fingerprint = model, None if model is None else model.fingerprint
-        self._encode = encode
+        self._store, self._encode = store, encode
+        self._kept: tuple[object, Model] | None = None  # the model, and what says whether it is still the one
+        if model is not None:
+            about = store.describe()  # first: a rebuild from here on is noticed when the model is needed
+            _check_same(model, about, store)
+            self._kept = _which(about), model
 
     @classmethod
     def open(
@@ -80,8 +88,8 @@ class Gallery:
 
         Args:
             uri: a file, or `http://host:port/name` on a Milvus server.
-            model: whose embeddings it holds, or the folder of that model. A new gallery keeps a copy; one that is there
-                must be of this model.
+            model: whose embeddings it holds: a model, its folder, or the name of a registered one. A new gallery keeps
+                a copy, and so does one without records; another must be of this model.
             encode: see the class.
 
         Raises:
@@ -94,17 +102,23 @@ class Gallery:
         given, folder = (None, None) if model is None else _loaded(model)
         if given is None or kind.exists(uri):
             store = kind.open(uri)
-            try:
-                _check_whole(store)
-                if given is not None:
-                    _check_same(given, store)
-            except BaseException:
-                store.close()
-                raise
         else:
-            description = Description(given.fingerprint, given.dim, time.time(), {"rule": "vote", "k": K})
+            settings = {"rule": "vote", "k": K, _CALIBRATED_BY: _thresholds(given)}
+            description = Description(given.fingerprint, given.dim, time.time(), settings)
             store = kind.create(uri, description, files_of(given, folder))
-        return cls(store, given, encode)
+        try:
+            _check_whole(store)
+            try:
+                return cls(store, given, encode)
+            except ModelError:
+                if given is None or store.count():
+                    raise
+                opened = cls(store, None, encode)
+                opened._rebuild(given, folder)
+                return opened
+        except BaseException:
+            store.close()
+            raise
 
     @property
     def uri(self) -> str:
@@ -150,41 +164,39 @@ class Gallery:
         """
         name, noted, about = check_name(name), _json_ready(metadata or {}), self._store.describe()
         encoded = self._encoded(about, items, progress, keep=keep_originals)
-        found, unfit = sole(encoded, self._model_of(about).encoder.ready().prepare)
-        skipped = [*encoded.skipped, *unfit]
-        holders = self._store.holding([one.content_hash for one in found])
-        new: dict[str, EncodedItem] = {}
-        already: list[str] = []
+        found, skipped = sole(encoded, self._model_of(about).encoder.ready().prepare)
+        if not found:
+            raise nothing_read(skipped)
+        first: dict[str, EncodedItem] = {}
         for one in found:
-            others = sorted(set(holders.get(one.content_hash, [])) - {name})
+            first.setdefault(one.content_hash, one)
+        ids = dict(zip(first, new_ids(len(first)).tolist(), strict=True))
+        records = Records(
+            ids=np.array(list(ids.values()), np.int64),
+            names=[name] * len(first),
+            embeddings=np.stack([one.embedding for one in first.values()]),
+            hashes=list(first),
+            times=np.full(len(first), time.time()),
+            metadata=[noted] * len(first),
+            originals=[one.original for one in first.values()],
+        )
+        held = self._store.add(records, model=about.fingerprint, once=True)
+        added: list[tuple[str, int]] = []
+        already: list[str] = []
+        taken: list[Unused] = []
+        for one in found:
+            others = sorted(set(held.get(one.content_hash, [])) - {name})
             if others:
-                skipped.append((one.file, f"the same content is enrolled as {others[0]!r}"))
-            elif one.content_hash in holders or one.content_hash in new:
+                taken.append(
+                    Unused(one.number, one.file, f"enrolled already as {others[0]!r}: one of the two is wrong")
+                )
+            elif one.content_hash in held or one is not first[one.content_hash]:
                 already.append(one.file)
             else:
-                new[one.content_hash] = one
-        if not new and not already:
-            raise DataError("There is something to enrol", f"{skipped[0][0]}: {skipped[0][1].rstrip('.')}")
-        ids = new_ids(len(new))
-        if new:
-            self._store.add(
-                Records(
-                    ids=ids,
-                    names=[name] * len(new),
-                    embeddings=np.stack([one.embedding for one in new.values()]),
-                    hashes=list(new),
-                    times=np.full(len(new), time.time()),
-                    metadata=[noted] * len(new),
-                    originals=[one.original for one in new.values()],
-                )
-            )
-            try:
-                self._check_still(about)
-            except ModelError:
-                self._store.forget(ids)  # embeddings of a model that has been exchanged meanwhile
-                raise
-        added = zip((one.file for one in new.values()), ids.tolist(), strict=True)
-        return Enrolled(name, tuple(added), tuple(already), tuple(skipped))
+                added.append((one.file, ids[one.content_hash]))
+        if not added and not already:
+            raise DataError("Content is enrolled under one name", f"{taken[0].file}, {taken[0].reason}")
+        return Enrolled(name, tuple(added), tuple(already), told(sorted([*skipped, *taken])))
 
     def identify(
         self,
@@ -209,9 +221,9 @@ class Gallery:
         about = self._store.describe()
         rule, k = _asked(about, rule, k)
         encoded = self._encoded(about, items, progress)
-        found, skipped = encoded.found, encoded.skipped
+        found = encoded.found
         if not found and not encoded.empty:
-            raise DataError("At least one item can be read", skipped[0][1].rstrip("."))
+            raise nothing_read(encoded.skipped)
         records = self._store.count()
         lines = self._lines(about, rule, k, records)
         embeddings = np.stack([one.embedding for one in found]) if found else np.empty((0, about.dim), np.float32)
@@ -222,7 +234,7 @@ class Gallery:
             for one, decision in zip(found, decisions, strict=True)
         )
         empty = tuple(file for _, file in encoded.empty)
-        return Identified(probes, tuple(skipped), empty, lines, rule, k, records)
+        return Identified(probes, told(encoded.skipped), empty, lines, rule, k, records)
 
     def verify(self, items: Item | Sequence[Item], name: str, *, fmr: float | None = None) -> Claim:
         """Whether items are who they are said to be: the distances to the nearest record of that name, which vote.
@@ -245,7 +257,7 @@ class Gallery:
         model = self._model_of(about)
         by_model = model.calibration is not None or fmr is not None
         if by_model:
-            line = Line.of_model(model.calibrated(), fmr)
+            line = _line_of(model, fmr)
         else:
             lines = self.lines("vote")
             if lines.source == "published":  # no promise to anybody, and this is who lets people in
@@ -253,18 +265,19 @@ class Gallery:
             line = Line.of_gallery(lines)
         encoded = self._encoded(about, items)
         if not encoded.found and not encoded.empty:
-            raise DataError("An item can be read", encoded.skipped[0][1].rstrip("."))
+            raise nothing_read(encoded.skipped)
         good, unfit = sole(encoded, model.encoder.ready().prepare)
-        frames = [Frame(file, "unfit", None, problem=reason) for file, reason in [*encoded.skipped, *unfit]]
+        frames = {one.number: Frame(one.file, "unfit", None, problem=one.reason) for one in unfit}
         if good:
             probes = np.stack([one.embedding for one in good])
             near = self._store.search(probes, 1, model.encoder.distance_on_cpu(), names=[name])
             if near.ids.size == 0:  # it was forgotten a moment ago
                 raise self._unknown(name)
             for one, distance in zip(good, near.distances[:, 0].tolist(), strict=True):
-                frames.append(Frame(one.file, line.says(distance), distance, one.box))
+                frames[one.number] = Frame(one.file, line.says(distance), distance, one.box)
         self._check_still(about)
-        return claimed(name, frames, line, model.calibration if by_model else None, records)
+        in_order = [frames[number] for number in sorted(frames)]
+        return claimed(name, in_order, line, model.calibration if by_model else None, records)
 
     def forget(self, name: str | None = None, *, id: int | None = None) -> Forgotten:
         """Removes all records of a name, or one record by its id, with all that was kept of them.
@@ -295,12 +308,12 @@ class Gallery:
         """Gives all records of a name another name, which nobody has; how many there were.
 
         Raises:
-            DataError: an unknown name, or one that is taken; see `merge`. UsageError: no name.
+            DataError: an unknown name, or one that is taken; see `merge`. UsageError: no name, or twice the same.
         """
         old, new = check_name(old), check_name(new)
-        if old != new and any(self._store.records(names=[new])):
-            raise DataError("A new name is free", repr(new), "`merge` joins the records of two names.")
-        return self._named(old, new)
+        if old == new:
+            raise UsageError("A new name is another one", f"twice {new!r}")
+        return self._named(old, new, free=True)
 
     def merge(self, name: str, into: str) -> int:
         """Gives all records of a name the name `into`, which somebody has; how many there were.
@@ -358,7 +371,8 @@ class Gallery:
 
         Args:
             fpir: promised share of strangers' looks that end in a name.
-            loose_fpir: promised share that end in a name or in "unsure"; None for ten times `fpir`, at most 0.5.
+            loose_fpir: promised share that end in a name or in "unsure"; None for ten times `fpir`, at most 0.5, or
+                halfway from `fpir` to 1 where that is more.
             rule, k: how to decide from now on; None to leave it as it is.
             seed: of the names that are left out, in galleries of more than 20,000 records.
             progress: told of the work.
@@ -376,45 +390,33 @@ class Gallery:
         _, names = np.unique([name for block in blocks for name in block.names], return_inverse=True)
         found = leave_out(
             embeddings, names, model.encoder.distance_on_cpu(), fpir=fpir,
-            loose_fpir=max(fpir, min(10 * fpir, 0.5)) if loose_fpir is None else loose_fpir,
+            loose_fpir=loose_for(fpir) if loose_fpir is None else loose_fpir,
             rule=rule, k=k, unit=model.encoder.unit, seed=seed, progress=progress,
         )  # fmt: skip
-        kept = {"calibration": found.as_dict(), "calibrated": about.fingerprint}  # for no other model's embeddings
-        self._store.configure({**about.settings, "rule": rule, "k": k, **kept})
+        with self._store.alone():
+            self._check_still(about)
+            kept = {"calibration": found.as_dict(), "calibrated": about.fingerprint}  # for no other model's embeddings
+            self._store.configure({**self._store.describe().settings, "rule": rule, "k": k, **kept})
         return found
 
     def rebuild(self, model: Model | str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Exchanges the model: all kept originals are encoded anew, in one step; how many records there are.
 
-        For the same model with another calibration, nothing is encoded. The gallery's own calibration is dropped, as
-        its lines were for the old embeddings.
+        For the same model with another calibration nothing is encoded, and the gallery's own calibration stays. For
+        another model it is dropped, as its lines were for the old embeddings.
 
         Raises:
-            DataError: a record has no original, or one that cannot be read now; nothing has changed then.
+            DataError: a record has no original, or one that cannot be read now, or the settings were changed meanwhile;
+                nothing has changed then.
         """
-        given, folder = _loaded(model)
-        before = self._store.describe()
-        same, total, done = given.fingerprint == before.fingerprint, self._store.count(), 0
-
-        def renewed() -> Iterator[Records]:
-            nonlocal done
-            for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
-                done += len(block)
-                yield block if same else replace(block, embeddings=_encoded_anew(block, given))
-                if progress:
-                    progress(done, total, "rebuilding")
-
-        settings = {key: before.settings[key] for key in ("rule", "k")}
-        description = replace(before, fingerprint=given.fingerprint, dim=given.dim, settings=settings)
-        self._store.rebuild(description, files_of(given, folder), renewed())
-        self._model, self._fingerprint = given, given.fingerprint
-        return done
+        return self._rebuild(*_loaded(model), progress)
 
     def export(self, file: str | os.PathLike[str], *, originals: bool = False) -> int:
         """Writes all records to a Parquet file (docs/formats.md); how many. What is forgotten later stays in it.
 
         Raises:
-            DataError: it cannot be written.
+            DataError: it cannot be written. UsageError: a file that is called otherwise than .parquet, or is there and
+                is no export.
         """
         about = self._store.describe()
         records = self._store.records(originals=originals, block=_MOVED_AT_ONCE if originals else 10_000)
@@ -434,35 +436,33 @@ class Gallery:
     def move(self, uri: str | os.PathLike[str], *, progress: Progress | None = None) -> Gallery:
         """The gallery at another address, where nothing may be; the one here is removed once all is there.
 
-        Nobody else should write meanwhile; if somebody has, nothing is removed and the move is undone. What a move
-        that was killed has left there is no gallery to anybody, and the next move to that address replaces it.
+        Nobody else can write meanwhile, and who still has the gallery open is refused from then on. What a move that
+        was killed has left there is no gallery to anybody, and the next move to that address replaces it.
 
         Raises:
             DataError: something is there, or it could not be moved; the gallery here is then as it was.
         """
         uri = os.fspath(uri)
-        kind, about, names = store_for(uri), self._store.describe(), self._store.names()
+        kind = store_for(uri)
         _remove_unfinished(uri)
-        begun = replace(about, settings={**about.settings, _UNFINISHED: self.uri})
-        target = kind.create(uri, begun, self._store.model_files())
-        try:
-            moved: list[NDArray[np.int64]] = []
-            for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
-                target.add(block)
-                moved.append(block.ids)
-                if progress:
-                    progress(sum(map(len, moved)), sum(names.values()), "moving")
-            # Whoever has written here has changed the ids, the names or the settings.
-            still = np.concatenate([_NO_IDS, *(block.ids for block in self._store.records())])
-            same = np.array_equal(np.sort(still), np.sort(np.concatenate([_NO_IDS, *moved])))
-            if not (same and names == self._store.names() == target.names() and about == self._store.describe()):
-                raise DataError("Nobody writes to a gallery that moves", "other records than before", "Try again.")
-            target.configure(about.settings)
-        except BaseException:
-            target.remove()
-            raise
-        self._store.remove()
-        return Gallery(target, self._model, self._encode)
+        with self._store.alone():
+            about, total, done = self._store.describe(), self._store.count(), 0
+            begun = replace(about, settings={**about.settings, _UNFINISHED: self.uri})
+            target = kind.create(uri, begun, self._store.model_files())
+            try:
+                for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
+                    target.add(block)
+                    done += len(block)
+                    if progress:
+                        progress(done, total, "moving")
+                if not total == done == target.count():
+                    raise DataError("A gallery is moved as a whole", f"{done:,} of {total:,} records", "Try again.")
+                target.configure(about.settings)  # from here on there are two, until the one here is removed
+            except BaseException:
+                target.remove()
+                raise
+            self._store.remove()
+        return Gallery(target, None, self._encode)
 
     def info(self) -> dict[str, Any]:
         """What the gallery is, JSON-ready."""
@@ -495,14 +495,40 @@ class Gallery:
         self.close()
 
     def _model_of(self, about: Description) -> Model:
-        if self._model is None or self._fingerprint != about.fingerprint:
-            self._model, self._fingerprint = model_from(self._store.model_files()), about.fingerprint
-        return self._model
+        kept = self._kept
+        if kept is None or kept[0] != _which(about):
+            kept = self._kept = _which(about), model_from(self._store.model_files())
+        return kept[1]
+
+    def _rebuild(self, given: Model, folder: Path | None, progress: Progress | None = None) -> int:
+        before = self._store.describe()
+        same, total, done = given.fingerprint == before.fingerprint, self._store.count(), 0
+
+        def renewed() -> Iterator[Records]:
+            nonlocal done
+            if self._store.describe() != before:  # asked when nobody else can write any more
+                raise DataError("A gallery is rebuilt as it was found", "one that was changed meanwhile", "Try again.")
+            if not same:
+                _check_originals(self._store)
+            for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
+                done += len(block)
+                yield block if same else replace(block, embeddings=_encoded_anew(block, given))
+                if progress:
+                    progress(done, total, "rebuilding")
+
+        settings = before.settings if same else {key: before.settings[key] for key in ("rule", "k")}
+        description = replace(
+            before, fingerprint=given.fingerprint, dim=given.dim,
+            settings={**settings, _CALIBRATED_BY: _thresholds(given)},
+        )  # fmt: skip
+        self._store.rebuild(description, files_of(given, folder), renewed())
+        self._kept = _which(description), given
+        return done
 
     def _check_still(self, about: Description) -> None:
         """Another process may have exchanged the model since `about` was read, and distances would mean nothing."""
         if self._store.describe().fingerprint != about.fingerprint:
-            raise ModelError("One model encodes and is compared with", "one that was exchanged meanwhile", "Ask again.")
+            raise exchanged()
 
     def _encoded(
         self,
@@ -516,7 +542,7 @@ class Gallery:
         return encode_items(items, encode, keep=keep)
 
     def _lines(self, about: Description, rule: Rule, k: int, records: int) -> Lines:
-        found, records = _calibration_of(about), max(1, records)
+        found = _calibration_of(about)
         if found is not None and (found.rule, found.k) == (rule, k):
             return found.lines(records)
         model = self._model_of(about)
@@ -563,8 +589,8 @@ class Gallery:
         hint = f"Perhaps {alike[0]!r}?" if alike else "`likewise gallery list` shows who is."
         return DataError("A name that is asked for is enrolled", repr(name), hint)
 
-    def _named(self, old: str, new: str) -> int:
-        changed = self._store.rename(old, new)
+    def _named(self, old: str, new: str, *, free: bool = False) -> int:
+        changed = self._store.rename(old, new, free=free)
         if not changed:
             raise self._unknown(old)
         return changed
@@ -579,6 +605,14 @@ def _calibration_of(about: Description) -> GalleryCalibration | None:
     found = about.settings.get("calibration")
     fits = about.settings.get("calibrated") == about.fingerprint
     return GalleryCalibration.from_dict(found) if found is not None and fits else None
+
+
+def _line_of(model: Model, fmr: float | None) -> Line:
+    try:
+        return Line.of_model(model.calibrated(), fmr)
+    except UsageError as error:
+        remedy = "`likewise calibrate` a copy of the model for it, then `likewise gallery rebuild GALLERY MODEL`."
+        raise UsageError(error.rule, error.received, remedy) from error
 
 
 def _loaded(model: Model | str | os.PathLike[str]) -> tuple[Model, Path | None]:
@@ -617,10 +651,19 @@ def _remove_unfinished(uri: str) -> None:
         store.close()
 
 
-def _check_same(given: Model, store: Store) -> None:
-    kept = store.describe().fingerprint
-    if given.fingerprint != kept:
-        raise other_model(given.fingerprint, kept)
+def _which(about: Description) -> tuple[str, object]:
+    """Another one whenever the model is: its fingerprint covers what encodes, and not what it takes for the same."""
+    return about.fingerprint, about.settings.get(_CALIBRATED_BY)
+
+
+def _thresholds(model: Model) -> str:
+    """What stands for a model's calibration."""
+    return "" if model.calibration is None else hashlib.sha256(model.calibration.to_json().encode()).hexdigest()
+
+
+def _check_same(given: Model, about: Description, store: Store) -> None:
+    if given.fingerprint != about.fingerprint:
+        raise other_model(given.fingerprint, about.fingerprint)
     calibration = store.model_files().get(CALIBRATION, b"").decode()
     if calibration != ("" if given.calibration is None else given.calibration.to_json()):
         raise ModelError(
@@ -630,16 +673,24 @@ def _check_same(given: Model, store: Store) -> None:
         )
 
 
-def _encoded_anew(block: Records, model: Model) -> NDArray[np.float32]:
-    originals = [original for original in block.originals if original is not None]
-    if len(originals) < len(block):
-        name = block.names[block.originals.index(None)]
+def _check_originals(store: Store) -> None:
+    """Before the work: every record has one."""
+    lacking = Counter(
+        name
+        for block in store.records(originals=True, block=_MOVED_AT_ONCE)
+        for name, original in zip(block.names, block.originals, strict=True)
+        if original is None
+    )
+    if lacking:
         raise DataError(
             "A gallery gets another model by encoding its kept originals",
-            f"a record of {name!r} without one",
-            "Enrol the pictures anew, into a gallery of the other model; `--keep-originals` would keep them.",
+            f"{lacking.total():,} of {store.count():,} records without one, such as of {min(lacking)!r}",
+            "Forget those and enrol their pictures anew with --keep-originals; or make a gallery of the other model.",
         )
-    encoded = model.encode(originals)
+
+
+def _encoded_anew(block: Records, model: Model) -> NDArray[np.float32]:
+    encoded = model.encode([original for original in block.originals if original is not None])
     if encoded.problems:
         place, reason = encoded.problems[0]
         raise DataError("A kept original can be read", f"one of {block.names[place]!r}: {reason.rstrip('.')}")

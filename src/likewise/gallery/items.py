@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import cast, final
+from typing import NamedTuple, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ class EncodedItem:
     original: bytes | None
 
 
+class Unused(NamedTuple):
+    """An item that cannot be used: which of those that were given, its file, and why."""
+
+    number: int
+    file: str
+    reason: str
+
+
 @final
 @dataclass(frozen=True)
 class EncodedItems:
@@ -56,12 +64,12 @@ class EncodedItems:
 
     Attributes:
         found: everything that was found in them, in their order.
-        skipped: file and reason of each that could not be read.
+        skipped: each that could not be read.
         empty: number and file of each in which nothing was found.
     """
 
     found: list[EncodedItem]
-    skipped: list[tuple[str, str]]
+    skipped: list[Unused]
     empty: list[tuple[int, str]]
 
 
@@ -91,28 +99,42 @@ def encode_items(items: Item | Sequence[Item], encode: Encode, *, keep: bool = F
         EncodedItem(i, opened[i].file, box, flaw, row, opened[i].content_hash, opened[i].original)
         for i, box, flaw, row in zip(rows, boxes, flaws, embeddings, strict=True)
     ]
-    skipped = [(opened[i].file, reason) for i, reason in encoded.problems]
+    skipped = [Unused(i, opened[i].file, reason) for i, reason in encoded.problems]
     nothing = sorted(set(range(len(opened))) - set(rows) - {i for i, _ in encoded.problems})
     return EncodedItems(found, skipped, [(i, opened[i].file) for i in nothing])
 
 
-def sole(encoded: EncodedItems, finder: Finder | None) -> tuple[list[EncodedItem], list[tuple[str, str]]]:
-    """Items that show one thing and show it well; file and reason of those that are read but do not.
+def sole(encoded: EncodedItems, finder: Finder | None) -> tuple[list[EncodedItem], list[Unused]]:
+    """Items that show one thing and show it well; and in their order those that do not, or cannot be read.
 
     Args:
         encoded: everything that was found.
         finder: what found it.
     """
     good: list[EncodedItem] = []
-    bad = [(file, str(unfit((), finder))) for _, file in encoded.empty]
-    for _, group in groupby(encoded.found, key=lambda item: item.number):
+    bad = [*encoded.skipped, *(Unused(number, file, str(unfit((), finder))) for number, file in encoded.empty)]
+    for number, group in groupby(encoded.found, key=lambda item: item.number):
         there = list(group)
         reason = unfit([item.flaw for item in there], finder)
         if reason is None:
             good += there
         else:
-            bad.append((there[0].file, reason))
-    return good, bad
+            bad.append(Unused(number, there[0].file, reason))
+    return good, sorted(bad)
+
+
+def told(unused: Sequence[Unused]) -> tuple[tuple[str, str], ...]:
+    """File and reason of each, for an answer."""
+    return tuple((one.file, one.reason) for one in unused)
+
+
+def nothing_read(unused: Sequence[Unused]) -> DataError:
+    """The refusal where none of the items can be used."""
+    first = unused[0]
+    reason = first.reason if first.file in first.reason else f"{first.file}: {first.reason}"
+    if len(unused) == 1:
+        return DataError(reason)
+    return DataError(f"None of {len(unused)} items can be used, the first because: {reason}")
 
 
 @final

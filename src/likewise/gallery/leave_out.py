@@ -43,6 +43,7 @@ Integers = NDArray[np.int64]
 
 PROBES = 20_000  # records that look; of larger galleries as many names, drawn, as have so many
 ACCEPTS_NOBODY = -1.0
+_WEAK = (0.5, 0.2)  # promises that a gallery of few names can still keep
 
 
 @final
@@ -160,7 +161,9 @@ def leave_out(
     Raises:
         SupportError: too few names for `fpir`; says how many are missing. UsageError: impossible rates.
     """
-    if not 0 < fpir < loose_fpir < 1:
+    if not 0 < fpir < 1:
+        raise UsageError("A promised rate lies between 0 and 1", f"{fpir:g}", "Pass for example 0.01.")
+    if not fpir < loose_fpir < 1:
         raise UsageError("Promised rates lie between 0 and 1, the loose one above", f"{fpir:g} and {loose_fpir:g}")
     sizes = np.bincount(names)
     _require(fpir, len(sizes))
@@ -183,6 +186,11 @@ def leave_out(
     return GalleryCalibration(
         rule, k, line(fpir), line(loose_fpir), len(np.unique(of)), len(of), len(names), time.time(), seed
     )
+
+
+def loose_for(fpir: float) -> float:
+    """What is promised of the loose line where nobody says: ten times as much, in bounds."""
+    return min(10 * fpir, 0.5) if fpir < 0.5 else (1 + fpir) / 2
 
 
 def mean_over_names(shares: Floats, probes: int, mutual: float = 0.0) -> Estimate:
@@ -226,12 +234,17 @@ def _trials(shares: Floats, probes: int, mutual: float) -> float:
 def _require(fpir: float, names: int) -> None:
     needed = trials_needed(fpir)
     if names < needed:
-        best = min((rate for rate in LADDER if trials_needed(rate) <= names), default=None)
-        otherwise = "" if best is None else f", or promise {best:g}"
+        best = min((rate for rate in (*LADDER, *_WEAK) if trials_needed(rate) <= names), default=None)
+        otherwise = "" if best is None else f", or promise {best:g} (--fpir {best:g} --loose {loose_for(best):g})"
+        missing = (
+            "1 name is missing: enrol it"
+            if needed == names + 1
+            else f"{needed - names:,} names are missing: enrol them"
+        )
         raise SupportError(
             f"A false positive identification rate of {fpir:g} needs {needed:,} names",
             f"{names:,}",
-            f"{needed - names:,} names are missing: enrol them{otherwise}.",
+            f"{missing}{otherwise}.",
         )
 
 

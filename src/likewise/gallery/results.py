@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from likewise.gallery.decision import Decision, Lines, Rule
+from likewise.gallery.decision import Decision, Lines, Match, Rule
 from likewise.prepare import Box
 
 Skipped = tuple[tuple[str, str], ...]  # file and reason
@@ -68,13 +68,19 @@ class Probe:
         }
 
     def __str__(self) -> str:
-        near = ", ".join(f"{match.name} {match.distance:.4g}" for match in self.decision.matches)
+        near = "; ".join(map(_in_words, self.decision.matches))
         who = self.decision.name if self.decision.outcome == "known" else self.decision.outcome
         if self.decision.outcome == "unsure":
             who = f"unsure, perhaps {self.decision.name}"
         where = self.file if self.box is None else f"{self.file} at {self.box[0]},{self.box[1]}"
         reasons = "; ".join(filter(None, [self.flaw, near]))
         return f"{where}: {who} ({reasons})" if reasons else f"{where}: {who}"
+
+
+def _in_words(match: Match) -> str:
+    votes = "1 vote" if match.votes == 1 else f"{match.votes} votes"
+    same = "" if match.probability is None else f", {match.probability:.1%} the same"
+    return f"{match.name} {match.distance:.4g}, {votes}{same}"
 
 
 @final

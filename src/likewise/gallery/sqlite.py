@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,9 +33,10 @@ from numpy.typing import NDArray
 
 from likewise.errors import DataError, LikewiseError, StoreError, UsageError
 from likewise.gallery.ann import require_faiss
+from likewise.gallery.contents import Contents
 from likewise.gallery.memory import Memory
 from likewise.gallery.records import Found, Records
-from likewise.gallery.store import Description, Store
+from likewise.gallery.store import Description, Store, exchanged, taken
 from likewise.objective.distances import Distance
 
 FORMAT = 1
@@ -74,14 +76,17 @@ class SqliteStore(Store):
     Args:
         uri: path of the file.
         connection: to it.
+        identity: device and number of the file that was opened.
     """
 
-    def __init__(self, uri: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, uri: str, connection: sqlite3.Connection, identity: tuple[int, int]) -> None:
         self.uri = uri
-        self._approximate = _place(uri)[1]
-        self._db = connection
+        path, self._approximate = _place(uri)
+        self._path, self._identity = path.resolve(), identity
+        self._db, self._open = connection, True
         self._lock = RLock()
         self._memory: Memory | None = None
+        self._contents: Contents | None = None
         self._seen: tuple[int, int] | None = None  # the state of the file that memory shows
         self._writes = 0  # by this connection, which data_version does not count
         self._generation = 0
@@ -94,7 +99,8 @@ class SqliteStore(Store):
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(f".{path.name}.{uuid4().hex[:12]}")
             try:
-                db = _connect(beside, "rwc")
+                os.close(os.open(beside, os.O_CREAT | os.O_EXCL, 0o600))  # the log that SQLite makes gets the same mode
+                db = _connect(beside, "rw")
                 db.execute(f"PRAGMA page_size = {_PAGE}")
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(
@@ -118,16 +124,12 @@ class SqliteStore(Store):
         path, _ = _place(uri)
         with _errors(uri):
             if not path.is_file():
-                what = "something that is no file" if path.exists() else "no such file"
-                raise DataError(
-                    "A gallery is a file that enrolling made",
-                    f"{uri!r}, {what}",
-                    "Make one with `likewise enrol GALLERY NAME FILE... --model MODEL`.",
-                )
+                raise _no_file(uri, path)
+            identity = _identity(path)  # before it is opened: a file that comes in between is noticed at the first look
             db = _connect(path, "rw")
             try:
                 _check_kind(db, uri)
-                store = cls(uri, db)
+                store = cls(uri, db, identity)
                 with suppress(LikewiseError):  # what a kill left in the log is brought home, unless somebody reads
                     store._empty_log(wait=0)
             except BaseException:
@@ -154,11 +156,16 @@ class SqliteStore(Store):
         """Relative path -> content."""
         return dict(self._ask("SELECT path, content FROM model_files"))
 
-    def add(self, records: Records) -> None:
+    def add(self, records: Records, *, model: str | None = None, once: bool = False) -> dict[str, list[str]]:
         """Adds records, in one transaction."""
         with self._writing() as db:
-            _insert(db, records)
-            db.execute("UPDATE about SET records = records + ?", (len(records),))
+            if model is not None and model != self.describe().fingerprint:
+                raise exchanged()
+            held = self.holding(records.hashes) if once else {}
+            new = records.take([row for row, content in enumerate(records.hashes) if content not in held])
+            _insert(db, new)
+            db.execute("UPDATE about SET records = records + ?", (len(new),))
+        return held
 
     def forget(self, ids: NDArray[np.int64]) -> int:
         """Removes records; when it returns, no byte of them is left in the file or its log.
@@ -177,13 +184,15 @@ class SqliteStore(Store):
             self._rewrite_where_mostly_empty()
         return len(rows)
 
-    def rename(self, old: str, new: str) -> int:
+    def rename(self, old: str, new: str, *, free: bool = False) -> int:
         """Enters the records called `old` anew under their new name, and empties the old rows.
 
         Raises:
             StoreError: as `forget`, for the old name.
         """
         with self._writing() as db:
+            if free and db.execute("SELECT 1 FROM names WHERE name = ?", (new,)).fetchall():
+                raise taken(new)
             rows = db.execute(
                 f"SELECT row, {_COLUMNS} FROM records"
                 " WHERE name IN (SELECT number FROM names WHERE name = ?) ORDER BY row",
@@ -203,20 +212,8 @@ class SqliteStore(Store):
     def rebuild(self, description: Description, model_files: Mapping[str, bytes], records: Iterator[Records]) -> None:
         """Writes all tables anew beside the old ones and drops those, in one transaction."""
         with self._writing() as db:
-            for statement in _TABLES.format(new="new_").split(";"):
-                db.execute(statement)
-            count = 0
-            for block in records:
-                _insert(db, block, "new_")
-                count += len(block)
-            for table in _NAMES_OF_TABLES:
-                db.execute(f"DROP TABLE {table}")
-            for table in _NAMES_OF_TABLES:
-                db.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
-            for statement in _INDEXES.split(";"):
-                db.execute(statement)
+            _write_anew(db, records)
             _describe(db, description, model_files)
-            db.execute("UPDATE about SET records = ?, generation = generation + 1", (count,))
         self._empty_log(WAIT)
 
     def names(self) -> dict[str, int]:
@@ -275,15 +272,16 @@ class SqliteStore(Store):
     def holding(self, hashes: Sequence[str]) -> dict[str, list[str]]:
         """Those of the content hashes that are enrolled already, and under which names."""
         found: dict[str, list[str]] = {}
-        asked = sorted({bytes.fromhex(content_hash) for content_hash in hashes})
-        for start in range(0, len(asked), 10_000):  # each a pass over the table, as no index may hold a hash
-            part = asked[start : start + 10_000]
+        asked = {bytes.fromhex(content_hash) for content_hash in hashes}
+        with self._reading():
+            rows = self._known_contents().rows(list(asked))
             for content_hash, name in self._ask(
                 "SELECT DISTINCT hash, names.name FROM records JOIN names ON names.number = records.name"
-                f" WHERE hash IN ({', '.join('?' * len(part))})",
-                part,
+                f" WHERE row {_THESE}",
+                [_list(rows)],
             ):
-                found.setdefault(content_hash.hex(), []).append(name)
+                if content_hash in asked:
+                    found.setdefault(content_hash.hex(), []).append(name)
         return found
 
     def search(
@@ -293,36 +291,78 @@ class SqliteStore(Store):
         with self._lock:
             return self._refreshed(distance).search(probes, k, distance, names)
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """A transaction around the block; others wait `WAIT` seconds for its end, and are refused."""
+        with self._writing():
+            yield
+
     def remove(self) -> None:
-        """Deletes the file and what belongs to it."""
+        """Deletes the file and what belongs to it; who still has it open is refused from then on."""
         with self._lock, _errors(self.uri):
+            if os.name != "posix":  # where an open file cannot be deleted, nobody else has it open either
+                self.close()
+            _unlink(self._path)
             self.close()
-            _unlink(_place(self.uri)[0])
 
     def close(self) -> None:
         """Closes the file; the last to do so leaves nothing but it."""
         with self._lock, _errors(self.uri):
-            self._memory = None
+            self._memory, self._contents, self._open = None, None, False
             self._db.close()
 
     def _ask(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows at once: a reader that is not at its end would keep the log from being emptied."""
         with self._lock, _errors(self.uri):
-            return self._db.execute(question, values).fetchall()
+            found = self._db.execute(question, values).fetchall()
+            self._check_place()
+            return found
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
-        """A transaction that is on disk when the block ends, or has not happened."""
+        """A transaction that is on disk when the block ends, or has not happened; in another one, a part of that."""
         with self._lock, _errors(self.uri):
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_place()  # now that whoever removes it must wait
                 yield self._db
-                self._db.execute("COMMIT")
+                if self._open:  # else it was removed
+                    self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:  # a full disk has ended it already
+                if self._open and self._db.in_transaction:  # a full disk has ended it already
                     self._db.execute("ROLLBACK")
                 raise
             self._writes += 1
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        """All in the block sees one state of the file."""
+        with self._lock, _errors(self.uri):
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                self._check_place()
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
+    def _check_place(self) -> None:
+        """A file that was moved or deleted can be written to as long as it is open, and nobody would ever read it.
+
+        Raises:
+            StoreError: it was.
+        """
+        if _identity(self._path) != self._identity:
+            raise StoreError(
+                "A gallery is used where it was opened",
+                f"{self.uri!r}, which was moved, replaced or deleted since",
+                "Open it where it is now.",
+            )
 
     def _empty_log(self, wait: float) -> None:
         """Moves the log into the file and cuts it to nothing, once nobody reads what was before."""
@@ -341,23 +381,37 @@ class SqliteStore(Store):
             )
 
     def _rewrite_where_mostly_empty(self) -> None:
-        with self._lock:
+        with self._writing() as db:
             ((empty, rows),) = self._ask("SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM records)")
-            if empty >= _REWRITTEN_FROM and 2 * empty > rows:
-                self.rebuild(self.describe(), self.model_files(), self.records(originals=True))
+            rewritten = empty >= _REWRITTEN_FROM and 2 * empty > rows
+            if rewritten:
+                _write_anew(db, self.records(originals=True))
+        if rewritten:
+            self._empty_log(WAIT)
 
     def _refreshed(self, distance: Distance) -> Memory:
         """Memory as the file is now; only rows that are new since the last look are read."""
-        with _errors(self.uri):
-            self._db.execute("BEGIN")  # so that all below sees one state
-            try:
-                ((version,),) = self._db.execute("PRAGMA data_version").fetchall()
-                if self._memory is None or self._seen != (version, self._writes) or not self._memory.suits(distance):
-                    self._memory = self._read(distance)
-                    self._seen = version, self._writes
-            finally:
-                self._db.execute("COMMIT")
+        with self._reading():
+            ((version,),) = self._db.execute("PRAGMA data_version").fetchall()
+            if self._memory is None or self._seen != (version, self._writes) or not self._memory.suits(distance):
+                self._memory = self._read(distance)
+                self._seen = version, self._writes
         return self._memory
+
+    def _known_contents(self) -> Contents:
+        """Contents as the file is now; only rows that are new since the last look are read."""
+        ((generation,),) = self._db.execute("SELECT generation FROM about").fetchall()
+        if self._contents is None or self._contents.generation != generation:
+            self._contents = Contents(generation)
+        known = self._contents
+        rows = self._db.execute(
+            "SELECT row, hash FROM records WHERE row > ? AND id IS NOT NULL ORDER BY row", (known.last_row,)
+        )
+        while block := rows.fetchmany(10_000):
+            known.append(block)
+        emptied = self._db.execute("SELECT step, row FROM emptied WHERE step > ? ORDER BY step", (known.last_step,))
+        known.drop(emptied.fetchall())
+        return known
 
     def _read(self, distance: Distance) -> Memory:
         ((generation, dim),) = self._db.execute("SELECT generation, dim FROM about").fetchall()
@@ -387,6 +441,23 @@ def _place(uri: str) -> tuple[Path, bool]:
     if option == "index=faiss":
         require_faiss(uri)
     return Path(path), option == "index=faiss"
+
+
+def _no_file(uri: str, path: Path) -> DataError:
+    what = "something that is no file" if path.exists() else "no such file"
+    remedy = "Make one with `likewise enrol GALLERY NAME FILE... --model MODEL`."
+    if re.match(r"[\w.-]+:\d+/", uri):
+        remedy = f"A gallery on a server is http://{uri}."
+    return DataError("A gallery is a file that enrolling made", f"{uri!r}, {what}", remedy)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and number of the file that is there; (-1, -1) where none is."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return -1, -1
+    return status.st_dev, status.st_ino
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -419,11 +490,22 @@ def _put_in_place(beside: Path, path: Path) -> None:
     try:
         os.link(beside, path)  # unlike a rename, it replaces nothing
     except FileExistsError:
-        raise DataError("One place holds one gallery", f"{str(path)!r}, which is there", "Open it.") from None
+        raise _there(path) from None
     except OSError:  # a file system without hard links
         if path.exists():
-            raise DataError("One place holds one gallery", f"{str(path)!r}, which is there", "Open it.") from None
+            raise _there(path) from None
         beside.rename(path)
+
+
+def _there(path: Path) -> DataError:
+    what, remedy = "a gallery", "Open it, or give another name."
+    if path.is_dir():
+        what, remedy = "a folder", "Give the name of a file in it."
+    elif path.is_file():
+        with path.open("rb") as file:
+            if int.from_bytes(file.read(72)[68:72], "big") != APPLICATION:  # SQLite's header has it there
+                what, remedy = "a file of another kind", "Give another name."
+    return DataError("One place holds one gallery", f"{str(path)!r}, which is there: {what}", remedy)
 
 
 def _unlink(path: Path) -> None:
@@ -446,6 +528,23 @@ def _numbers(db: sqlite3.Connection, names: Iterable[str], new: str = "") -> dic
         if name not in known:
             known[name] = db.execute(f"INSERT INTO {new}names (name) VALUES (?)", (name,)).lastrowid
     return known
+
+
+def _write_anew(db: sqlite3.Connection, records: Iterator[Records]) -> None:
+    """Puts these records in the place of all there are; they may come from the tables as they were."""
+    for statement in _TABLES.format(new="new_").split(";"):
+        db.execute(statement)
+    count = 0
+    for block in records:
+        _insert(db, block, "new_")
+        count += len(block)
+    for table in _NAMES_OF_TABLES:
+        db.execute(f"DROP TABLE {table}")
+    for table in _NAMES_OF_TABLES:
+        db.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
+    for statement in _INDEXES.split(";"):
+        db.execute(statement)
+    db.execute("UPDATE about SET records = ?, generation = generation + 1", (count,))
 
 
 def _insert(db: sqlite3.Connection, records: Records, new: str = "") -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Self, final
@@ -15,7 +16,7 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import UsageError
+from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery.records import Found, Records
 from likewise.objective.distances import Distance
 
@@ -76,16 +77,39 @@ class Store(ABC):
         """The model folder the gallery keeps a copy of: relative path -> content."""
 
     @abstractmethod
-    def add(self, records: Records) -> None:
-        """Adds records; their ids are new."""
+    def add(self, records: Records, *, model: str | None = None, once: bool = False) -> dict[str, list[str]]:
+        """Adds records; their ids are new.
+
+        Whatever is asked for is looked at in the same step as the records are written, so that of two who enrol the
+        same at the same time one comes second.
+
+        Args:
+            model: the fingerprint of the model whose embeddings these are; None not to look.
+            once: whether to leave out those whose content is enrolled already.
+
+        Returns:
+            What `holding` says of the content that was left out.
+
+        Raises:
+            ModelError: the gallery is of another model by now.
+        """
 
     @abstractmethod
     def forget(self, ids: NDArray[np.int64]) -> int:
         """Removes records with all that was kept of them, from every file and index; the number that were there."""
 
     @abstractmethod
-    def rename(self, old: str, new: str) -> int:
-        """Gives all records called `old` the name `new`, which may be in use; the number changed."""
+    def rename(self, old: str, new: str, *, free: bool = False) -> int:
+        """Gives all records called `old` the name `new`; the number changed.
+
+        Args:
+            old: a name; nothing changes where nobody has it.
+            new: another one.
+            free: whether `new` must not be in use.
+
+        Raises:
+            DataError: it is.
+        """
 
     @abstractmethod
     def rebuild(self, description: Description, model_files: Mapping[str, bytes], records: Iterator[Records]) -> None:
@@ -94,6 +118,13 @@ class Store(ABC):
 
         `records` may come from this store's own `records`, and may have ids that are in use. Where it raises, the old
         stays.
+        """
+
+    @abstractmethod
+    def alone(self) -> AbstractContextManager[object]:
+        """Nobody else writes while the block runs: who tries is refused after a bounded wait.
+
+        In the block this thread may read, `configure`, and `remove`.
         """
 
     @abstractmethod
@@ -132,6 +163,18 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Lets go of files and connections; a second time does nothing."""
+
+
+def exchanged() -> ModelError:
+    """The refusal of embeddings whose model was exchanged while they were made."""
+    return ModelError(
+        "A gallery holds embeddings of one model", "those of one that was exchanged meanwhile", "Ask again."
+    )
+
+
+def taken(name: str) -> DataError:
+    """The refusal of a name that is in use."""
+    return DataError("A new name is free", repr(name), "`merge` joins the records of two names.")
 
 
 # How a URI begins -> module and class. Modules are imported when needed: not everybody has every server's client.

@@ -28,7 +28,7 @@ LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 MMOD = "mmod_human_face_detector.dat"
 
 LEAST_SIDE = 16  # pixels; no face is told in fewer, and dlib takes no picture 1 pixel wide
-LONGEST_SIDE = 8192  # pixels; dlib 20.0 writes past its memory where a picture is 100,000 wide
+LONGEST_SIDE = 8192  # pixels, not yet doubled; dlib 20.0 writes past its memory where a picture is 100,000 wide
 SAME_FACE = 0.5  # of the smaller of two boxes: two heads side by side share less
 
 
@@ -80,8 +80,8 @@ class Faces(Finder):
     def __post_init__(self) -> None:
         if self.detector not in DETECTORS:
             raise UsageError(f"A face detector is one of {', '.join(DETECTORS)}", repr(self.detector))
-        if not 0 <= self.upsample <= 3:
-            raise UsageError("A picture is doubled 0 to 3 times before it is searched", self.upsample)
+        if not 0 <= self.upsample <= 2:
+            raise UsageError("A picture is doubled 0 to 2 times before it is searched", self.upsample)
         if not 10_000 <= self.pixels <= 100_000_000:
             raise UsageError("Faces are looked for in 10,000 to 100 million pixels", self.pixels)
         if not (48 <= self.size <= 1024 and 0 <= self.padding <= 2):

@@ -12,7 +12,7 @@ Text = Annotated[str, Field(max_length=100_000)]
 
 
 def _example(**values: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [values]})
+    return ConfigDict(json_schema_extra={"examples": [values]}, extra="forbid")
 
 
 class Error(BaseModel):

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, Form, Path, Request, Response, Security, UploadFile
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from likewise.apps.cluster import ClusterOptions
 from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.server import answers
+from likewise.server import answers, discreet
 from likewise.server.audit import Audit
-from likewise.server.door import RULES, Door, Visit, json_bytes
+from likewise.server.door import PICTURES, RULES, Door, Visit, json_bytes
 from likewise.server.metrics import Metrics
-from likewise.server.refusals import Refusal, described, refusal_of
+from likewise.server.refusals import Refusal, refusal_of
 from likewise.server.service import Service, Upload
 from likewise.server.tokens import Tokens
 
@@ -27,13 +31,14 @@ _REASONS = {
     400: "Options that cannot be.",
     401: "No token, a wrong one, or one that has expired.",
     403: "A token without this scope.",
-    404: "There is no such job.",
+    404: "There is no such job, or no such place.",
+    405: "Another method than the place takes.",
     408: "The request did not arrive in time.",
     409: "The model is not calibrated for this, or not the gallery's.",
-    413: "A picture or request that is too large.",
+    413: "A picture or request that is too large, or too slow to decode.",
     415: "A body of another kind.",
-    422: "Data that are missing or unreadable, or a name that is not enrolled.",
-    429: "Too often; `Retry-After` says when to come back.",
+    422: "Data that are missing or unreadable, unknown fields, or a name that is not enrolled.",
+    429: "Too often, or too much at once; `Retry-After` says when to come back.",
     503: "Too much at once, or the gallery cannot be reached; `Retry-After` says when to come back.",
 }
 _NOTED = 200  # characters of what may be no name, in the audit log
@@ -77,6 +82,7 @@ def make_app(service: Service, tokens: Tokens | None, audit: Audit) -> Door:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
+    app.router.route_class = _Route
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(LikewiseError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
@@ -91,16 +97,16 @@ def make_app(service: Service, tokens: Tokens | None, audit: Audit) -> Door:
 def _add_questions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/verify", **_about(answers.Same, "Are two pictures the same?"))
     def verify(request: Request, a: Picture, b: Picture, fmr: Fmr = None) -> Response:
-        first, second = _uploads(service, [a, b])
-        verdict = service.verify(first, second, fmr)
+        with _uploads(request, service, [a, b]) as (first, second):
+            verdict = service.verify(first, second, fmr)
         _note(request, same=verdict.same, distance=verdict.distance, threshold=verdict.threshold, model=service)
         return _json(verdict.as_dict())
 
     @app.post("/v1/verify/name", **_about(answers.SameName, "Is a picture of who it is said to be?"))
     def verify_name(request: Request, file: Picture, name: Name, fmr: Fmr = None) -> Response:
         _note(request, name=name[:_NOTED])
-        (upload,) = _uploads(service, [file])
-        claim = service.verify_name(upload, name, fmr)
+        with _uploads(request, service, [file]) as (upload,), discreet.hints_withheld(_sees_names(request)):
+            claim = service.verify_name(upload, name, fmr)
         _note(request, name=claim.name, same=claim.same, distance=claim.distance, threshold=claim.threshold,
               model=service)  # fmt: skip
         return _json(claim.as_dict())
@@ -112,18 +118,20 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         k: Annotated[int | None, Form(description="How many of the nearest records decide.")] = None,
         rule: Annotated[Literal["vote", "mean"] | None, Form(description="How they decide.")] = None,
     ) -> Response:
-        found = service.identify(_uploads(service, files), k, rule)
+        with _uploads(request, service, files) as uploads:
+            found = service.identify(uploads, k, rule)
         probes = [
             {"name": one.decision.name, "decision": one.decision.outcome,
              "distance": one.decision.matches[0].distance if one.decision.matches else None}
             for one in found
         ]  # fmt: skip
         _note(request, probes=probes, threshold=found.lines.strict, model=service)
-        return _json(found.as_dict())
+        return _json((found if _sees_names(request) else discreet.decided_only(found)).as_dict())
 
     @app.post("/v1/encode", **_about(answers.Encoded, "The embeddings of pictures."))
     def encode(request: Request, files: Pictures) -> Response:
-        found = service.encode(_uploads(service, files))
+        with _uploads(request, service, files) as uploads:
+            found = service.encode(uploads)
         _note(request, items=len(found["items"]), model=service)
         return _json(found)
 
@@ -142,14 +150,16 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
         ] = False,
     ) -> Response:
         _note(request, name=name[:_NOTED])
-        done = service.enrol(name, _uploads(service, files), _object(metadata), keep_originals)
+        with _uploads(request, service, files) as uploads, discreet.hints_withheld(_sees_names(request)):
+            done = service.enrol(name, uploads, _object(metadata), keep_originals)
         _note(request, name=done.name, ids=[id for _, id in done.added], model=service)
-        return _json(done.as_dict())
+        return _json((done if _sees_names(request) else discreet.unnamed(done)).as_dict())
 
     @app.post("/v1/forget", **_about(answers.Forgotten, "Remove a name or a record, with every byte kept of it."))
     def forget(request: Request, what: answers.Forget) -> Response:
         _note(request, name=what.name and what.name[:_NOTED], id=what.id)
-        done = service.forget(what.name, what.id)
+        with discreet.hints_withheld(_sees_names(request)):
+            done = service.forget(what.name, what.id)
         _note(request, name=done.name, records=done.records)
         return _json(done.as_dict())
 
@@ -177,7 +187,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         smallest: Annotated[int | None, Form(description="Pictures a cluster has at least.")] = None,
         fmr: Fmr = None,
     ) -> Response:
-        uploads = _uploads(service, files, service.limits.cluster_files)
+        uploads = _read(service, files, service.limits.cluster_files)
         job = service.cluster(uploads, ClusterOptions(method, k, smallest), fmr)
         _note(request, job=job.id, items=len(uploads), model=service)
         return _json(job.as_dict(), 202)
@@ -228,14 +238,61 @@ def _responses(model: type | None, status: int, others: Sequence[int]) -> dict[i
     return good | {code: {"model": answers.Error, "description": _REASONS[code]} for code in others}
 
 
-def _uploads(service: Service, files: Sequence[UploadFile], most: int | None = None) -> list[Upload]:
-    """Their bytes, if they are not too many.
+class _Uploaded(Request):
+    """A request whose pictures stay in memory, where the door has let them in; by default large ones go to a disk."""
+
+    async def form(self, **_: Any) -> FormData:  # pyright: ignore[reportIncompatibleMethodOverride]  # only awaited
+        if self._form is None:
+            parser = MultiPartParser(self.headers, self.stream())
+            parser.spool_max_size = sys.maxsize
+            try:
+                self._form = await parser.parse()
+            except MultiPartException as error:
+                raise HTTPException(400, error.message) from error
+        return self._form
+
+
+class _Route(APIRoute):
+    """Refuses fields that it does not know: an option that is misspelt would be left out in silence."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, known = super().get_route_handler(), {field.alias for field in self.dependant.body_params}
+        rule = RULES.get(("POST", self.path))
+        if rule is None or rule.takes != PICTURES:
+            return handle
+
+        async def handle_known(request: Request) -> Response:
+            request = _Uploaded(request.scope, request.receive)
+            unknown = sorted(set(await request.form()) - known)
+            if unknown:
+                rule = f"The fields of this request are {', '.join(sorted(known))}"
+                raise Refusal(422, UsageError(rule, ascii(unknown[0][:100]), "Leave it out."))
+            return await handle(request)
+
+        return handle_known
+
+
+def _sees_names(request: Request) -> bool:
+    visit: Visit = request.scope["visit"]
+    return visit.sees_names
+
+
+@contextmanager
+def _uploads(request: Request, service: Service, files: Sequence[UploadFile]) -> Generator[list[Upload]]:
+    """Their bytes, if they are not too many, while they are worked on.
 
     Raises:
-        Refusal: 413, too many or too large.
+        Refusal: 413, too many or too large; 429, the token has too many here.
     """
+    visit: Visit = request.scope["visit"]
+    assert visit.token is not None  # no place takes pictures of strangers
+    uploads = _read(service, files, service.limits.files)
+    with service.shares.of(visit.token, len(uploads)):
+        yield uploads
+
+
+def _read(service: Service, files: Sequence[UploadFile], most: int) -> list[Upload]:
     limits = service.limits
-    most = most or limits.files
     if len(files) > most:
         raise Refusal(413, DataError(f"A request has at most {most} pictures", len(files), "Send several requests."))
     found: list[Upload] = []
@@ -276,19 +333,21 @@ def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, LikewiseError):
         error = refusal_of(error)
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        error = Refusal(
-            422, UsageError("A request has the fields that /openapi.json tells of", f"{where}: {first['msg']}")
-        )
+        error = Refusal(422, _in_words(error.errors()[0]))
     if isinstance(error, HTTPException):
-        here = sorted(f"{method} {path}" for method, path in RULES)
-        remedy = f"There are {', '.join(here)}." if error.status_code in (404, 405) else ""
-        refused = Refusal(
-            error.status_code, UsageError("A request is one that /openapi.json tells of", error.detail, remedy)
-        )
-        return Response(
-            json_bytes(described(refused.error)), refused.status, dict(error.headers or {}), "application/json"
-        )
+        error = Refusal(error.status_code, UsageError("A request is one that /openapi.json tells of", error.detail))
     assert isinstance(error, Refusal)
     return Response(json_bytes(error.as_dict()), error.status, error.headers, "application/json")
+
+
+def _in_words(fault: dict[str, Any]) -> UsageError:
+    """What does not fit the description of a request."""
+    loc = [str(part) for part in fault["loc"][1:]]
+    where, said = ".".join(loc), str(fault["msg"])
+    if fault["type"] == "json_invalid":
+        return UsageError("The body of this request is JSON", "something else", 'Send for example {"name": "ada"}.')
+    if "Expected UploadFile" in said:
+        return UsageError("A picture is sent as a file", f"{where}: a text", f"With curl: -F {loc[0]}=@door.jpg")
+    if fault["type"] == "missing":
+        return UsageError("A request has all fields that it needs", f"no {where or 'body'}", "See /openapi.json.")
+    return UsageError("A request is one that /openapi.json tells of", f"{where or 'body'}: {said}")

@@ -125,9 +125,7 @@ class _Process:
         self._ready = False
         self._prepared: dict[str, Any] | None = None  # the finder it has loaded
 
-    def decode(
-        self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget
-    ) -> list[Part]:
+    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget) -> list[Part]:
         prepare = None if how.prepare is None else how.prepare.as_dict()
         header = {
             "name": name,

@@ -32,7 +32,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 PICTURES, JSON, NOTHING = "multipart/form-data", "application/json", ""
-JOBS = "/v1/jobs/"
+JOBS = "/v1/jobs/{id}"
 _JOB = re.compile(r"/v1/jobs/[0-9a-f]{1,64}")
 _BODIES = 8  # times the limit of one request: the bytes of all that are being worked on
 _JSON_BYTES = 64 << 10  # of a body that is parsed at once, while all others wait

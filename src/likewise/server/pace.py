@@ -1,4 +1,7 @@
-"""How often: requests of a token, and verifications of a name that were refused. Kept in memory, for each service."""
+"""How often and how much: requests and pictures of a token, and verifications of a name that were refused.
+
+Kept in memory, for each service.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,40 @@ class Rates:
             seconds = math.ceil((1 - left) / per_second)
             rule = f"This token is good for {token.per_minute:g} requests per minute"
             raise Refusal(429, DataError(rule, "more", f"Ask again in {seconds} s."), seconds)
+
+
+@final
+class Shares:
+    """How many pictures of one token are worked on at a time: whoever sends many leaves places in the queue to others.
+
+    Args:
+        most: pictures; a request that comes alone may have more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._here: dict[str, int] = {}  # by id of a token
+
+    @contextmanager
+    def of(self, token: Token, number: int) -> Generator[None]:
+        """While `number` pictures of a token are worked on.
+
+        Raises:
+            Refusal: 429, too many with those that are here.
+        """
+        with self._lock:
+            here = self._here.get(token.id, 0)
+            if here and here + number > self._most:
+                rule = f"A token has at most {self._most} pictures here at a time"
+                raise Refusal(429, DataError(rule, f"{number} more than {here}", "Ask again in 1 s."), 1)
+            self._here[token.id] = here + number
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._here[token.id] -= number
+                if not self._here[token.id]:
+                    del self._here[token.id]
 
 
 @final

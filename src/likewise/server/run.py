@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, final
 
-from likewise.errors import DataError, UsageError
+from likewise.errors import UsageError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -54,8 +54,14 @@ def beside(gallery: str | None, given: Path | None, ending: str, option: str) ->
     """
     if given is not None:
         return given
-    if gallery is None or "://" in gallery:
-        raise UsageError("Without a gallery that is a file, a place is given", f"no {option}", f"Pass {option} FILE.")
+    if gallery is None:
+        raise UsageError(
+            "Without a gallery, to compare, encode and cluster only, the files of tokens and of the log are given",
+            f"no {option}",
+            "Pass --gallery GALLERY, or --tokens FILE and --audit FILE.",
+        )
+    if "://" in gallery:
+        raise UsageError("Beside a gallery on a server, a place is given", f"no {option}", f"Pass {option} FILE.")
     path = Path(gallery.partition("?")[0])
     return path.with_name(path.name + ending)
 
@@ -77,18 +83,14 @@ def require_http() -> None:
     _ = fastapi, python_multipart, uvicorn
 
 
-def run(app: Door, address: Address, started: Callable[[str], object]) -> None:
+def run(app: Door, listening: socket.socket, started: Callable[[str], object]) -> None:
     """Serves until the process is told to end; then what is being answered is.
 
     Args:
         app: from `make_app`.
-        address: where.
+        listening: from `listen`.
         started: told where it can be reached.
-
-    Raises:
-        DataError: the address cannot be had.
     """
-    listening = _bound(address)
     started(_url(listening))
     _server(app).run(sockets=[listening])
 
@@ -96,7 +98,7 @@ def run(app: Door, address: Address, started: Callable[[str], object]) -> None:
 @contextmanager
 def running(app: Door, address: Address = Address(port=0)) -> Generator[str]:
     """Serves in a thread while the block runs, which gets the address; for tests, and for trying things."""
-    listening, server = _bound(address), _server(app)
+    listening, server = listen(address), _server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="serves")
     thread.start()
     try:
@@ -108,12 +110,17 @@ def running(app: Door, address: Address = Address(port=0)) -> Generator[str]:
         thread.join()
 
 
-def _bound(address: Address) -> socket.socket:
+def listen(address: Address) -> socket.socket:
+    """A socket at an address.
+
+    Raises:
+        UsageError: it cannot be had.
+    """
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family, backlog=1024)
     except (OSError, OverflowError, UnicodeError) as error:
-        raise DataError(
+        raise UsageError(
             "A service listens where nobody else does",
             f"{address.host}:{address.port} ({error})",
             "Choose another --port.",
@@ -133,6 +140,7 @@ def _server(app: Any) -> uvicorn.Server:
             app,
             lifespan="on",
             access_log=False,
+            ws="none",
             log_level="warning",
             server_header=False,
             proxy_headers=False,

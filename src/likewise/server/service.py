@@ -21,7 +21,7 @@ from likewise.server.batching import Lane
 from likewise.server.decoding import Decoders
 from likewise.server.jobs import Job, Jobs
 from likewise.server.limits import Limits
-from likewise.server.pace import Tries
+from likewise.server.pace import Shares, Tries
 from likewise.server.refusals import Refusal
 
 _ENCODED_AT_ONCE = 16  # pictures of a job: requests come between
@@ -52,38 +52,45 @@ class Service:
     """A model, perhaps a gallery, and what requests share.
 
     Args:
-        model: compares pictures. With a gallery, which keeps its own copy, that one is asked; so the service follows
-            when somebody exchanges it with `gallery rebuild`.
-        gallery: its address; it is made where there is none.
+        model: compares pictures; None for that of a gallery which is there. A gallery keeps its own copy, and that one
+            is asked, so that the service follows when somebody exchanges it with `gallery rebuild`.
+        gallery: its address; where there is none, it is made for `model`.
         limits: what clients may send.
 
     Raises:
-        likewise.LikewiseError: see `Gallery.open`.
+        UsageError: neither a model nor a gallery. likewise.LikewiseError: see `Gallery.open`.
     """
 
-    def __init__(self, model: Model, gallery: str | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, model: Model | None, gallery: str | None = None, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        if model is None and gallery is None:
+            raise UsageError(
+                "A service has a model, or a gallery that keeps one", "neither", "Pass MODEL, or --gallery GALLERY."
+            )
         self._own = model
         self._gallery = None if gallery is None else Gallery.open(gallery, model, encode=self._encode)
         self._decoders = Decoders(self.limits)
         self._lane = Lane(self._decoders, self.limits.queue)
         self.jobs = Jobs()
-        self.tries = Tries()
+        self.tries, self.shares = Tries(), Shares(self.limits.queue // 2)
         self._lock = Lock()
-        self._known = model, model.fingerprint
+        self._known: tuple[Model, str] | None = None
         self._began = time.monotonic()
 
     @property
     def model(self) -> Model:
         """What encodes now."""
-        return self._own if self._gallery is None else self._gallery.model
+        if self._gallery is not None:
+            return self._gallery.model
+        assert self._own is not None
+        return self._own
 
     @property
     def fingerprint(self) -> str:
         """The model's; found once for each, as it is a hash of all parameters."""
         model = self.model
         with self._lock:
-            if self._known[0] is not model:
+            if self._known is None or self._known[0] is not model:
                 self._known = model, model.fingerprint
             return self._known[1]
 
@@ -131,9 +138,10 @@ class Service:
         return self.gallery.enrol(name, list(uploads), metadata=metadata, keep_originals=keep)
 
     def forget(self, name: str | None, id: int | None) -> Forgotten:
-        """As `Gallery.forget`; refused verifications of the name are forgotten too."""
+        """As `Gallery.forget`; once a name has no records left, its refused verifications are forgotten too."""
         done = self.gallery.forget(name, id=id)
-        self.tries.forget(done.name)
+        if done.name not in self.gallery.names():
+            self.tries.forget(done.name)
         return done
 
     def encode(self, uploads: Sequence[Upload]) -> dict[str, Any]:

@@ -95,7 +95,9 @@ class Tokens:
         if not 0 < days <= 3650:
             raise UsageError("A token is good for more than 0 and up to 3650 days", f"{days:g}")
         if not 0 < per_minute <= 1_000_000:
-            raise UsageError("A token is good for more than 0 and up to 1,000,000 requests per minute", f"{per_minute:g}")
+            raise UsageError(
+                "A token is good for more than 0 and up to 1,000,000 requests per minute", f"{per_minute:g}"
+            )
         secret = secrets.token_urlsafe(32)
         kept = tuple(scope for scope in SCOPES if scope in scopes)
         token = Token(secrets.token_hex(6), name.strip(), kept, time.time() + 86400 * days, per_minute, _hash(secret))

@@ -23,6 +23,9 @@ from likewise.gallery.milvus.texts import Look, Texts
 
 LEASE = 600.0  # seconds after which a note that was not renewed counts as left behind
 
+# Kinds of work that nobody else may write during: what they look at must stay so, or all that is there changes.
+_ALONE = {"rename", "configure", "rebuild", "alone"}
+
 
 @final
 class Journal:
@@ -31,14 +34,19 @@ class Journal:
     def __init__(self, texts: Texts) -> None:
         self._texts, self._milvus = texts, texts.milvus
         self._compacting, self._waiting = ThreadPoolExecutor(1, thread_name_prefix="compacting"), False
+        self._alone: int | None = None  # the thread that is
+        self.removed = False  # whether the gallery is, and with it all notes
 
     @contextmanager
     def writing(self, note: Note) -> Generator[Head]:
         """Around all that writes; where it fails, nothing of it stays, or nothing of what it was to remove.
 
         Raises:
-            StoreError: somebody rebuilds the gallery; or this is to rebuild it, and others write.
+            StoreError: somebody rebuilds the gallery; or others whom this must not meet write for too long.
         """
+        if self._alone == threading.get_ident():  # a part of what this thread does alone
+            yield self._texts.look().head
+            return
         with self._texts.expected():
             self.leave(note)  # before looking: of two who must not meet and both do so, one sees the other
             try:
@@ -54,10 +62,22 @@ class Journal:
                 with suppress(StoreError):
                     self._settle(note)
                 raise
+            if self.removed:
+                return
             with suppress(StoreError):  # all is done; who settles the note finds nothing to do
                 self._take_away(note)
             if note.erases():
                 self._compact()
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Around what nobody else may write during; what the same thread writes meanwhile is a part of it."""
+        with self.writing(Note("alone")):
+            self._alone = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._alone = None
 
     def leave(self, note: Note) -> None:
         """Writes it, or writes it again when more is known."""
@@ -99,27 +119,39 @@ class Journal:
             self._milvus.delete_where(self._texts.name, f'kind == "{what}/{generation}"')
 
     def _admitted(self, note: Note) -> Head:
-        """The head, once nobody is at work whom `note` must not meet. Who rebuilds must meet nobody."""
+        """The head, once nobody is at work whom `note` must not meet.
+
+        Who comes upon somebody who is to be alone steps back, that is, takes the note away and leaves it again later.
+        Of two who are both to be alone the one with the smaller key stays, so that one of them goes on.
+        """
         give_up = time.monotonic() + PATIENCE
         while True:
             look = self._texts.look(notes=True)
             self.settle_old(look)
-            others = [what for key, (what, seen) in look.notes.items() if key != note.key and not _left_behind(seen)]
-            if "rebuild" in others:
+            others = {
+                key: what for key, (what, seen) in look.notes.items() if key != note.key and not _left_behind(seen)
+            }
+            if "rebuild" in others.values():
                 raise StoreError(
                     "Nobody else writes to a gallery that is being rebuilt",
                     f"{self._texts.uri}, which is",
                     f"Try again when that is done, or {LEASE / 60:.0f} minutes after it died.",
                 )
-            if note.what != "rebuild" or not others:
+            alone = note.what in _ALONE
+            ahead = [key for key, what in others.items() if what in _ALONE and (not alone or key < note.key)]
+            if not ahead and not (alone and others):
                 return look.head
             if time.monotonic() > give_up:
                 raise StoreError(
-                    "A gallery is rebuilt when nobody else writes to it",
-                    f"others at work at {self._texts.uri} ({', '.join(sorted(set(others)))})",
+                    "Who renames, configures, rebuilds or moves a gallery is alone in writing to it",
+                    f"others at work at {self._texts.uri} ({', '.join(sorted(set(others.values())))})",
                     f"Try again when they are done, or {LEASE / 60:.0f} minutes after they died.",
                 )
+            if ahead:
+                self._take_away(note)
             time.sleep(0.2)
+            if ahead:
+                self.leave(note)
 
     @contextmanager
     def _renewing(self, note: Note) -> Generator[None]:

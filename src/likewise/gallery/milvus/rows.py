@@ -183,7 +183,7 @@ class Note:
     """What somebody is about to write.
 
     Attributes:
-        what: add, forget, rename, configure or rebuild.
+        what: add, forget, rename, configure, rebuild, or alone, which is a move or else several steps.
         key: of the note.
         records: ids that come or go.
         enrolments: numbers of those that come, go or change.

@@ -21,10 +21,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any, Self, TypeVar, final
@@ -33,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import DataError, StoreError
-from likewise.gallery.milvus.connection import LONGEST, REQUEST, Connection, NoCollectionError, Row, listed
+from likewise.gallery.milvus.connection import LONGEST, PATIENCE, REQUEST, Connection, NoCollectionError, Row, listed
 from likewise.gallery.milvus.journal import Journal, check_in_time
 from likewise.gallery.milvus.place import Place
 from likewise.gallery.milvus.rows import (
@@ -52,7 +53,7 @@ from likewise.gallery.milvus.rows import (
 from likewise.gallery.milvus.search import METRICS, Question, nearest
 from likewise.gallery.milvus.texts import VERSION, Look, Texts
 from likewise.gallery.records import Found, Records, new_ids
-from likewise.gallery.store import Description, Store
+from likewise.gallery.store import Description, Store, exchanged, taken
 from likewise.objective.distances import Distance
 
 T = TypeVar("T")
@@ -84,7 +85,6 @@ class MilvusStore(Store):
         self._journal = Journal(self._texts)
         self.uri = self._texts.uri
         self._latest: Look | None = None
-        self._fingerprint = ""  # of the model of which the caller was last told
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="milvus")
 
     @classmethod
@@ -114,7 +114,6 @@ class MilvusStore(Store):
             with suppress(StoreError):
                 store.remove()
             raise
-        store._fingerprint = description.fingerprint
         return store
 
     @classmethod
@@ -129,7 +128,6 @@ class MilvusStore(Store):
         except BaseException:
             store.close()
             raise
-        store._fingerprint = look.head.fingerprint
         return store
 
     @classmethod
@@ -149,9 +147,7 @@ class MilvusStore(Store):
             settings = self._texts.documents('kind == "settings"')["settings"].content
             return Description(head.fingerprint, head.dim, head.created, json.loads(settings))
 
-        description = self._reading(read)
-        self._fingerprint = description.fingerprint
-        return description
+        return self._reading(read)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """See `Store`."""
@@ -167,24 +163,60 @@ class MilvusStore(Store):
 
         return self._reading(read)
 
-    def add(self, records: Records) -> None:
-        """See `Store`. Refused where somebody put another model in place of the one this process knows of."""
+    def add(self, records: Records, *, model: str | None = None, once: bool = False) -> dict[str, list[str]]:
+        """See `Store`."""
         if len(records) == 0:
-            return
+            return {}
         enrolments = _enrolments(records.names)
-        rows = list(record_rows(records, enrolments))
-        note = Note("add", records=records.ids.tolist(), enrolments=list(enrolments.values()))
+        rows = {row["id"]: row for row in record_rows(records, enrolments)}
+        note = Note("add", records=list(rows), enrolments=list(enrolments.values()))
+        held: dict[str, list[str]] = {}
         with self._journal.writing(note) as head:
-            if head.fingerprint != self._fingerprint:
-                raise StoreError(
-                    "All embeddings of a gallery are of one model",
-                    "those of a model that was replaced meanwhile",
-                    "Open the gallery again.",
-                )
-            self._milvus.write(self._texts.name, original_rows(head.generation, records))
-            self._milvus.write(self._texts.table(head.generation), rows)
+            if model is not None and model != head.fingerprint:
+                raise exchanged()
+            table = self._texts.table(head.generation)
+            if once:
+                held = self.holding(records.hashes)
+            new = _without(records, held)
+            self._milvus.write(self._texts.name, original_rows(head.generation, new))
+            self._milvus.write(table, [rows[id] for id in new.ids.tolist()])
+            if once and len(new):
+                held |= self._others(head, new, enrolments)
+                new = self._taken_back(head, new, held)
             check_in_time(note)
-            self._milvus.write(self._texts.name, name_rows(head.generation, enrolments))
+            named = {name: enrolments[name] for name in dict.fromkeys(new.names)}
+            self._milvus.write(self._texts.name, name_rows(head.generation, named))
+        return held
+
+    def _others(self, head: Head, new: Records, mine: Mapping[str, int]) -> dict[str, list[str]]:
+        """Content of `new` that others have enrolled since it was looked for, and under which names.
+
+        Of two whose rows are there without names, at least one sees the other, as both wrote before they looked. The
+        one with the larger number steps back, the other waits until it has.
+
+        Raises:
+            StoreError: this one is to step back.
+        """
+        number = dict(zip(new.hashes, (mine[name] for name in new.names), strict=True))
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            rows = [row for row in self._holding_rows(head, new.hashes) if row["enrolment"] not in mine.values()]
+            named = self._texts.named(self._texts.look(), {row["enrolment"] for row in rows})
+            pending = [row for row in rows if row["enrolment"] not in named]
+            if not pending:
+                return _by_content(rows, named)
+            if any(row["enrolment"] < number[row["hash"]] for row in pending) or time.monotonic() > give_up:
+                raise StoreError(
+                    "Content is enrolled by one at a time", "somebody who enrols the same just now", "Try again."
+                )
+            time.sleep(0.2)
+
+    def _taken_back(self, head: Head, new: Records, held: Mapping[str, Sequence[str]]) -> Records:
+        """What is left of records that were written, once those that others have are removed again."""
+        left = _without(new, held)
+        if gone := sorted(set(new.ids.tolist()) - set(left.ids.tolist())):
+            self._journal.erase(head.generation, Note("forget", records=gone))
+        return left
 
     def forget(self, ids: NDArray[np.int64]) -> int:
         """See `Store`. The server then compacts what it keeps; docs/milvus.md says what stays there for how long."""
@@ -201,10 +233,12 @@ class MilvusStore(Store):
                 self._journal.erase(head.generation, note)
         return len(note.records)
 
-    def rename(self, old: str, new: str) -> int:
+    def rename(self, old: str, new: str, *, free: bool = False) -> int:
         """See `Store`."""
         note, count = Note("rename"), 0
         with self._journal.writing(note) as head:
+            if free and next(self.records(names=[new]), None) is not None:
+                raise taken(new)
             note.enrolments = self._texts.enrolments(head.generation, [old])
             if note.enrolments:
                 self._journal.leave(note)
@@ -232,8 +266,13 @@ class MilvusStore(Store):
                 self._milvus.write(self._texts.name, name_rows(new.generation, enrolments))
             check_in_time(note)
             self._milvus.write(self._texts.name, [new.row(), changed_row(), *settings_rows(description.settings)])
-            self._fingerprint = description.fingerprint
             self._journal.discard(old.generation)
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """See `Store`."""
+        with self._journal.alone():
+            yield
 
     def names(self) -> dict[str, int]:
         """See `Store`."""
@@ -286,21 +325,21 @@ class MilvusStore(Store):
 
     def holding(self, hashes: Sequence[str]) -> dict[str, list[str]]:
         """See `Store`."""
-        asked = [each for each in dict.fromkeys(hashes) if each.isascii() and each.isalnum()]
 
         def read(head: Head, sure: Callable[[], Look]) -> dict[str, list[str]]:
-            rows: list[Row] = []
-            for some in listed(asked):
-                expression = f"hash in {json.dumps(some)}"
-                rows += self._milvus.read(self._texts.table(head.generation), expression, ["hash", "enrolment"])
-            named = self._texts.named(sure(), {row["enrolment"] for row in rows})
-            found: dict[str, set[str]] = {}
-            for row in rows:
-                if row["enrolment"] in named:
-                    found.setdefault(row["hash"], set()).add(named[row["enrolment"]])
-            return {each: sorted(under) for each, under in found.items()}
+            rows = self._holding_rows(head, hashes)
+            return _by_content(rows, self._texts.named(sure(), {row["enrolment"] for row in rows}))
 
         return self._reading(read)
+
+    def _holding_rows(self, head: Head, hashes: Sequence[str]) -> list[Row]:
+        """Content and enrolment of the records with this content, also of those without a name."""
+        asked = [each for each in dict.fromkeys(hashes) if each.isascii() and each.isalnum()]
+        rows: list[Row] = []
+        for some in listed(asked):
+            expression = f"hash in {json.dumps(some)}"
+            rows += self._milvus.read(self._texts.table(head.generation), expression, ["hash", "enrolment"])
+        return rows
 
     def search(
         self, probes: NDArray[np.float32], k: int, distance: Distance, *, names: Sequence[str] | None = None
@@ -323,6 +362,7 @@ class MilvusStore(Store):
         for collection in self._milvus.collections():
             if re.fullmatch(rf"{self._texts.name}__[0-9a-f]{{12}}", collection):
                 self._milvus.drop(collection)
+        self._journal.removed = True
         self.close()
 
     def close(self) -> None:
@@ -393,6 +433,20 @@ def _metric(model_files: Mapping[str, bytes]) -> str:
         name = json.loads(model_files["config.json"])["architecture"]["distance"]["name"]
         return {kind.name: metric for kind, metric in METRICS.items()}.get(name, "L2")
     return "L2"
+
+
+def _by_content(rows: Sequence[Row], named: Mapping[int, str]) -> dict[str, list[str]]:
+    """Content hash -> names, of the rows whose enrolment has one."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row["enrolment"] in named:
+            found.setdefault(row["hash"], set()).add(named[row["enrolment"]])
+    return {each: sorted(under) for each, under in found.items()}
+
+
+def _without(records: Records, held: Mapping[str, Sequence[str]]) -> Records:
+    """The records whose content is not among what is held."""
+    return records.take([row for row, content in enumerate(records.hashes) if content not in held])
 
 
 def _enrolments(names: Sequence[str]) -> dict[str, int]:

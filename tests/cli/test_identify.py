@@ -1,0 +1,131 @@
+"""`identify --known`, `--format csv` and `--annotate`, and `verify --log`: what a person and a script see."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import likewise as lw
+
+Run = Callable[..., object]
+Files = Callable[[int, slice], list[Path]]
+
+
+@pytest.fixture
+def files(digit_folder: Path) -> Files:
+    return lambda digit, part: sorted((digit_folder / str(digit)).iterdir())[part]
+
+
+@pytest.fixture
+def known(tmp_path: Path, files: Files) -> Path:
+    """Three pictures of each of 0 to 3 in sub-folders, and one picture of 4 by itself."""
+    folder = tmp_path / "known"
+    for digit in range(4):
+        (folder / f"digit {digit}").mkdir(parents=True)
+        for file in files(digit, slice(3)):
+            shutil.copy(file, folder / f"digit {digit}")
+    shutil.copy(files(4, slice(1))[0], folder / "digit 4.png")
+    return folder
+
+
+class TestKnown:
+    def test_is_a_gallery_of_the_same_pictures(
+        self, run: Run, known: Path, files: Files, model_folder: Path, tmp_path: Path
+    ) -> None:
+        probes = [file for digit in range(6) for file in files(digit, slice(5, 8))]
+        with lw.Gallery.open(tmp_path / "g.gallery", model_folder) as gallery:
+            for digit in range(4):
+                gallery.enrol(f"digit {digit}", files(digit, slice(3)))
+            gallery.enrol("digit 4", files(4, slice(1)))
+            expected = gallery.identify(probes).as_dict()
+        found = run("identify", "--known", known, *probes, "--model", model_folder, "--json")
+        assert found.json == json.loads(json.dumps(expected))
+        assert found.status == (0 if all(p["decision"] == "known" for p in expected["probes"]) else 1)
+
+    def test_a_picture_that_cannot_be_used_is_told_and_the_others_are_known(
+        self, run: Run, known: Path, files: Files, model_folder: Path
+    ) -> None:
+        (known / "digit 0" / "broken.png").write_text("no picture")
+        (known / "nobody.png").write_text("no picture")
+        found = run("identify", files(0, slice(5, 6))[0], "--known", known, "--model", model_folder, "--json")
+        assert {match["name"] for match in found.json["probes"][0]["matches"]} <= {f"digit {i}" for i in range(5)}
+        assert "broken.png" in found.err
+        assert "nobody" in found.err
+
+    def test_nobody_to_know(self, run: Run, files: Files, model_folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        for place in ("empty", "nowhere"):
+            run("identify", "--known", tmp_path / place, *files(0, slice(1)), "--model", model_folder).refused(3)
+
+    def test_a_model_is_for_known_people_only(self, run: Run, files: Files, model_folder: Path) -> None:
+        run("identify", "g.gallery", *files(0, slice(1)), "--model", model_folder).refused(2)
+
+    def test_files_are_needed(self, run: Run, known: Path) -> None:
+        run("identify", "g.gallery").refused(2)
+        run("identify", "--known", known).refused(2)
+
+
+def test_csv_has_a_line_for_each_probe(run: Run, known: Path, files: Files, model_folder: Path) -> None:
+    probes = [file for digit in range(7) for file in files(digit, slice(5, 7))]
+    asked = ("identify", "--known", known, *probes, "--model", model_folder)
+    expected = run(*asked, "--json").json["probes"]
+    rows = list(csv.reader(io.StringIO(run(*asked, "--format", "csv").out)))
+    assert [row[0] for row in rows] == [str(file) for file in probes]
+    assert [row[1] for row in rows] == [p["name"] if p["decision"] == "known" else "unknown_person" for p in expected]
+    assert "unknown_person" in {row[1] for row in rows}
+    assert [float(row[2]) for row in rows] == pytest.approx([p["matches"][0]["distance"] for p in expected], rel=1e-5)
+
+
+def test_annotated_pictures_are_copies(run: Run, known: Path, files: Files, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    large = [tmp_path / "one.png", tmp_path / "a" / "one.png"]
+    for digit, place in enumerate(large):
+        Image.open(files(digit, slice(5, 6))[0]).resize((200, 200)).save(place)
+    before = [file.read_bytes() for file in large]
+    out = tmp_path / "shown"
+    found = run("identify", "--known", known, *large, "--model", model_folder, "--annotate", out, "--json")
+    assert found.json["annotated"] == [str(out / "one.png"), str(out / "one-2.png")]
+    assert [file.read_bytes() for file in large] == before
+    for file in found.json["annotated"]:
+        picture = Image.open(file)
+        assert picture.size == (200, 200)
+        red, green, blue = picture.getpixel((0, 100))
+        assert max(red, green, blue) - min(red, green, blue) > 50  # a frame in colour around a grey picture
+
+
+class TestLog:
+    def test_a_line_for_every_decision(self, run: Run, files: Files, model_folder: Path, tmp_path: Path) -> None:
+        place, log = tmp_path / "g.gallery", tmp_path / "door.jsonl"
+        run("enrol", place, "three", *files(3, slice(5)), "--model", model_folder)
+        asked = ("verify", "--gallery", place, "--name", "three", "--log", log)
+        answers = [
+            run(*asked, *files(3, slice(5, 8)), "--json").json,
+            run(*asked, *files(8, slice(5, 6)), "--json").json,
+        ]
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [{**line} for line in lines] == [
+            {"when": line["when"], "gallery": str(place), "model": line["model"], **said}
+            for line, said in zip(lines, answers, strict=True)
+        ]
+        assert len(lines[0]["frames"]) == 3
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+    def test_what_cannot_be_logged_is_not_answered(
+        self, run: Run, files: Files, model_folder: Path, tmp_path: Path
+    ) -> None:
+        place = tmp_path / "g.gallery"
+        run("enrol", place, "three", *files(3, slice(5)), "--model", model_folder)
+        refused = run("verify", "--gallery", place, "--name", "three", *files(3, slice(1)), "--log", tmp_path)
+        assert "A decision is logged before it is told" in refused.refused(3)
+        assert refused.out == ""
+
+    def test_is_for_names(self, run: Run, files: Files, model_folder: Path, tmp_path: Path) -> None:
+        run("verify", model_folder, *files(3, slice(2)), "--log", tmp_path / "door.jsonl").refused(2)

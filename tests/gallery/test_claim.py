@@ -1,0 +1,103 @@
+"""What frames say together, on distances drawn by hand, and what their vote does to a promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.calibration import Calibration, ProbabilityCurve, Threshold
+from likewise.errors import UsageError
+from likewise.gallery.claim import Frame, Line, claimed
+from likewise.gallery.decision import Lines, expected_fpir
+from likewise.metrics.estimate import Estimate
+
+LINE = Line(1.0, 2.0, 0.01)
+CURVE = ProbabilityCurve((0.0, 4.0), (4.0, -4.0))
+
+
+def calibration(*thresholds: tuple[float, float]) -> Calibration:
+    """Of promised rate and threshold; the last is the default."""
+    lines = tuple(Threshold(fmr, at, Estimate(fmr, 0, 1), Estimate(0.1, 0, 1), True) for fmr, at in thresholds)
+    return Calibration(lines, thresholds[-1][0], CURVE, None, "identity", 10, 5, 10, 40, 5, 0)
+
+
+def frames(*distances: float | None) -> list[Frame]:
+    return [
+        Frame(f"{i}.jpg", "unfit", None, problem="no face was found")
+        if far is None
+        else Frame(f"{i}.jpg", LINE.says(far), far)
+        for i, far in enumerate(distances)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("distances", "said", "middle"),
+    [
+        ((0.5,), "same", 0.5), ((1.0,), "same", 1.0), ((1.5,), "unsure", 1.5), ((2.5,), "different", 2.5),
+        ((0.5, 0.9), "same", 0.9), ((0.5, 1.1), "unsure", 1.1), ((0.5, 9.0), "different", 9.0),  # both of two
+        ((9.0, 0.5, 0.6), "same", 0.6), ((9.0, 0.5, 1.5), "unsure", 1.5), ((9.0, 0.5, 8.0), "different", 8.0),
+        ((0.1, 0.2, 1.5, 1.6), "unsure", 1.5), ((0.1, 0.2, 0.3, 9.0), "same", 0.3),  # three of four
+        ((None, 0.5), "same", 0.5), ((9.0, None, 0.5, None, 0.6), "same", 0.6), ((None, 0.5, 9.0), "different", 9.0),
+        ((None,), "unfit", None), ((None, None), "unfit", None), ((), "unfit", None),
+    ],
+)  # fmt: skip
+def test_the_middle_distance_decides(distances: tuple[float | None, ...], said: str, middle: float | None) -> None:
+    claim = claimed("ada", frames(*distances), LINE, calibration((0.01, 1.0)), 3)
+    assert (claim.said, claim.same, claim.distance) == (said, said == "same", middle)
+    assert (claim.threshold, claim.loose, claim.records) == (1.0, 2.0, 3)
+    assert claim.fmr == pytest.approx(1 - 0.99**3)
+    if middle is None:
+        assert claim.probability is None
+    else:
+        assert claim.probability == pytest.approx(calibration((0.01, 1.0)).probability([middle])[0])
+    assert claim.as_dict()["frames"] == [frame.__dict__ for frame in claim.frames]
+
+
+@given(
+    st.integers(1, 7).flatmap(
+        lambda number: st.lists(
+            st.lists(st.sampled_from([0.5, 1.5, 2.5]), min_size=number, max_size=number), min_size=1, max_size=40
+        )
+    )
+)
+def test_votes_keep_a_promise_within_a_factor_of_two(strangers: list[list[float]]) -> None:
+    """Markov: however the frames of one stranger depend on each other, a yes is at most twice as frequent as a pass."""
+    passes = np.mean([far <= LINE.strict for one in strangers for far in one])
+    yes = np.mean([claimed("ada", frames(*one), LINE, None, 1).same for one in strangers])
+    assert yes <= 2 * passes + 1e-12
+
+
+def test_the_factor_is_no_smaller() -> None:
+    """Of three frames two may pass together: then half again as many strangers do."""
+    strangers = [(0.5, 0.5, 9.0)] * 10 + [(9.0, 9.0, 9.0)] * 90
+    passes = np.mean([far <= LINE.strict for one in strangers for far in one])
+    yes = np.mean([claimed("ada", frames(*one), LINE, None, 1).same for one in strangers])
+    assert yes == pytest.approx(1.5 * passes)
+
+
+class TestLine:
+    def test_of_a_model_ends_where_the_next_larger_rate_does(self) -> None:
+        known = calibration((0.1, 3.0), (0.01, 2.0), (0.001, 1.0))
+        assert Line.of_model(known, None) == Line(1.0, 2.0, 0.001)
+        assert Line.of_model(known, 0.01) == Line(2.0, 3.0, 0.01)
+        assert Line.of_model(known, 0.1) == Line(3.0, 3.0, 0.1)  # nothing is unsure
+        with pytest.raises(UsageError):
+            Line.of_model(known, 0.5)
+
+    def test_of_a_gallery_promises_nothing_for_one_name(self) -> None:
+        assert Line.of_gallery(Lines(1.0, 2.0, 0.01, 0.1, "gallery")) == Line(1.0, 2.0, None)
+        assert claimed("ada", frames(0.5), Line(1.0, 2.0, None), None, 3).fmr is None
+
+    def test_the_rate_grows_with_the_records_of_the_name(self) -> None:
+        assert claimed("ada", frames(0.5), LINE, None, 5).fmr == pytest.approx(expected_fpir(0.01, 5))
+
+
+def test_in_words() -> None:
+    one = claimed("ada", frames(0.5), LINE, calibration((0.01, 1.0)), 1)
+    assert str(one) == "ada: yes, distance 0.5, threshold 1 (FMR 0.01 with 1 records), probability 95.3%"
+    several = str(claimed("ada", frames(1.5, None), LINE, None, 1))
+    assert several.splitlines()[0].startswith("ada: unsure, let a person look, distance 1.5, threshold 1")
+    assert several.splitlines()[1:] == ["  0.jpg: unsure, distance 1.5", "  1.jpg: unfit, no face was found"]
+    assert str(claimed("ada", frames(None), LINE, None, 1)) == "ada: no, 0.jpg: no face was found"
