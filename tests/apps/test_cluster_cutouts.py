@@ -16,9 +16,11 @@ NAMES = r"(.+)-\d+\.png"
 
 
 def test_names_tell_the_picture() -> None:
-    names = ["b-1.png", "a-1.png", "b-2.png", "alone.png", "a-1.png", "b.png"]
+    names = [Path(name) for name in ("b-1.png", "a-1.png", "b-2.png", "alone.png", "a-1.png", "b.png")]
     assert pictures_of(names, NAMES).tolist() == [0, 1, 0, -1, 1, -1]
     assert pictures_of(names, r"-(7)?").tolist() == [-1] * 6  # a group that took no part
+    cameras = [Path(name) for name in ("north/1-1.png", "south/1-1.png", "north/1-2.png")]
+    assert pictures_of(cameras, NAMES).tolist() == [0, 1, 0]
     assert pictures_of([], NAMES).tolist() == []
 
 
@@ -27,7 +29,7 @@ def test_names_tell_the_picture() -> None:
 )
 def test_expressions_that_cannot_be(expression: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=why):
-        pictures_of(["a"], expression)
+        pictures_of([Path("a")], expression)
     with pytest.raises(UsageError, match=why):  # before anything is looked for
         cluster_folder(PointModel(), tmp_path / "missing", tmp_path / "out", picture_from=expression)
 

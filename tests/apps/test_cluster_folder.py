@@ -92,6 +92,38 @@ def test_a_model_without_threshold_says_so(pictures: Path, out: Path) -> None:
     assert not out.exists()
 
 
+def test_what_another_run_has_made_is_not_looked_at(model, pictures: Path, out: Path) -> None:
+    cluster(model, pictures, pictures / "groups")
+    done = cluster(model, pictures, out)
+    assert sorted(contents(out).values()) == sorted(
+        content for file, content in contents(pictures).items() if not str(file).startswith("groups")
+    )
+    assert done.copied == 17
+
+
+def test_the_same_content_twice_is_told(model, pictures: Path, out: Path) -> None:
+    shutil.copy(next((pictures / "ada").iterdir()), pictures / "ada" / "again.png")
+    done = cluster(model, pictures, out)
+    assert "1 of the pictures have the content of others: one copy of each content is put into OUT" in done.notes
+    assert done.copied == 17
+
+
+def test_more_clusters_than_pictures(pictures: Path, out: Path) -> None:
+    with pytest.raises(DataError, match="at most as many clusters as there are items; got k = 18 for 17"):
+        cluster(PointModel(calibrated=False), pictures, out, "k-means", k=18)
+    assert not list(out.glob("*/*"))
+
+
+def test_what_lay_in_out_before_the_first_run_is_no_correction(model, pictures: Path, out: Path) -> None:
+    cluster(model, pictures, out)
+    (out / MANIFEST).unlink()
+    done = cluster(model, pictures, out)
+    assert any(
+        note.startswith("what was in OUT before the first run is taken for your examples") for note in done.notes
+    )
+    assert not any("since the last run" in note for note in done.notes)
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(model, pictures: Path, out: Path) -> None:
     dry = cluster(model, pictures, out, dry_run=True)
     assert not out.exists()

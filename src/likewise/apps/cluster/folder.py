@@ -18,7 +18,7 @@ from likewise.apps.cluster.curves import KCurve, draw_k_curve, k_curve
 from likewise.apps.cluster.cut import cut_of, support_note
 from likewise.apps.cluster.cutouts import pictures_of
 from likewise.apps.cluster.keys import box_of, by_content, content_of
-from likewise.apps.cluster.manifest import Entry, State, read_state
+from likewise.apps.cluster.manifest import MANIFEST, Entry, State, read_state
 from likewise.apps.cluster.methods import ClusterOptions, find_clusters
 from likewise.apps.cluster.parts import handed_over, together_of
 from likewise.apps.cluster.placing import Plan, numbered_like_before, plan
@@ -195,7 +195,7 @@ def cluster_folder(
             model, store, state, seen.state, files, out, keep=not (afresh or changed), always=curves is not None,
             write=not dry_run, progress=progress,
         )  # fmt: skip
-        named = None if picture_from is None else pictures_of(_names(encoded.keys, files, known), picture_from)
+        named = None if picture_from is None else pictures_of(_places(encoded.keys, files, known), picture_from)
         together = together_of(encoded.keys, named)
         after, curve = _clustered(known, encoded, model, options, threshold, together, progress)
         unread = encoded.unreadable.keys()
@@ -218,7 +218,10 @@ def cluster_folder(
     return _answer(
         planned, store, files, folder, out, seen, method=options.method, threshold=threshold, curve=curve,
         curves=curves, skipped=tuple(skipped),
-        notes=_notes(model, asked, options, fmr, seen, changed=changed and not afresh),
+        notes=_notes(
+            model, asked, options, fmr, seen, twice=sum(len(found) - 1 for found in files.values()),
+            first=not state.items, changed=changed and not afresh,
+        ),
     )  # fmt: skip
 
 
@@ -241,13 +244,14 @@ Files = dict[str, list[Path]]  # by content hash, the files that have it
 def _contents(folder: Path, out: Path, progress: Progress | None) -> tuple[Files, list[tuple[str, str]]]:
     """The pictures to be clustered, and file and reason of each that could not be read.
 
+    What this or another run has made below `folder` is copies, and not looked at.
+
     Raises:
         DataError: there are none.
     """
-    own = out.resolve()
+    made = {out.resolve(), *(manifest.parent.resolve() for manifest in folder.glob(f"*/**/{MANIFEST}"))}
     below = [folder / inside for inside in pictures_below(folder)]
-    if own.is_relative_to(folder.resolve()):
-        below = [file for file in below if not file.parent.resolve().is_relative_to(own)]
+    below = [file for file in below if made.isdisjoint((file.parent.resolve(), *file.parent.resolve().parents))]
     if not below:
         raise DataError("There is something to cluster", f"no pictures in {str(folder)!r}", "Check the path.")
     files: Files = {}
@@ -261,11 +265,11 @@ def _contents(folder: Path, out: Path, progress: Progress | None) -> tuple[Files
 
 
 def _check_found(files: Files, picture_from: str) -> None:
-    names = [file.name for found in files.values() for file in found]
-    if (pictures_of(names, picture_from) < 0).all():
+    places = [file for found in files.values() for file in found]
+    if (pictures_of(places, picture_from) < 0).all():
         raise DataError(
             "--picture-from finds the picture in file names",
-            f"none of {len(names)} has {picture_from!r}",
+            f"none of {len(places)} has {picture_from!r}",
             "Correct it.",
         )
 
@@ -364,13 +368,13 @@ def _clustered(
     return numbered_like_before(groups, anchored, state), found.curve
 
 
-def _names(keys: list[str], files: Files, state: State) -> list[str]:
-    """Names of the items' files, as they were before `cluster_folder` made them unlike."""
+def _places(keys: list[str], files: Files, state: State) -> list[Path]:
+    """The items' files, where they were before `cluster_folder` made their names unlike."""
     known = state.items
     return [
-        files[content][0].name
+        files[content][0].absolute()
         if (content := content_of(key)) in files
-        else Path(known[key].source or str(known[key].file)).name
+        else Path(known[key].source or str(known[key].file))
         for key in keys
     ]
 
@@ -381,8 +385,9 @@ def _curve(encoded: _Encoded, model: Model, options: ClusterOptions, progress: P
 
 
 def _notes(
-    model: Model, asked: Model, options: ClusterOptions, fmr: float | None, seen: Seen, *, changed: bool
-) -> tuple[str, ...]:
+    model: Model, asked: Model, options: ClusterOptions, fmr: float | None, seen: Seen, *, twice: int, first: bool,
+    changed: bool,
+) -> tuple[str, ...]:  # fmt: skip
     notes: list[str] = []
     if model is not asked and model.calibration is not None:
         notes.append("the model was calibrated with another prepare step: look at the clusters before you trust them")
@@ -390,6 +395,11 @@ def _notes(
         notes.append(note)
     if changed:
         notes.append("model or options are others than last time: clusters that nobody touched were made anew")
+    if twice:
+        notes.append(f"{twice} of the pictures have the content of others: one copy of each content is put into OUT")
+    if first and seen.moved:
+        notes.append(f"what was in OUT before the first run is taken for your examples: {seen.moved} of the pictures")
+        return tuple(notes)
     done = (
         (len(seen.named), "folder", "renamed"),
         (seen.moved, "picture", "moved"),

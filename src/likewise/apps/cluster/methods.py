@@ -17,7 +17,7 @@ from likewise.apps.cluster.flaws import joined
 from likewise.apps.cluster.rules import Rules, numbered
 from likewise.apps.cluster.space import Space, space_of
 from likewise.encoder import Progress
-from likewise.errors import UsageError
+from likewise.errors import DataError, UsageError
 from likewise.metrics.inputs import Array, checked_embeddings
 from likewise.objective.distances import Distance
 
@@ -189,9 +189,13 @@ def _x_means(space: Space, options: ClusterOptions, progress: Progress | None) -
 
 
 def _k_means(space: Space, options: ClusterOptions, progress: Progress | None) -> Found:
+    if options.k is not None and options.k > len(space.points):
+        raise DataError(
+            "k-means makes at most as many clusters as there are items", f"k = {options.k} for {len(space.points)}"
+        )
     curve = k_curve(space.points, seed=options.seed, progress=progress) if options.k is None else None
     k = curve.best if options.k is None and curve else options.k or 1
-    return k_means(space.points, min(k, len(space.points)), options.seed)[0], curve
+    return k_means(space.points, k, options.seed)[0], curve
 
 
 POINT_METHODS: dict[str, Callable[[Space, ClusterOptions, Progress | None], Found]] = {
