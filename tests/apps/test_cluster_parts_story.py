@@ -63,7 +63,7 @@ class Story(RuleBasedStateMachine):
         try:
             dry = self.cluster(choice, afresh=afresh, dry_run=True)
         except DataError as error:
-            assert self.refuses_too_few(choice, error)
+            self.check_refused(choice, error)
             return
         done = self.cluster(choice, afresh=afresh)
         assert done.as_dict() == dry.as_dict()
@@ -94,12 +94,14 @@ class Story(RuleBasedStateMachine):
             except Killed:
                 self.whole = False
             except DataError as error:
-                assert self.refuses_too_few(choice, error)
+                self.check_refused(choice, error)
 
-    def refuses_too_few(self, choice: ClusterOptions, error: DataError) -> bool:
-        """Whether that is why: but for the deleted and those that lie in no cluster there is at most one part."""
+    def check_refused(self, choice: ClusterOptions, error: DataError) -> None:
+        """There are too few for k: but for the deleted and those that lie in no cluster there is at most one part."""
         nowhere = sum(PurePosixPath(place).parent.name in ("", "unassigned") for place in self.places().values())
-        return choice.k == 2 and "at most as many" in str(error) and (+self.copies).total() - nowhere < 2
+        assert choice.k == 2
+        assert "at most as many" in str(error)
+        assert (+self.copies).total() - nowhere < 2
 
     def cluster(self, choice: ClusterOptions, **options: bool) -> Clustered:
         return cluster_folder(self.model, self.pictures, self.out, choice, **options)
