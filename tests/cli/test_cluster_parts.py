@@ -89,7 +89,7 @@ def test_the_state_notices_another_prepare_step(run, model_folder: Path, sheets:
 
 def test_a_prepare_step_that_is_not_there(run, model_folder: Path, sheets: Path, tmp_path: Path) -> None:
     line = run("cluster", model_folder, sheets, "--out", tmp_path / "g", "--prepare", "noses").refused(2)
-    assert "one of faces, faces-cnn" in line
+    assert "one of faces, faces-cnn, faces-arcface" in line
     assert not (tmp_path / "g").exists()
 
 

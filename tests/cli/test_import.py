@@ -108,7 +108,7 @@ def test_the_size_is_said_where_the_file_leaves_it_open(run: Run, tmp_path: Path
     ([*PUBLISHED, "--output", "z"], "output 'z'"),
     ([*PUBLISHED, "--layout", "nhwc"], "layout nhwc"),
     ([*PUBLISHED, "--prepare", "nonesuch"], "A prepare step is one of"),
-    ([*PUBLISHED, "--prepare", "faces-cnn", "--align", "5-point"], "--align 5-point is --prepare faces"),
+    ([*PUBLISHED, "--prepare", "faces-cnn", "--align", "5-point"], "--align 5-point is --prepare faces-arcface"),
     ([*PUBLISHED, "--published", -1], "above 0"),
 ])  # fmt: skip
 def test_options_that_cannot_be(run: Run, tmp_path: Path, options: list[object], said: str) -> None:

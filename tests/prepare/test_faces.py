@@ -324,6 +324,31 @@ def test_a_finder_of_faces_comes_back_from_json_with_the_parameters_it_goes_by()
         finder_from(described)
 
 
+def landmarks_in(chip: Pixels) -> np.ndarray:
+    """(5, 2) of a face that fills its chip."""
+    predict = dlib.shape_predictor(models.pose_predictor_five_point_model_location())
+    side = chip.shape[0]
+    inner = dlib.rectangle(round(0.14 * side), round(0.2 * side), round(0.86 * side), round(0.92 * side))
+    return np.array([(point.x, point.y) for point in predict(chip, inner).parts()])
+
+
+@pytest.mark.parametrize("size", [112, 224])
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_in_the_frame_of_arcface_eyes_lie_where_its_template_has_them(size: int, degrees: int):
+    page = Image.fromarray(on_page(drawn_face(240, 1), 150, 90, 600, 700))
+    picture = np.asarray(page.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=(160, 160, 160)))
+    (plain,) = Faces().find(picture)
+    (part,) = Faces(frame="arcface", size=size).find(picture)
+    assert part.pixels.shape == (size, size, 3)
+    assert (part.box, part.flaw) == (plain.box, plain.flaw)
+    found = landmarks_in(part.pixels) * 112 / size
+    right, left, nose = found[:2].mean(axis=0), found[2:4].mean(axis=0), found[4]
+    np.testing.assert_allclose(left, (38.2946, 51.6963), atol=3)  # insightface's template, pixels of 112
+    np.testing.assert_allclose(right, (73.5318, 51.5014), atol=3)
+    assert 71.7 < nose[1] < 92.3  # the nose ends below its tip and above the corners of the mouth
+    assert abs(nose[0] - 56.0) < 3
+
+
 def test_each_detector_names_its_own_parameters():
     frontal, cnn = finder_called("faces"), finder_called("faces-cnn")
     content = Path(models.cnn_face_detector_model_location()).read_bytes()
@@ -337,6 +362,7 @@ def test_each_detector_names_its_own_parameters():
     "options",
     [
         {"detector": "dlib-68"},
+        {"frame": "sphere"},
         {"upsample": -1},
         {"upsample": 3},
         {"pixels": 10},

@@ -28,7 +28,9 @@ def cluster(
     ] = "agglomerative",
     prepare: Annotated[
         str | None,
-        typer.Option(help="Group what this finds in the pictures, each part by itself: faces or faces-cnn."),
+        typer.Option(
+            help="Group what this finds in the pictures, each part by itself: faces, faces-cnn or faces-arcface."
+        ),
     ] = None,
     k: Annotated[
         int | None, typer.Option(min=1, help="Clusters of k-means, by default found; most of x-means.")

@@ -39,11 +39,12 @@ def import_(
         Literal["squash", "pad", "crop"], typer.Option(help="How pictures are brought to their size.")
     ] = "squash",
     prepare: Annotated[
-        str | None, typer.Option(help="Encode the part of each picture that this finds: faces or faces-cnn.")
+        str | None,
+        typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
     ] = None,
     align: Annotated[
         Literal["5-point"] | None,
-        typer.Option(help="Encode faces, upright by their eyes: the same as --prepare faces."),
+        typer.Option(help="Encode faces cut as for ArcFace: the same as --prepare faces-arcface."),
     ] = None,
     distance: Annotated[
         Literal["cosine", "euclidean"], typer.Option(help="What its embeddings are compared with.")
@@ -61,11 +62,11 @@ def import_(
     from likewise.matching import CONFIG
     from likewise.media.files import check_replaceable
 
-    if align is not None and prepare not in (None, "faces"):
-        raise UsageError("--align 5-point is --prepare faces", f"--prepare {prepare}", "Pass one of them.")
+    if align is not None and prepare not in (None, "faces-arcface"):
+        raise UsageError("--align 5-point is --prepare faces-arcface", f"--prepare {prepare}", "Pass one of them.")
     options = ImportOptions(
         size=_size(size), mean=_numbers("--mean", mean), std=_numbers("--std", std), scale=scale, color=color,
-        layout=layout, resize=resize, prepare="faces" if align else prepare, distance=distance, unit=unit,
+        layout=layout, resize=resize, prepare="faces-arcface" if align else prepare, distance=distance, unit=unit,
         output=output, published=published,
     )  # fmt: skip
     check_replaceable(out, marker=CONFIG)

@@ -37,7 +37,8 @@ def train(
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
     prepare: Annotated[
-        str | None, typer.Option(help="Encode the part of each picture that this finds: faces or faces-cnn.")
+        str | None,
+        typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,

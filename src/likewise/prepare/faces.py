@@ -31,6 +31,14 @@ LEAST_SIDE = 16  # pixels; no face is told in fewer, and dlib takes no picture 1
 LONGEST_SIDE = 8192  # pixels, not yet doubled; dlib 20.0 writes past its memory where a picture is 100,000 wide
 SAME_FACE = 0.5  # of the smaller of two boxes: two heads side by side share less
 
+# Where ArcFace's template (Deng et al. 2019; 112 x 112 as in insightface) has dlib's five landmarks: the corners of the
+# eye on the right of the picture, outer first, of the other one, and the base of the nose. The template names the
+# middles of the eyes, (38.29, 51.70) and (73.53, 51.50), and the tip of the nose and the mouth, which dlib's five do
+# not have; dlib's mean face, laid with its eyes on these, gives the five here.
+ARCFACE = ((80.69, 50.95), (66.38, 52.06), (31.13, 51.22), (45.46, 52.17), (56.06, 78.86))
+ARCFACE_SIDE = 112
+FRAMES = ("dlib", "arcface")
+
 
 @final
 @dataclass(frozen=True)
@@ -50,8 +58,10 @@ class Faces(Finder):
             a small picture may be seen only so.
         pixels: larger pictures are reduced to about so many before they are searched (not before faces are cut out),
             so that time and memory stay bounded.
+        frame: where a cut-out face has its eyes and nose: "dlib", as its recognition network takes them; "arcface", as
+            networks of the ArcFace family do.
         size: side of a cut-out face in pixels.
-        padding: share of the face left around it on each side, as in dlib.
+        padding: share of the face left around it on each side, in dlib's frame.
         smallest: width of a face's box in pixels below which it has a flaw.
         sharpest: `sharpness` below which it has a flaw.
         flattest: `contrast` below which it has a flaw.
@@ -71,6 +81,7 @@ class Faces(Finder):
     detector: str = "dlib-frontal"
     upsample: int = 1
     pixels: int = 2_000_000
+    frame: str = "dlib"
     size: int = 150
     padding: float = 0.25
     smallest: int = 40
@@ -84,6 +95,8 @@ class Faces(Finder):
             raise UsageError("A picture is doubled 0 to 2 times before it is searched", self.upsample)
         if not 10_000 <= self.pixels <= 100_000_000:
             raise UsageError("Faces are looked for in 10,000 to 100 million pixels", self.pixels)
+        if self.frame not in FRAMES:
+            raise UsageError(f"A face is cut out in the frame of {' or '.join(FRAMES)}", repr(self.frame))
         if not (48 <= self.size <= 1024 and 0 <= self.padding <= 2):
             raise UsageError(
                 "A face is cut out 48 to 1024 pixels wide with a padding of 0 to 2", (self.size, self.padding)
@@ -122,8 +135,11 @@ class Faces(Finder):
         left, top, width, height = (round(value) for value in found[:4])
         box = dlib.rectangle(left, top, left + width - 1, top + height - 1)
         landmarks = _landmarks()(picture, box)
-        chip = dlib.get_face_chip(picture, landmarks, self.size, self.padding).reshape(self.size, self.size, -1)
-        return Part(chip, (left, top, width, height), self._flaw(width, chip))
+        framed = chip = dlib.get_face_chip(picture, landmarks, self.size, self.padding)
+        if self.frame == "arcface":
+            framed = _in_arcface_frame(picture, landmarks, self.size)
+        flaw = self._flaw(width, chip.reshape(self.size, self.size, -1))
+        return Part(framed.reshape(self.size, self.size, -1), (left, top, width, height), flaw)
 
     def _flaw(self, width: int, chip: Pixels) -> str | None:
         if width < self.smallest:
@@ -133,6 +149,17 @@ class Faces(Finder):
         if (seen := sharpness(chip, self.padding)) < self.sharpest:
             return f"too blurred: a sharpness of {seen:.3f}, {self.sharpest:g} is needed"
         return None
+
+
+def _in_arcface_frame(picture: Pixels, landmarks: Any, size: int) -> Pixels:
+    """The face, moved, turned and scaled so that its landmarks lie nearest to where the template has them."""
+    dlib = _installed("dlib")
+    scale = size / ARCFACE_SIDE
+    chip, seen = dlib.dpoints(), dlib.dpoints()
+    for (x, y), point in zip(ARCFACE, landmarks.parts(), strict=True):
+        chip.append(dlib.dpoint(x * scale, y * scale))
+        seen.append(dlib.dpoint(point.x, point.y))
+    return dlib.extract_image_chip(picture, dlib.chip_details(chip, seen, dlib.chip_dims(size, size)))
 
 
 def contrast(chip: Pixels, padding: float = 0.25) -> float:

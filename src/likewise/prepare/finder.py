@@ -79,6 +79,7 @@ def unfit(flaws: Sequence[str | None], finder: Finder | None) -> str | None:
 FINDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "faces": ("faces", {"detector": "dlib-frontal"}),
     "faces-cnn": ("faces", {"detector": "dlib-cnn", "pixels": 500_000}),  # some 10 s a picture already
+    "faces-arcface": ("faces", {"detector": "dlib-frontal", "frame": "arcface", "size": 112}),
 }
 KINDS = {"faces": ("likewise.prepare.faces", "Faces")}  # -> module and class, imported when needed
 
