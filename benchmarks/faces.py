@@ -96,7 +96,7 @@ def counts(_: argparse.Namespace) -> None:
 
 
 def albums(_: argparse.Namespace) -> None:
-    """All photos of both sets in one folder, into 25 people."""
+    """All photos of both sets in one folder, into 25 people; and photos of people who are there once."""
     with tempfile.TemporaryDirectory() as temporary:
         photos = Path(temporary, "photos")
         for name in ("faces-johns", "faces-orl"):
@@ -115,6 +115,10 @@ def albums(_: argparse.Namespace) -> None:
             ("seconds", f"{took:.1f}"),
         ],
     )
+    with tempfile.TemporaryDirectory() as temporary:
+        alone = cluster_folder(load(NAME), DATA / "faces-groups", Path(temporary, "albums"))
+    rows = [("clusters", f"{len(alone.clusters)} (right: 0)"), ("unassigned", str(len(alone.unassigned)))]
+    show("albums of photos of strangers, nobody twice", rows)
 
 
 def speed(_: argparse.Namespace) -> None:

@@ -18,9 +18,10 @@ from sample_data import folder_from_arguments
 
 import likewise as lw
 from likewise.apps.cluster import cluster_folder
-from likewise.prepare import Finder, Part
+from likewise.prepare import Finder, Part, register
 
 
+@register  # so that a model with it can be saved
 @dataclass(frozen=True)
 class Squares(Finder):
     """Finds the squares a sheet is made of; one that is all of one grey is nothing."""

@@ -22,12 +22,18 @@ class Tiles(Finder):
     kind: ClassVar[str] = "tiles"
     one: ClassVar[str] = "a tile"
     many: ClassVar[str] = "tiles"
+    searching: ClassVar[frozenset[str]] = frozenset(["faintest"])
     faintest: int = 16
+    turned: bool = False
 
     def find(self, picture: Any) -> list[Part]:
         tiles = [(left, picture[:SIDE, left : left + SIDE]) for left in range(0, picture.shape[1], SIDE)]
         return [
-            Part(tile, (left, 0, SIDE, SIDE), None if tile.max() > 99 else f"as faint as {tile.max()}, 100 are needed")
+            Part(
+                tile[::-1] if self.turned else tile,
+                (left, 0, SIDE, SIDE),
+                None if tile.max() > 99 else f"as faint as {tile.max()}, 100 are needed",
+            )
             for left, tile in tiles
             if tile.max() > self.faintest
         ]

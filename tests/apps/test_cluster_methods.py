@@ -5,16 +5,25 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from cluster_drawn import PointModel, calibration
+from cluster_drawn import PointModel, calibration, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.apps.cluster import ClusterOptions, KCurve, cut_of, draw_k_curve, find_clusters, k_curve
+from likewise.apps.cluster import (
+    ClusterOptions,
+    KCurve,
+    cluster_folder,
+    cut_of,
+    draw_k_curve,
+    find_clusters,
+    k_curve,
+    pair_cut_of,
+)
 from likewise.apps.cluster.cut import distance_at
 from likewise.apps.cluster.methods import Method
 from likewise.apps.cluster.rules import numbered
@@ -274,5 +283,52 @@ def test_the_cut_of_a_model() -> None:
     assert cut_of(model, 0.1) == line.threshold
     with pytest.raises(UsageError, match="threshold for a false match rate of"):
         cut_of(model, 0.3)
+    assert pair_cut_of(model) is None
+    model = PointModel(calibrated=False)
+    with pytest.raises(ModelError, match="never calibrated and has no published distance"):
+        cut_of(model)
+    assert pair_cut_of(model) is None
+    model.encoder.published = 10.0
+    assert cut_of(model) == pytest.approx(9.0)
+    assert pair_cut_of(model) == pytest.approx(8.0)
     with pytest.raises(ModelError, match="never calibrated"):
-        cut_of(PointModel(calibrated=False))
+        cut_of(model, 0.1)
+
+
+# A line of their own for two items alone
+
+ALONE = [0, 8.5, 100, 107.5, 200, 207.5, 215, 300]  # two apart, two near, three in a row, one
+
+
+def alone(*, anchors: list[int] | None = None, smallest: int = 2, **options: Any) -> list[int]:
+    points = np.array(ALONE)[:, None]
+    chosen = ClusterOptions(smallest=smallest)
+    return find_clusters(points, Euclidean(), chosen, threshold=12.0, anchors=anchors, **options).labels.tolist()
+
+
+def test_two_alone_are_a_cluster_only_within_their_own_line() -> None:
+    assert alone() == [0, 0, 1, 1, 2, 2, 2, -1]
+    assert alone(pair=8.0) == [-1, -1, 0, 0, 1, 1, 1, -1]
+    assert alone(pair=8.0, smallest=1) == [0, 1, 2, 2, 3, 3, 3, 4]
+    assert alone(pair=7.0) == [-1, -1, -1, -1, 0, 0, 0, -1]  # three hold each other, by their mean
+    assert alone(pair=8.5) == alone()
+    flawed = np.array(ALONE) == 300
+    assert alone(pair=8.0, flawed=flawed) == [-1, -1, 0, 0, 1, 1, 1, -1]
+
+
+def test_of_two_alone_the_one_that_somebody_put_there_stays() -> None:
+    assert alone(pair=8.0, anchors=[5, -1, 6, -1, -1, -1, -1, -1]) == [5, -1, 6, 6, 7, 7, 7, -1]
+    assert alone(pair=8.0, anchors=[-1, 5, -1, 6, -1, -1, -1, -1]) == [-1, 5, 6, 6, 7, 7, 7, -1]
+    assert alone(pair=8.0, anchors=[5, 5, -1, -1, -1, -1, -1, 5])[:2] == [5, 5]
+    assert alone(pair=8.0, anchors=[5, 5, -1, -1, -1, -1, -1, -1])[:2] == [5, 5]
+
+
+def test_the_cuts_of_a_published_distance_are_those_of_a_folder(tmp_path: Path) -> None:
+    model = PointModel(calibrated=False)
+    model.encoder.published = 10.0
+    for number, (x, y) in enumerate([(10, 10), (18, 12), (100, 10), (107, 10), (200, 10), (208, 10), (204, 17)]):
+        draw(tmp_path / "photos" / f"{number}.png", x, y)
+    done = cluster_folder(model, tmp_path / "photos", tmp_path / "out")
+    assert sorted([Path(item).stem for item in group.items] for group in done.clusters) == [["2", "3"], ["4", "5", "6"]]
+    assert [Path(item).stem for item in done.unassigned] == ["0", "1"]  # 8.2 apart
+    assert any("cut at 9," in note and "two items alone at 8;" in note for note in done.notes)

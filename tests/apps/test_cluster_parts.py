@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -537,3 +538,14 @@ def test_the_published_distance_of_an_uncalibrated_model(photos: Path, out: Path
     model.encoder.published = None
     with pytest.raises(ModelError, match="never calibrated"):
         cluster(model, photos, out)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_says_who_is_on_which_photo_is_for_its_owner(model, photos: Path, out: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        cluster(model, photos, out)
+        cluster(model, photos, out, afresh=True)
+    finally:
+        os.umask(before)
+    assert {name: (out / name).stat().st_mode & 0o777 for name in (MANIFEST, STORE)} == {MANIFEST: 0o600, STORE: 0o600}

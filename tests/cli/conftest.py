@@ -38,7 +38,10 @@ class Result(NamedTuple):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Without lines of progress, which come only where a machine is slow."""
+    monkeypatch.setattr("likewise.cli.console.PLAIN_LINE_EVERY", 1e9)
+
     def run(*arguments: object) -> Result:
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:

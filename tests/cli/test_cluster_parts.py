@@ -24,6 +24,7 @@ BLANK = np.zeros((SIDE, SIDE), np.uint8)
 def tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(prepare.FINDERS, "tiles", ("tiles", {}))
     monkeypatch.setitem(prepare.FINDERS, "faint-tiles", ("tiles", {"faintest": 1}))
+    monkeypatch.setitem(prepare.FINDERS, "turned-tiles", ("tiles", {"turned": True}))
     monkeypatch.setitem(finder.KINDS, "tiles", ("cluster_tiles", "Tiles"))
 
 
@@ -105,12 +106,27 @@ def test_a_published_distance_is_taken_and_said(model_folder: Path, sheets: Path
     calibrated = load(model_folder)
     cut = cluster_folder(calibrated, sheets, tmp_path / "a", prepare="tiles").threshold
     assert cut is not None
-    model = Model(calibrated.encoder)
+    model = Model(prepared(calibrated, "faint-tiles").encoder)  # what is cut out is alike
     model.encoder.published = cut / 0.9
     done = cluster_folder(model, sheets, tmp_path / "b", prepare="tiles")
     assert done.threshold == pytest.approx(cut)
     assert ["never calibrated" in note for note in done.notes] == [True]
     assert len(done.clusters) >= 3
+
+
+@pytest.mark.parametrize("own", ["turned-tiles", None])
+def test_a_published_distance_is_for_what_its_makers_cut_out(
+    run, model_folder: Path, sheets: Path, tmp_path: Path, own: str | None
+) -> None:
+    model = load(model_folder)
+    model = Model(model.encoder if own is None else prepared(model, own).encoder)
+    model.encoder.published = 0.6
+    model.save(tmp_path / "model")
+    arguments = ("cluster", tmp_path / "model", sheets, "--out", tmp_path / "albums", "--prepare", "tiles")
+    assert "no published distance for what it encodes" in run(*arguments).refused(3)
+    assert not (tmp_path / "albums").exists()
+    assert model.encoder.published == 0.6
+    assert run(*arguments, "--method", "hdbscan").status == 0
 
 
 def test_a_prepared_model_is_a_copy(model_folder: Path) -> None:

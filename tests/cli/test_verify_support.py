@@ -24,6 +24,17 @@ def weak(learned: Learned, model_folder: Path, digits: Dataset, tmp_path: Path) 
     return folder
 
 
+def test_a_claim_says_so_too(run: Run, weak: Path, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
+    pictures = sorted((digit_folder / "3").iterdir())
+    for model, supported in ((weak, False), (model_folder, True)):
+        gallery = tmp_path / f"{supported}.gallery"
+        run("enrol", gallery, "three", *pictures[:2], "--model", model)
+        asked = ("verify", "--gallery", gallery, "--name", "three", *pictures[2:4])
+        assert ("too few data to support this promise" in run(*asked).out.splitlines()[0]) is not supported
+        said = run(*asked, "--json").json
+        assert (said["supported"], said["fmr"] < said["fmr_high"]) == (supported, True)
+
+
 def test_text_and_json(run: Run, weak: Path, model_folder: Path, digit_folder: Path) -> None:
     a, b = digit_folder / "3/00.png", digit_folder / "3/01.png"
     assert "too few data to support this promise" in run("verify", weak, a, b).out

@@ -1,7 +1,11 @@
 import shutil
+import zipfile
 from pathlib import Path
 
-from likewise.data import check, folder, pairs_file
+import numpy as np
+
+from likewise.data import check, folder, pairs_file, zip_folder
+from likewise.media import write_sound
 
 
 def test_healthy_folder_has_no_problems(tree: Path):
@@ -37,6 +41,29 @@ def test_the_same_content_in_two_parts(tree: Path, tmp_path: Path):
     problems = check(folder(both)).problems
     assert {p.kind for p in problems} == {"two parts"}
     assert len(problems) == 24
+
+
+def test_sounds(tmp_path: Path):
+    root, random = tmp_path / "words", np.random.default_rng(0)
+    for word in ("yes", "no"):
+        (root / word).mkdir(parents=True)
+        for i in range(3):
+            write_sound(root / word / f"{i}.wav", random.uniform(-0.1, 0.1, 800), 8000)
+    assert check(folder(root)).problems == ()
+    whole = (root / "yes" / "0.wav").read_bytes()
+    (root / "yes" / "cut.wav").write_bytes(whole[:-2])
+    (root / "no" / "3.wav").write_bytes((root / "no" / "0.wav").read_bytes())
+    with zipfile.ZipFile(tmp_path / "words.zip", "w") as archive:
+        for file in sorted(root.rglob("*.wav")):
+            archive.write(file, str(file.relative_to(root)))
+    for data in (folder(root), zip_folder(tmp_path / "words.zip")):
+        health = check(data)
+        assert health.counts == {"no": 4, "yes": 3}
+        cut, twice = health.problems
+        assert (cut.kind, cut.files) == ("unreadable", ("yes/cut.wav",))
+        assert "yes/cut.wav with 1,598 of 1,600 bytes" in cut.text
+        assert (twice.kind, twice.files) == ("twice", ("no/0.wav", "no/3.wav"))
+        assert "one sound counts as two" in twice.text
 
 
 def test_unreadable_items_are_not_counted(tree: Path):

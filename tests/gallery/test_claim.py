@@ -13,13 +13,15 @@ from likewise.gallery.claim import Frame, Line, claimed
 from likewise.gallery.decision import Lines, expected_fpir
 from likewise.metrics.estimate import Estimate
 
-LINE = Line(1.0, 2.0, 0.01)
+LINE = Line(1.0, 2.0, 0.01, 0.02, True)
 CURVE = ProbabilityCurve((0.0, 4.0), (4.0, -4.0))
 
 
-def calibration(*thresholds: tuple[float, float]) -> Calibration:
-    """Of promised rate and threshold; the last is the default."""
-    lines = tuple(Threshold(fmr, at, Estimate(fmr, 0, 1), Estimate(0.1, 0, 1), True) for fmr, at in thresholds)
+def calibration(*thresholds: tuple[float, float], supported: bool = True) -> Calibration:
+    """Of promised rate, up to twice which was measured, and threshold; the last is the default."""
+    lines = tuple(
+        Threshold(fmr, at, Estimate(fmr, 0, 2 * fmr), Estimate(0.1, 0, 1), supported) for fmr, at in thresholds
+    )
     return Calibration(lines, thresholds[-1][0], CURVE, None, "identity", 10, 5, 10, 40, 5, 0)
 
 
@@ -80,18 +82,34 @@ def test_the_factor_is_no_smaller() -> None:
 class TestLine:
     def test_of_a_model_ends_where_the_next_larger_rate_does(self) -> None:
         known = calibration((0.1, 3.0), (0.01, 2.0), (0.001, 1.0))
-        assert Line.of_model(known, None) == Line(1.0, 2.0, 0.001)
-        assert Line.of_model(known, 0.01) == Line(2.0, 3.0, 0.01)
-        assert Line.of_model(known, 0.1) == Line(3.0, 3.0, 0.1)  # nothing is unsure
+        assert Line.of_model(known, None) == Line(1.0, 2.0, 0.001, 0.002, True)
+        assert Line.of_model(known, 0.01) == Line(2.0, 3.0, 0.01, 0.02, True)
+        assert Line.of_model(known, 0.1) == Line(3.0, 3.0, 0.1, 0.2, True)  # nothing is unsure
         with pytest.raises(UsageError):
             Line.of_model(known, 0.5)
 
     def test_of_a_gallery_promises_nothing_for_one_name(self) -> None:
-        assert Line.of_gallery(Lines(1.0, 2.0, 0.01, 0.1, "gallery")) == Line(1.0, 2.0, None)
-        assert claimed("ada", frames(0.5), Line(1.0, 2.0, None), None, 3).fmr is None
+        assert Line.of_gallery(Lines(1.0, 2.0, 0.01, 0.1, "gallery")) == Line(1.0, 2.0, None, None, True)
+        claim = claimed("ada", frames(0.5), Line(1.0, 2.0, None, None, True), None, 3)
+        assert (claim.fmr, claim.fmr_high, claim.supported) == (None, None, True)
 
     def test_the_rate_grows_with_the_records_of_the_name(self) -> None:
-        assert claimed("ada", frames(0.5), LINE, None, 5).fmr == pytest.approx(expected_fpir(0.01, 5))
+        claim = claimed("ada", frames(0.5), LINE, None, 5)
+        assert claim.fmr == pytest.approx(expected_fpir(0.01, 5))
+        assert claim.fmr_high == pytest.approx(expected_fpir(0.02, 5))
+
+    def test_of_a_model_knows_whether_its_promise_is_supported(self) -> None:
+        weak = Line.of_model(calibration((0.001, 1.0), supported=False), None)
+        assert (weak.fmr, weak.fmr_high, weak.supported) == (0.001, 0.002, False)
+        for claim in (claimed("ada", frames(*far), weak, None, 10) for far in ((0.5,), (9.0, 1.5))):
+            assert not claim.supported
+            assert claim.as_dict()["supported"] is False
+            said = str(claim).splitlines()[0]
+            assert said.endswith("; too few data to support this promise (FMR may be as high as 0.02)")
+        assert "too few data" not in str(claimed("ada", frames(0.5), LINE, None, 10))
+
+    def test_a_rate_that_may_be_one(self) -> None:
+        assert claimed("ada", frames(0.5), Line(1.0, 2.0, 0.5, 1.0, False), None, 3).fmr_high == 1
 
 
 def test_in_words() -> None:
@@ -101,3 +119,5 @@ def test_in_words() -> None:
     assert several.splitlines()[0].startswith("ada: unsure, let a person look, distance 1.5, threshold 1")
     assert several.splitlines()[1:] == ["  0.jpg: unsure, distance 1.5", "  1.jpg: unfit, no face was found"]
     assert str(claimed("ada", frames(None), LINE, None, 1)) == "ada: no, 0.jpg: no face was found"
+    unreadable = Frame("a.jpg", "unfit", None, problem="A picture has content; got a.jpg.")
+    assert str(claimed("ada", [unreadable], LINE, None, 1)) == "ada: no, A picture has content; got a.jpg."

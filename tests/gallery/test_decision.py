@@ -67,6 +67,22 @@ class TestVote:
         (found,) = decide(near(names, *distances), None, NAMES, LINES, None)
         assert (found.outcome, found.name) == (outcome, name)
 
+    @pytest.mark.parametrize(
+        ("names", "distances", "far"),
+        [
+            ("baaa", (0.30, 0.35, 0.36, 0.37), 0.35),  # the nearest record loses the vote
+            ("baaa", (1.30, 1.35, 1.36, 1.37), 1.35),
+            ("baaa", (2.30, 2.35, 2.36, 2.37), 2.30),  # nobody: the nearest
+            ("", (), None),
+        ],
+    )
+    def test_the_distance_is_that_of_whom_was_decided_for(
+        self, names: str, distances: tuple[float, ...], far: float | None
+    ) -> None:
+        (found,) = decide(near(names, *distances), None, NAMES, LINES, None)
+        assert found.distance == (None if far is None else pytest.approx(far))
+        assert found.at_most_unsure().distance == found.distance
+
     def test_matches_are_names_by_distance(self) -> None:
         (found,) = decide(near("bab", 0.5, 0.6, 1.9), None, NAMES, LINES, calibration((0.1, 1.0, True)))
         assert [(match.name, match.votes) for match in found.matches] == [("bob", 2), ("ada", 1)]

@@ -61,6 +61,11 @@ def plain(gallery: lw.Gallery) -> list[tuple[int, str, str, list[float]]]:
     )
 
 
+def plain_by_hash(gallery: lw.Gallery) -> list[tuple[str, str, list[float]]]:
+    """The same without ids."""
+    return sorted((content, name, row) for _, name, content, row in plain(gallery))
+
+
 class TestEnrol:
     def test_one_picture_is_enough_and_trains_nothing(self, gallery: lw.Gallery, files: Files) -> None:
         before = gallery.model.fingerprint
@@ -134,6 +139,50 @@ class TestEnrol:
         with pytest.raises(lw.UsageError, match="an empty list"):
             gallery.enrol("three", [])
 
+
+class TestEnrolAll:
+    def test_is_enrol_for_each_name_in_one_pass(
+        self, gallery: lw.Gallery, model: lw.Model, files: Files, tmp_path: Path
+    ) -> None:
+        passes: list[int] = []
+
+        def counted(items: object) -> object:
+            passes.append(len(items))
+            return model.encode_parts(items)
+
+        (tmp_path / "bad.png").write_text("no picture")
+        given = {
+            "three": [*files(3, slice(2)), tmp_path / "bad.png", files(3, slice(1))[0]],
+            "nobody": [tmp_path / "bad.png"],
+            " four ": [*files(4, slice(2)), files(3, slice(1))[0]],  # one of them is enrolled as three by then
+            "four": files(4, slice(1, 3)),
+        }
+        with lw.Gallery.open(gallery.uri, encode=counted) as opened:
+            done = opened.enrol_all(given)
+        assert passes == [10]
+        assert [one.name for one in done] == ["three", "nobody", "four"]
+        assert [[Path(file).name for file, _ in one.added] for one in done] == [
+            ["00.png", "01.png"], [], ["00.png", "01.png", "02.png"],
+        ]  # fmt: skip
+        assert [[Path(file).name for file in one.already] for one in done] == [["00.png"], [], ["01.png"]]
+        assert [[Path(file).name for file, _ in one.skipped] for one in done] == [["bad.png"], ["bad.png"], ["00.png"]]
+        assert done[2].skipped[0][1] == "enrolled already as 'three': one of the two is wrong"
+        assert gallery.names() == {"four": 3, "three": 2}
+        with lw.Gallery.open(tmp_path / "b.gallery", model) as other:
+            other.enrol("three", files(3, slice(2)))
+            other.enrol("four", files(4, slice(3)))
+            for one, two in zip(plain_by_hash(gallery), plain_by_hash(other), strict=True):
+                assert one[:2] == two[:2]
+                np.testing.assert_allclose(one[2], two[2], rtol=1e-4, atol=1e-5)
+
+    def test_what_cannot_be(self, gallery: lw.Gallery, files: Files) -> None:
+        with pytest.raises(lw.UsageError, match="200 characters"):
+            gallery.enrol_all({"three": files(3, slice(1)), "x" * 201: files(4, slice(1))})
+        for nothing in ({}, {"three": []}):
+            with pytest.raises(lw.UsageError, match="an empty list"):
+                gallery.enrol_all(nothing)
+        assert gallery.names() == {}
+
     @pytest.mark.parametrize("metadata", [{"a": float("nan")}, {"a": object()}, {"a": b"bytes"}])
     def test_metadata_that_are_no_json(self, gallery: lw.Gallery, files: Files, metadata: dict) -> None:
         with pytest.raises(lw.UsageError, match="Metadata are a JSON object"):
@@ -200,11 +249,7 @@ class TestIdentify:
         assert found.skipped[0][0] == str(tmp_path / "empty.png")
         assert found.probes[0].decision.outcome == "known"
         assert not found.all_known
-        for ask in (
-            gallery.identify,
-            lambda item: gallery.verify(item, "three"),
-            lambda item: gallery.enrol("x", item),
-        ):
+        for ask in (gallery.identify, lambda item: gallery.enrol("x", item)):
             with pytest.raises(lw.DataError, match=r"^A picture has content; got .*empty\.png") as refused:
                 ask(tmp_path / "empty.png")  # the reason itself, and not another message around it
             assert str(refused.value).count("got") == 1
@@ -255,6 +300,17 @@ class TestVerify:
         gallery.enrol("three", files(3, slice(4)))
         promised = model.calibrated().threshold_for().promised
         assert gallery.verify(files(3, slice(1))[0], "three").fmr == pytest.approx(1 - (1 - promised) ** 4)
+
+    def test_what_cannot_be_read_is_unfit(self, gallery: lw.Gallery, files: Files, tmp_path: Path) -> None:
+        gallery.enrol("three", files(3, slice(4)))
+        (tmp_path / "empty.png").touch()
+        claim = gallery.verify([tmp_path / "empty.png", tmp_path / "none.png"], "three")
+        assert (claim.same, claim.said, claim.distance) == (False, "unfit", None)
+        assert [frame.said for frame in claim.frames] == ["unfit", "unfit"]
+        assert str(claim.frames[0].problem).startswith("A picture has content; got ")
+        assert str(claim).count("empty.png") == str(claim).count("none.png") == 1
+        with pytest.raises(lw.UsageError):
+            gallery.verify([], "three")
 
     def test_an_unknown_name_gets_a_hint(self, gallery: lw.Gallery, files: Files) -> None:
         gallery.enrol("Margaret", files(3, slice(1)))

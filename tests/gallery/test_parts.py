@@ -109,6 +109,19 @@ class TestIdentify:
         assert not found.all_known
         assert "item 1 at 16,0: ada" in str(found)
 
+    def test_files_keep_their_order(self, gallery: lw.Gallery, look: Look, tmp_path: Path) -> None:
+        gallery.enrol("ada", look("ada"))
+        (tmp_path / "broken.png").write_text("no picture")
+        found = gallery.identify([look(""), look("ada", "eve"), tmp_path / "broken.png", look("", ""), look("ada")])
+        assert found.files == ("item 0", "item 1", "item 3", "item 4")
+        assert {file: [probe.box[0] for probe in probes] for file, probes in found.by_file().items()} == {
+            "item 0": [], "item 1": [probe.box[0] for probe in found if probe.file == "item 1"], "item 3": [],
+            "item 4": [0],
+        }  # fmt: skip
+        assert [line.split(":")[0].split(" at ")[0] for line in str(found).splitlines()] == [
+            "item 0", "item 1", "item 1", "item 3", "item 4",
+        ]  # fmt: skip
+
     def test_pictures_of_nothing_are_told(self, gallery: lw.Gallery, look: Look, tmp_path: Path) -> None:
         gallery.enrol("ada", look("ada"))
         (tmp_path / "broken.png").write_text("no picture")
@@ -207,3 +220,42 @@ def test_originals_are_kept_whole_and_encoded_again(gallery: lw.Gallery, look: L
     (block,) = gallery.records(originals=True)
     expected = other.encode([look("ada")]).embeddings.numpy()
     np.testing.assert_allclose(block.embeddings, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        (["ada", "bob"], "2 tiles were found, and one is needed"),
+        (["dark ada"], DARK),
+        (["", ""], "no tile was found"),
+    ],
+)
+def test_a_rebuild_enters_nothing_that_enrolling_refuses(
+    gallery: lw.Gallery, look: Look, tmp_path: Path, shown: list[str], why: str
+) -> None:
+    whole = lw.Model(Encoder("mlp", 12, preprocessing=Preprocessing(1, SIDE, 2 * SIDE), seed=5))
+    with lw.Gallery.open(tmp_path / "whole.gallery", whole) as other:
+        other.enrol("bob", look("bob"), keep_originals=True)
+        ((_, id),) = other.enrol("ada", look(*shown), keep_originals=True).added
+        before = [block.embeddings for block in other.records()]
+        with pytest.raises(lw.DataError, match=f"record {id} of 'ada'.*{why}"):
+            other.rebuild(gallery.model)
+        assert other.fingerprint == whole.fingerprint
+        np.testing.assert_array_equal([block.embeddings for block in other.records()], before)
+        other.forget(id=id)
+        assert other.rebuild(gallery.model) == 1
+        assert other.identify(look("bob", seed=1)).probes[0].decision.name == "bob"
+
+
+def test_no_gallery_is_made_that_cannot_be_opened_again(
+    gallery: lw.Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = gallery.model
+    monkeypatch.delitem(finder.KINDS, "tiles")
+    with pytest.raises(lw.UsageError, match=r"can be loaded again; got Tiles.*`likewise\.prepare\.register`"):
+        lw.Gallery.open(tmp_path / "b.gallery", model)
+    assert not (tmp_path / "b.gallery").exists()
+    finder.register(Tiles)
+    lw.Gallery.open(tmp_path / "b.gallery", model).close()
+    with lw.Gallery.open(tmp_path / "b.gallery") as again:
+        assert again.model.encoder.ready().prepare == Tiles()

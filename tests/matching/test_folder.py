@@ -8,8 +8,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from likewise.data import Dataset
 from likewise.encoder import Encoder, Preprocessing
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import Model, calibrate, default_unit, folder, load, read_config, save, save_calibration
+from likewise.media.pictures import Pixels
 from likewise.objective import DISTANCES, SupCon
 from likewise.objective.distances import make_distance
+from likewise.prepare import Finder, Part
 from likewise.training import fit
 
 FILES = (
@@ -427,6 +430,26 @@ class TestCalibrationOnly:
         with pytest.raises(ModelError):
             save_calibration(calibrate(other, digits.subset(np.arange(300)), 0.1), copy)
         assert contents(copy) == before
+
+
+def test_a_model_that_could_not_be_loaded_again_is_not_saved(copy: Path) -> None:
+    @dataclass(frozen=True)
+    class Unknown(Finder):
+        kind: ClassVar[str] = "unknown"
+        one: ClassVar[str] = "thing"
+        many: ClassVar[str] = "things"
+
+        def find(self, picture: Pixels) -> list[Part]:
+            return [Part(picture)]
+
+        def sources(self) -> dict[str, str]:
+            return {}
+
+    before = contents(copy)
+    model = Model(Encoder("mlp", 16, preprocessing=Preprocessing(1, 8, 8, prepare=Unknown())))
+    with pytest.raises(UsageError, match=r"`likewise\.prepare\.register`"):
+        model.save(copy)
+    assert contents(copy) == before
 
 
 def test_read_config_reads_what_save_wrote(learned: Learned, model_folder: Path) -> None:

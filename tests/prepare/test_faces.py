@@ -433,3 +433,12 @@ def test_blurred_portraits_have_a_flaw(name: str):
         flaws += [part.flaw for part in Faces().find(altered(picture, ImageFilter.GaussianBlur(0.045 * width)))]
     assert len(flaws) > len(files) / 4
     assert np.mean([flaw is not None for flaw in flaws]) >= 0.9
+
+
+def test_detectors_and_limits_only_search_and_frames_cut():
+    own = finder_called("faces")
+    assert own.cuts_like(finder_called("faces-cnn"))
+    assert own.cuts_like(Faces(upsample=2, smallest=10, sharpest=0.0, flattest=0.0))
+    assert not own.cuts_like(finder_called("faces-arcface"))
+    assert not own.cuts_like(Faces(padding=0.4))
+    assert not own.cuts_like(Faces(size=100))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -9,8 +10,20 @@ import pytest
 
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.media.pictures import Pixels
-from likewise.prepare import FINDERS, Finder, Part, finder_called, finder_from, parts_of, shown_part
-from likewise.prepare.finder import KINDS, unfit
+from likewise.prepare import (
+    FINDERS,
+    Finder,
+    Part,
+    check_kept,
+    finder_called,
+    finder_from,
+    parts_of,
+    register,
+    shown_part,
+    sole_part,
+    unfit,
+)
+from likewise.prepare.finder import KINDS
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,70 @@ def test_only_one_part_without_a_flaw_is_fit():
     assert unfit(["too green"], Tiles()) == "too green"
     assert unfit([], Tiles()) == "no tile was found"
     assert unfit([None, None], Tiles()) == "2 tiles were found, and one is needed"
+
+
+def test_a_labelled_picture_has_one_part_and_a_good_one():
+    good, poor = Part(np.zeros((4, 4, 1), np.uint8)), Part(np.zeros((4, 4, 1), np.uint8), flaw="too green")
+    assert sole_part([good], Tiles(), "a.png") is good
+    for parts, why in (([poor], "too green"), ([good, poor], "2 tiles were found"), ([], "no tile was found")):
+        with pytest.raises(DataError, match=rf"shows one tile, and shows it well; got a\.png: {why}"):
+            sole_part(parts, Tiles(), "a.png")
+
+
+def test_a_finder_of_ones_own_is_registered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(KINDS, "tiles")
+    described = Tiles().as_dict()
+    with pytest.raises(ModelError, match="import the module that registers it"):
+        finder_from(described)
+    with pytest.raises(UsageError, match=r"can be loaded again; got Tiles\(.*`likewise\.prepare\.register`"):
+        check_kept(Tiles())
+    assert register(Tiles) is Tiles
+    register(Tiles)  # as a module that is loaded again does
+    check_kept(Tiles())
+    assert finder_from(described) == Tiles()
+
+    class Others(Tiles):
+        pass
+
+    with pytest.raises(UsageError, match="'tiles', which is that of"):
+        register(Others)
+    assert finder_from(described) == Tiles()
+
+
+def test_what_does_not_come_back_as_it_was_is_not_kept(monkeypatch: pytest.MonkeyPatch):
+    @dataclass(frozen=True)
+    class Inner(Tiles):
+        kind: ClassVar[str] = "inner"
+
+    monkeypatch.setattr("likewise.prepare.finder.KINDS", dict(KINDS))
+    register(Inner)  # inside a function, where nobody can import it from
+    with pytest.raises(UsageError, match="can be loaded again"):
+        check_kept(Inner())
+    with pytest.raises(UsageError, match="can be loaded again"):
+        check_kept(Tiles(digest=b"1234"))  # type: ignore[arg-type]
+    check_kept(Tiles(side=7))
+
+
+def test_an_installed_package_names_its_finders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "own-1.0.dist-info").mkdir()
+    (tmp_path / "own-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (tmp_path / "own-1.0.dist-info" / "entry_points.txt").write_text(f"[likewise.finders]\ntiles = {__name__}:Tiles\n")
+    monkeypatch.delitem(KINDS, "tiles")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert finder_from(Tiles(side=6).as_dict()) == Tiles(side=6)
+    check_kept(Tiles())
+
+
+def test_what_only_searches_leaves_what_is_cut_as_it_is():
+    @dataclass(frozen=True)
+    class Searching(Tiles):
+        kind: ClassVar[str] = "searching"
+        searching: ClassVar[frozenset[str]] = frozenset(["digest"])
+
+    assert Searching().cuts_like(Searching(digest="5"))
+    assert not Searching().cuts_like(Searching(side=5))
+    assert not Searching().cuts_like(Tiles())
+    assert not Searching().cuts_like(None)
 
 
 def test_parts_and_finders_do_not_change():

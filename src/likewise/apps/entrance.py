@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from likewise.errors import StoreError
-from likewise.gallery import Claim
+from likewise.errors import LikewiseError, StoreError
+from likewise.gallery import Claim, Gallery
+from likewise.gallery.names import LONGEST
 from likewise.media.files import append_line
 
 
-def log_claim(file: Path, gallery: str, model: str, claim: Claim) -> None:
-    """Adds a decision to a log that only its owner reads.
+def verify_logged(
+    gallery: Gallery, files: Sequence[str | Path], name: str, log: Path, *, fmr: float | None = None
+) -> Claim:
+    """As `Gallery.verify`, with a line in a log before anybody is told: the decision, or why there was none.
 
     Args:
-        file: one JSON object per line; made where it is not there.
         gallery: where the name is enrolled.
-        model: fingerprint of what encoded.
-        claim: the decision.
+        files: the pictures.
+        name: who they are said to be of.
+        log: one JSON object per line, which only its owner reads; made where it is not there.
+        fmr: see `Gallery.verify`.
 
     Raises:
-        StoreError: it cannot be written; then the decision should not be acted on either.
+        StoreError: the log cannot be written.
+        LikewiseError: as `Gallery.verify`; the line then has "refused" for an answer, and the reason.
     """
+    model = gallery.fingerprint
+    try:
+        claim = gallery.verify(files, name, fmr=fmr)
+    except LikewiseError as error:
+        shown = [str(file) for file in files]
+        refused = {"same": False, "said": "refused", "name": name[:LONGEST], "problem": str(error), "files": shown}
+        _log(log, gallery.uri, model, refused)
+        raise
+    _log(log, gallery.uri, model, claim.as_dict())
+    return claim
+
+
+def _log(file: Path, gallery: str, model: str, values: dict[str, Any]) -> None:
     when = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        append_line(file, {"when": when, "gallery": gallery, "model": model, **claim.as_dict()})
+        append_line(file, {"when": when, "gallery": gallery, "model": model, **values})
     except OSError as error:
         raise StoreError(
             "A decision is logged before it is told", f"{file} ({error})", "Check permissions and space."

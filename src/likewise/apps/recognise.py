@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
+from unicodedata import bidirectional
 
 from likewise.data.loaders import pictures_below
 from likewise.encoder import Progress
-from likewise.errors import DataError
+from likewise.errors import DataError, UsageError
 from likewise.gallery import Gallery, Identified
+from likewise.gallery.names import check_name
 from likewise.gallery.results import Skipped
 from likewise.matching import Model
 from likewise.media.files import replacing_file
@@ -31,7 +35,7 @@ def known_people(
     Args:
         folder: one sub-folder of pictures per person, or one picture, called by their names.
         model: what encodes.
-        progress: told of people.
+        progress: told of encoding.
 
     Yields:
         The gallery, and file and reason of each picture that could not be used.
@@ -44,21 +48,19 @@ def known_people(
             "Known people are a folder", f"{str(folder)!r}, which is none", "Give one sub-folder per person."
         )
     people: dict[str, list[Path]] = {}
-    for inside in pictures_below(folder):
-        name = inside.parts[0] if len(inside.parts) > 1 else inside.stem
-        people.setdefault(name, []).append(folder / inside)
     skipped: list[tuple[str, str]] = []
+    for inside in pictures_below(folder):
+        name, file = inside.parts[0] if len(inside.parts) > 1 else inside.stem, folder / inside
+        try:
+            people.setdefault(check_name(name), []).append(file)
+        except UsageError as error:  # this person cannot be called so; the others can be known
+            skipped.append((str(file), str(error)))
     with (
         tempfile.TemporaryDirectory(prefix="likewise-") as temporary,
         Gallery.open(Path(temporary, "known.gallery"), model) as gallery,
     ):
-        for done, (name, files) in enumerate(sorted(people.items())):
-            try:
-                skipped += gallery.enrol(name, list(files)).skipped
-            except DataError as error:  # nothing of this person can be used; the others can
-                skipped.append((name, str(error)))
-            if progress:
-                progress(done + 1, len(people), "getting to know")
+        done = gallery.enrol_all(people, progress=progress) if people else ()
+        skipped += [unused for person in done for unused in person.skipped]
         if not gallery.names():
             reason = f"{skipped[0][0]}: {skipped[0][1].rstrip('.')}" if skipped else f"no pictures in {str(folder)!r}"
             raise DataError("There is somebody to know", reason)
@@ -66,55 +68,105 @@ def known_people(
 
 
 def as_csv(found: Identified) -> str:
-    """Lines of ``path,name,distance`` as users of face_recognition know them, without a heading.
+    """Lines of ``path,name,distance`` as users of face_recognition know them, without a heading, in the order given.
 
-    Whoever is unsure or unknown is ``unknown_person``; the distance is to the nearest name, and empty where nobody is
+    Whoever is unsure or unknown is ``unknown_person``. The distance is `Decision.distance`, and empty where nobody is
     enrolled. A picture in which nothing is found has the name ``no_persons_found`` and no distance.
     """
     text = io.StringIO()
     lines: Any = csv.writer(text, lineterminator="\n")
-    for probe in found:
-        decided = probe.decision
-        name = decided.name if decided.outcome == "known" else "unknown_person"
-        lines.writerow([probe.file, name, f"{decided.matches[0].distance:.6g}" if decided.matches else ""])
-    for file in found.empty:
-        lines.writerow([file, "no_persons_found", ""])
+    for file, probes in found.by_file().items():
+        for decided in (probe.decision for probe in probes):
+            name = decided.name if decided.outcome == "known" else "unknown_person"
+            lines.writerow([file, name, "" if decided.distance is None else f"{decided.distance:.6g}"])
+        if not probes:
+            lines.writerow([file, "no_persons_found", ""])
     return text.getvalue().rstrip("\n")
 
 
-def annotate(found: Identified, out: Path) -> list[Path]:
-    """Writes every picture that was looked at into the folder `out`, with a box and a name for each thing found.
+@final
+@dataclass(frozen=True)
+class Shown:
+    """What `annotate` wrote.
 
-    Returns:
-        The files, as PNG: called like the pictures, with a number where two have one name.
+    Attributes:
+        files: in the order of the pictures.
+        numbered: the name that is meant by each number in them.
+    """
+
+    files: tuple[Path, ...]
+    numbered: dict[int, str]
+
+
+def check_new(out: Path) -> None:
+    """Refuses a folder with anything in it, so that no annotated picture takes the place of another file.
 
     Raises:
+        UsageError: it is there, and is no empty folder.
+        DataError: it cannot be looked into.
+    """
+    try:
+        new = not any(out.iterdir()) if out.is_dir() else not os.path.lexists(out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    if not new:
+        rule = "Annotated pictures are written into a new or empty folder"
+        raise UsageError(rule, f"{str(out)!r}, where something is already", "Choose another place.")
+
+
+def annotate(found: Identified, out: Path) -> Shown:
+    """Writes every picture that was looked at into the folder `out`, with a box and a name for each thing found.
+
+    The files are PNG, called like the pictures, with a number where two have one name. A name with letters that the
+    font (DejaVu Sans) does not have is drawn as #1, #2 and so on.
+
+    Raises:
+        UsageError: `out` is there, and is no empty folder.
         DataError: a picture cannot be read again, or a file not be written.
     """
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
     from PIL import Image, ImageDraw, ImageFont
 
-    out.mkdir(parents=True, exist_ok=True)
-    by_file: dict[str, list[Any]] = {file: [] for file in found.empty}
-    for probe in found:
-        by_file.setdefault(probe.file, []).append(probe)
+    check_new(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    face = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    letters = set(FT2Font(str(face)).get_charmap())
+    numbers: dict[str, int] = {}
     written: list[Path] = []
-    for file, probes in by_file.items():
+    for file, probes in found.by_file().items():
         picture = Image.fromarray(read_picture(Path(file), mode="RGB"))
         pen = ImageDraw.Draw(picture)
         size = max(12, min(picture.size) // 25)
-        font = ImageFont.load_default(size)
+        font = ImageFont.truetype(str(face), size)
         for probe in probes:
             left, top, width, height = probe.box or (0, 0, *picture.size)
             color = _COLORS[probe.decision.outcome]
-            text = probe.decision.name if probe.decision.outcome == "known" else probe.decision.outcome
+            text = str(probe.decision.name) if probe.decision.outcome == "known" else probe.decision.outcome
+            if not _can_be_drawn(text, letters):
+                text = f"#{numbers.setdefault(text, len(numbers) + 1)}"
             pen.rectangle((left, top, left + width, top + height), outline=color, width=max(2, size // 8))
             where = left, min(top + height, picture.height - size - 4)
             pen.rectangle(pen.textbbox(where, text, font=font), fill=color)
             pen.text(where, text, font=font, fill="white")
         target, number = out / f"{Path(file).stem}.png", 2
-        while target in written:
+        while target.exists():
             target, number = out / f"{Path(file).stem}-{number}.png", number + 1
         with replacing_file(target) as fresh:
             picture.save(fresh, format="PNG")
         written.append(target)
-    return written
+    return Shown(tuple(written), {number: name for name, number in numbers.items()})
+
+
+def _can_be_drawn(text: str, letters: set[int]) -> bool:
+    from PIL import features
+
+    leftwards = any(bidirectional(letter) in ("R", "AL") for letter in text)
+    return {ord(letter) for letter in text} <= letters and (not leftwards or bool(features.check("fribidi")))
+
+
+def _unwritable(out: Path, error: OSError) -> DataError:
+    return DataError("Annotated pictures can be written", f"{out} ({error})", "Check permissions and space.")

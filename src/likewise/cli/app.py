@@ -25,9 +25,11 @@ from likewise.cli import (
     models,
     search,
     serve,
+    synthesize,
     tokens,
     train,
     verify,
+    voices,
 )
 from likewise.cli.console import INTERRUPTED, say
 from likewise.errors import CollapseWarning, DataError, LikewiseError
@@ -63,7 +65,7 @@ def _common(
 
 for module in (
     demo, data, models, import_, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_,
-    cluster, search, serve, tokens,
+    cluster, search, voices, synthesize, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

@@ -54,18 +54,26 @@ def identify(
         Literal["text", "csv"], typer.Option(help="csv: path,name,distance; unknown_person and no_persons_found.")
     ] = "text",
     annotated: Annotated[
-        Path | None, typer.Option("--annotate", metavar="DIR", help="Write the pictures here, with boxes and names.")
+        Path | None,
+        typer.Option(
+            "--annotate",
+            metavar="DIR",
+            help="Write copies of the pictures here, with boxes and names; a new or empty folder. A name that the font"
+            " lacks is a number, told beside.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> int:
     """Who is on FILEs: a name, "unsure" or "unknown". Exit status 0 if all are known, 1 if any is not."""
-    from likewise.apps.recognise import annotate, as_csv, known_people
+    from likewise.apps.recognise import annotate, as_csv, check_new, known_people
     from likewise.errors import UsageError
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
 
     if known is None and model is not None:
         raise UsageError("A gallery has its model", f"--model {model}", "Leave it out, or pass --known DIR.")
+    if annotated is not None:
+        check_new(annotated)  # before the work
     files = files_in([Path(file) for file in (given if known is not None else given[1:])])
     with ExitStack() as stack:
         bar = stack.enter_context(progress("encoding"))
@@ -78,7 +86,11 @@ def identify(
     report_skipped(found.skipped)
     values: dict[str, Any] = found.as_dict()
     if annotated is not None:
-        values["annotated"] = [str(file) for file in annotate(found, annotated)]
+        shown = annotate(found, annotated)
+        values["annotated"] = [str(file) for file in shown.files]
+        values["numbered"] = {str(number): name for number, name in shown.numbered.items()}
+        for number, name in shown.numbered.items():
+            say(f"in the pictures #{number} is {name}")
     answer(as_json, values, as_csv(found) if format == "csv" else str(found))
     say(found.lines.in_words())
     return 0 if found.all_known else 1

@@ -44,7 +44,10 @@ def verify(
     ] = None,
     fmr: Annotated[float | None, typer.Option(help="Which promised rate to hold, if not the model's own.")] = None,
     log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --gallery: add the decision to FILE, as a line of JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --gallery: add the decision, or the refusal, to FILE as a line of JSON."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -63,12 +66,10 @@ def verify(
 
 
 def _verify_name(gallery: str, name: str, files: list[str], fmr: float | None, log: Path | None, as_json: bool) -> int:
-    from likewise.apps.entrance import log_claim
+    from likewise.apps.entrance import verify_logged
     from likewise.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
-        claim = opened.verify(files, name, fmr=fmr)
-        if log is not None:
-            log_claim(log, gallery, opened.fingerprint, claim)
+        claim = opened.verify(files, name, fmr=fmr) if log is None else verify_logged(opened, files, name, log, fmr=fmr)
     answer(as_json, claim.as_dict(), str(claim))
     return 0 if claim.same else 1

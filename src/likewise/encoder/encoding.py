@@ -131,6 +131,19 @@ class Encoding(ABC):
         """
         return self._encode(items, self.ready().decode, batch, progress)
 
+    def encode_sole(
+        self,
+        items: Sequence[Item] | NDArray[Any],
+        *,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> Encoded:
+        """Embeddings of items that each stand for one thing, as labelled ones do; see `encode`.
+
+        An item in which the prepare step finds nothing, several things or a poor one is listed in `problems`.
+        """
+        return self._encode(items, self.ready().decode_sole, batch, progress)
+
     def encode_parts(
         self,
         items: Sequence[Item] | NDArray[Any],

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.media.pictures import Pixels, Resize, read_picture
-from likewise.prepare import Box, Finder, Part, finder_from, parts_of, shown_part
+from likewise.prepare import Box, Finder, Part, finder_from, parts_of, shown_part, sole_part
 
 Progress = Callable[[int, int, str], None]
 
@@ -166,8 +166,25 @@ class Preprocessing:
         """
         return shown_part(self.parts(item), self.prepare, _name(item))
 
+    def sole(self, item: Item) -> Part:
+        """The only part of an item.
+
+        Raises:
+            DataError: it cannot be read, or does not show one thing and show it well.
+        """
+        return sole_part(self.parts(item), self.prepare, _name(item))
+
     def decode(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> Decoded:
         """Reads all `items` on all cores, one part of each; an unreadable one is skipped and reported, never fatal."""
+        return self._decode(items, self.one, progress)
+
+    def decode_sole(self, items: Sequence[Item] | NDArray[Any]) -> Decoded:
+        """Reads all `items` on all cores, the only part of each; reports those that do not show one thing well too."""
+        return self._decode(items, self.sole)
+
+    def _decode(
+        self, items: Sequence[Item] | NDArray[Any], part_of: Callable[[Item], Part], progress: Progress | None = None
+    ) -> Decoded:
         if isinstance(items, np.ndarray) and self._is_ready(items):
             pixels = torch.from_numpy(np.array(items.reshape(len(items), *self.shape)))
             return Decoded(pixels, np.arange(len(items)), ())
@@ -179,7 +196,7 @@ class Preprocessing:
 
         def read(i: int) -> tuple[int, str] | None:
             try:
-                part = self.one(items[i])
+                part = part_of(items[i])
             except LikewiseError as error:
                 return i, str(error)
             view[i], boxes[i], flaws[i] = part.pixels.transpose(2, 0, 1), part.box, part.flaw

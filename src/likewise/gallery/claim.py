@@ -39,6 +39,12 @@ class Frame:
     box: Box | None = None
     problem: str | None = None
 
+    @property
+    def why(self) -> str:
+        """File and problem, which may name the file itself."""
+        problem = str(self.problem)
+        return problem if self.file in problem else f"{self.file}: {problem}"
+
     def __str__(self) -> str:
         return f"{self.file}: {self.said}, " + (self.problem or f"distance {self.distance:.4g}")
 
@@ -51,11 +57,15 @@ class Line:
     Attributes:
         strict, loose: distances; "same" up to `strict`, "unsure" up to `loose`.
         fmr: share of others that one picture passes for with a name of one record; None where nobody knows.
+        fmr_high: upper end of the 95% interval of that share, as calibration measured it; None likewise.
+        supported: whether the calibration data were enough for such a promise.
     """
 
     strict: float
     loose: float
     fmr: float | None
+    fmr_high: float | None
+    supported: bool
 
     @classmethod
     def of_model(cls, calibration: Calibration, fmr: float | None) -> Line:
@@ -66,12 +76,13 @@ class Line:
         """
         strict = calibration.threshold_for(fmr)
         looser = [line.threshold for line in calibration.thresholds if line.promised > strict.promised]
-        return cls(strict.threshold, max(strict.threshold, min(looser, default=strict.threshold)), strict.promised)
+        loose = max(strict.threshold, min(looser, default=strict.threshold))
+        return cls(strict.threshold, loose, strict.promised, strict.fmr.high, strict.supported)
 
     @classmethod
     def of_gallery(cls, lines: Lines) -> Line:
-        """What a gallery was calibrated for; its promise is about all names."""
-        return cls(lines.strict, lines.loose, None)
+        """What a gallery was calibrated for; its promise is about all names, and was refused without enough data."""
+        return cls(lines.strict, lines.loose, None, None, True)
 
     def says(self, distance: float) -> Said:
         """Of one distance."""
@@ -93,6 +104,8 @@ class Claim:
             the model does not know.
         fmr: share of others that one picture passes for with this name, as promised: each of its records is one more
             chance; None where the line is the gallery's, whose promise is about all names.
+        fmr_high: the same share from the upper end of the 95% interval that calibration measured; None likewise.
+        supported: whether the calibration data were enough for such a promise.
         records: how many records the name has.
         frames: what each picture says, in their order.
     """
@@ -105,6 +118,8 @@ class Claim:
     loose: float
     probability: float | None
     fmr: float | None
+    fmr_high: float | None
+    supported: bool
     records: int
     frames: tuple[Frame, ...]
 
@@ -115,10 +130,12 @@ class Claim:
     def __str__(self) -> str:
         answer = {"same": "yes", "unsure": "unsure, let a person look", "different": "no", "unfit": "no"}[self.said]
         if self.distance is None:
-            return f"{self.name}: {answer}, " + "; ".join(f"{one.file}: {one.problem}" for one in self.frames)
+            return f"{self.name}: {answer}, " + "; ".join(one.why for one in self.frames)
         text = f"{self.name}: {answer}, distance {self.distance:.4g}, threshold {self.threshold:.4g}"
         text += "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} records)"
         text += "" if self.probability is None else f", probability {self.probability:.1%}"
+        if not self.supported:
+            text += f"; too few data to support this promise (FMR may be as high as {self.fmr_high:.2g})"
         return text if len(self.frames) == 1 else "\n".join([text, *(f"  {frame}" for frame in self.frames)])
 
 
@@ -128,5 +145,8 @@ def claimed(name: str, frames: Sequence[Frame], line: Line, calibration: Calibra
     middle = distances[len(distances) // 2] if distances else None
     said: Said = "unfit" if middle is None else line.says(middle)
     known = None if calibration is None or middle is None else float(calibration.probability([middle])[0])
-    fmr = None if line.fmr is None else expected_fpir(line.fmr, records)
-    return Claim(said == "same", said, name, middle, line.strict, line.loose, known, fmr, records, tuple(frames))
+    fmr, fmr_high = (None if one is None else expected_fpir(one, records) for one in (line.fmr, line.fmr_high))
+    return Claim(
+        said == "same", said, name, middle, line.strict, line.loose, known, fmr, fmr_high, line.supported, records,
+        tuple(frames),
+    )  # fmt: skip

@@ -128,6 +128,12 @@ class Decision:
     name: str | None
     matches: tuple[Match, ...]
 
+    @property
+    def distance(self) -> float | None:
+        """To whom it is, or may be, which need not be the nearest; to the nearest where unknown; None for nobody."""
+        own = [match for match in self.matches if match.name == self.name]
+        return next((match.distance for match in own or self.matches), None)
+
     def at_most_unsure(self) -> Decision:
         """The same of a poor probe, which is never called by a name."""
         return replace(self, outcome="unsure") if self.outcome == "known" else self
@@ -162,7 +168,8 @@ def check_rule(rule: str, k: int) -> tuple[Rule, int]:
 
 def expected_fpir(fmr: float, records: int) -> float:
     """Share of strangers that some of n independent comparisons take for another, each with a rate of `fmr`."""
-    return float(-np.expm1(records * np.log1p(-fmr)))
+    with np.errstate(divide="ignore"):  # a rate of 1
+        return float(-np.expm1(records * np.log1p(-fmr)))
 
 
 def lines_of_model(calibration: Calibration, records: int, rule: Rule) -> Lines:

@@ -167,36 +167,43 @@ class Gallery:
         found, skipped = sole(encoded, self._model_of(about).encoder.ready().prepare)
         if not found:
             raise nothing_read(skipped)
-        first: dict[str, EncodedItem] = {}
-        for one in found:
-            first.setdefault(one.content_hash, one)
-        ids = dict(zip(first, new_ids(len(first)).tolist(), strict=True))
-        records = Records(
-            ids=np.array(list(ids.values()), np.int64),
-            names=[name] * len(first),
-            embeddings=np.stack([one.embedding for one in first.values()]),
-            hashes=list(first),
-            times=np.full(len(first), time.time()),
-            metadata=[noted] * len(first),
-            originals=[one.original for one in first.values()],
-        )
-        held = self._store.add(records, model=about.fingerprint, once=True)
-        added: list[tuple[str, int]] = []
-        already: list[str] = []
-        taken: list[Unused] = []
-        for one in found:
-            others = sorted(set(held.get(one.content_hash, [])) - {name})
-            if others:
-                taken.append(
-                    Unused(one.number, one.file, f"enrolled already as {others[0]!r}: one of the two is wrong")
-                )
-            elif one.content_hash in held or one is not first[one.content_hash]:
-                already.append(one.file)
-            else:
-                added.append((one.file, ids[one.content_hash]))
+        added, already, taken = self._entered(about, name, found, noted)
         if not added and not already:
             raise DataError("Content is enrolled under one name", f"{taken[0].file}, {taken[0].reason}")
-        return Enrolled(name, tuple(added), tuple(already), told(sorted([*skipped, *taken])))
+        return Enrolled(name, added, already, told(sorted([*skipped, *taken])))
+
+    def enrol_all(
+        self, items: Mapping[str, Sequence[Item]], *, progress: Progress | None = None
+    ) -> tuple[Enrolled, ...]:
+        """Enters the items of many names as `enrol` does those of one, but encodes all of them in one pass, which keeps
+        all cores busy where there are few of each; then each name in one step.
+
+        Args:
+            items: of each name.
+            progress: told of encoding.
+
+        Returns:
+            What was entered of each name, in their order; that nothing could be is no error here.
+
+        Raises:
+            UsageError: no name, or no items at all.
+        """
+        about = self._store.describe()
+        names = {name: check_name(name) for name in items}
+        whose = [names[name] for name, own in items.items() for _ in own]
+        encoded = self._encoded(about, [item for own in items.values() for item in own], progress)
+        good: dict[str, list[EncodedItem]] = {name: [] for name in names.values()}
+        bad: dict[str, list[Unused]] = {name: [] for name in good}
+        found, skipped = sole(encoded, self._model_of(about).encoder.ready().prepare)
+        for one in found:
+            good[whose[one.number]].append(one)
+        for unused in skipped:
+            bad[whose[unused.number]].append(unused)
+        done: list[Enrolled] = []
+        for name, own in good.items():
+            added, already, taken = self._entered(about, name, own, {}) if own else ((), (), ())
+            done.append(Enrolled(name, added, already, told(sorted([*bad[name], *taken]))))
+        return tuple(done)
 
     def identify(
         self,
@@ -234,13 +241,16 @@ class Gallery:
             for one, decision in zip(found, decisions, strict=True)
         )
         empty = tuple(file for _, file in encoded.empty)
-        return Identified(probes, told(encoded.skipped), empty, lines, rule, k, records)
+        read = sorted([*((one.number, one.file) for one in found), *encoded.empty])
+        files = tuple(dict.fromkeys(file for _, file in read))
+        return Identified(probes, told(encoded.skipped), empty, files, lines, rule, k, records)
 
     def verify(self, items: Item | Sequence[Item], name: str, *, fmr: float | None = None) -> Claim:
         """Whether items are who they are said to be: the distances to the nearest record of that name, which vote.
 
-        The threshold is the model's; if the model has none, the gallery's strict line. An item in which nothing, or
-        more than one thing, or nothing good enough is found has no vote.
+        The threshold is the model's; if the model has none, the gallery's strict line. An item that cannot be read, or
+        in which nothing, more than one thing, or nothing good enough is found, has no vote; if all are such, the answer
+        is "unfit".
 
         Args:
             items: one, or several of the same, such as the frames of a camera: paths, bytes or arrays.
@@ -248,9 +258,9 @@ class Gallery:
             fmr: which of the model's promised false match rates to hold for each comparison; None for its own.
 
         Raises:
-            DataError: an unknown name, or nothing can be read.
+            DataError: an unknown name.
             ModelError: neither the gallery nor its model is calibrated.
-            UsageError: the model is not calibrated for this rate.
+            UsageError: the model is not calibrated for this rate, or there are no items.
         """
         name, about = check_name(name), self._store.describe()
         records = sum(len(block) for block in self._records_of(name))
@@ -264,8 +274,6 @@ class Gallery:
                 raise _uncalibrated()
             line = Line.of_gallery(lines)
         encoded = self._encoded(about, items)
-        if not encoded.found and not encoded.empty:
-            raise nothing_read(encoded.skipped)
         good, unfit = sole(encoded, model.encoder.ready().prepare)
         frames = {one.number: Frame(one.file, "unfit", None, problem=one.reason) for one in unfit}
         if good:
@@ -406,8 +414,8 @@ class Gallery:
         another model it is dropped, as its lines were for the old embeddings.
 
         Raises:
-            DataError: a record has no original, or one that cannot be read now, or the settings were changed meanwhile;
-                nothing has changed then.
+            DataError: a record has no original, or one that cannot be read now or could not be enrolled with this
+                model; or the settings were changed meanwhile. Nothing has changed then.
         """
         return self._rebuild(*_loaded(model), progress)
 
@@ -540,6 +548,39 @@ class Gallery:
     ) -> EncodedItems:
         encode = self._encode or partial(self._model_of(about).encode_parts, progress=progress)
         return encode_items(items, encode, keep=keep)
+
+    def _entered(
+        self, about: Description, name: str, found: Sequence[EncodedItem], noted: dict[str, Any]
+    ) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...], tuple[Unused, ...]]:
+        """Writes what was found under a name: file and id of the new, files of those there already, and those taken."""
+        first: dict[str, EncodedItem] = {}
+        for one in found:
+            first.setdefault(one.content_hash, one)
+        ids = dict(zip(first, new_ids(len(first)).tolist(), strict=True))
+        records = Records(
+            ids=np.array(list(ids.values()), np.int64),
+            names=[name] * len(first),
+            embeddings=np.stack([one.embedding for one in first.values()]),
+            hashes=list(first),
+            times=np.full(len(first), time.time()),
+            metadata=[noted] * len(first),
+            originals=[one.original for one in first.values()],
+        )
+        held = self._store.add(records, model=about.fingerprint, once=True)
+        added: list[tuple[str, int]] = []
+        already: list[str] = []
+        taken: list[Unused] = []
+        for one in found:
+            others = sorted(set(held.get(one.content_hash, [])) - {name})
+            if others:
+                taken.append(
+                    Unused(one.number, one.file, f"enrolled already as {others[0]!r}: one of the two is wrong")
+                )
+            elif one.content_hash in held or one is not first[one.content_hash]:
+                already.append(one.file)
+            else:
+                added.append((one.file, ids[one.content_hash]))
+        return tuple(added), tuple(already), tuple(taken)
 
     def _lines(self, about: Description, rule: Rule, k: int, records: int) -> Lines:
         found = _calibration_of(about)
@@ -690,10 +731,14 @@ def _check_originals(store: Store) -> None:
 
 
 def _encoded_anew(block: Records, model: Model) -> NDArray[np.float32]:
-    encoded = model.encode([original for original in block.originals if original is not None])
+    encoded = model.encoder.encode_sole([original for original in block.originals if original is not None])
     if encoded.problems:
         place, reason = encoded.problems[0]
-        raise DataError("A kept original can be read", f"one of {block.names[place]!r}: {reason.rstrip('.')}")
+        raise DataError(
+            "A kept original can be read, and the new model finds one good thing in it, as when it was enrolled",
+            f"record {int(block.ids[place])} of {block.names[place]!r}: {reason.rstrip('.')}",
+            "Forget it by its id, or take a model that finds the same.",
+        )
     return encoded.embeddings.numpy()
 
 

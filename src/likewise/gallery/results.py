@@ -92,6 +92,7 @@ class Identified:
         probes: one for each thing found in what was given, in its order.
         skipped: what could not be read, and why.
         empty: files in which nothing was found.
+        files: those that could be read, in the order given.
         lines: where known and unsure end, and what that promises.
         rule, k: how was decided.
         records: how many there are in the gallery.
@@ -100,6 +101,7 @@ class Identified:
     probes: tuple[Probe, ...]
     skipped: Skipped
     empty: tuple[str, ...]
+    files: tuple[str, ...]
     lines: Lines
     rule: Rule
     k: int
@@ -116,6 +118,13 @@ class Identified:
         """Whether everything given could be read, shows something, and has a name."""
         return not self.skipped and not self.empty and all(probe.decision.outcome == "known" for probe in self.probes)
 
+    def by_file(self) -> dict[str, list[Probe]]:
+        """The probes of each file that could be read, in the order given: none where nothing was found."""
+        probes: dict[str, list[Probe]] = {file: [] for file in self.files}
+        for probe in self.probes:
+            probes[probe.file].append(probe)
+        return probes
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -129,7 +138,11 @@ class Identified:
         }
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.probes), *(f"{file}: nothing was found" for file in self.empty)])
+        return "\n".join(
+            line
+            for file, probes in self.by_file().items()
+            for line in (map(str, probes) if probes else [f"{file}: nothing was found"])
+        )
 
 
 @final

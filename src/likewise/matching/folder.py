@@ -23,6 +23,7 @@ from likewise.matching.card import card
 from likewise.matching.model import Model
 from likewise.matching.registered import is_registered, registered
 from likewise.media.files import recover_folder, replacing_file, replacing_folder
+from likewise.prepare import check_kept
 
 FORMAT = 1
 CONFIG, CALIBRATION = "config.json", "calibration.json"
@@ -43,10 +44,12 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         write_report: fills the sub-folder ``report`` and returns figures for the model card.
 
     Raises:
-        UsageError: `folder` is there and is no model folder.
+        UsageError: `folder` is there and is no model folder; or the model's prepare step could not be loaded again.
         DataError: it cannot be written, for example because the disk is full.
     """
     encoder, config = model.encoder, describe(model)
+    if (finder := encoder.ready().prepare) is not None:
+        check_kept(finder)
     with replacing_folder(folder, marker=CONFIG) as fresh:
         figures: dict[str, Any] = {}
         if write_report is not None:

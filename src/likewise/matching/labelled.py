@@ -20,8 +20,9 @@ class Labelled:
     Attributes:
         embeddings: (n, D) float32.
         labels: (n,) int64.
-        data: the items that could be read, in the same order.
-        skipped: file and reason of each that could not.
+        data: the items that could be used, in the same order.
+        skipped: file and reason of each that could not be: it cannot be read, or does not show one thing and show it
+            well.
     """
 
     embeddings: Tensor
@@ -32,7 +33,7 @@ class Labelled:
 
 def encode_labelled(encoder: Encoding, data: Dataset, progress: Progress | None = None) -> Labelled:
     """Encodes `data` and keeps labels and items in step with the embeddings."""
-    encoded = encoder.encode(data.sources, progress=progress)
+    encoded = encoder.encode_sole(data.sources, progress=progress)
     kept = data if len(encoded.kept) == len(data) else data.subset(encoded.kept)
     skipped = tuple((data.files[i], reason) for i, reason in encoded.problems)
     return Labelled(encoded.embeddings, torch.from_numpy(kept.labels), kept, skipped)
@@ -41,8 +42,8 @@ def encode_labelled(encoder: Encoding, data: Dataset, progress: Progress | None 
 def encode_pairs(
     encoder: Encoding, pairs: PairSet, progress: Progress | None = None
 ) -> tuple[Tensor, PairSet, tuple[tuple[str, str], ...]]:
-    """Distances (m,) of the pairs whose two items could be read, those pairs, and file and reason of each bad item."""
-    encoded = encoder.encode(pairs.items.sources, progress=progress)
+    """Distances (m,) of the pairs whose two items could be used, those pairs, and file and reason of each bad item."""
+    encoded = encoder.encode_sole(pairs.items.sources, progress=progress)
     whole, positions = pairs.positions(encoded.kept)
     first, second = (encoded.embeddings[torch.from_numpy(positions[:, side])] for side in (0, 1))
     distances = encoder.distances(first, second)

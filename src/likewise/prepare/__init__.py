@@ -1,6 +1,30 @@
 """The step before encoding: the parts of a picture that are to be encoded, such as the faces in it."""
 
-from likewise.prepare.finder import FINDERS, Finder, finder_called, finder_from, parts_of, shown_part, unfit
+from likewise.prepare.finder import (
+    FINDERS,
+    Finder,
+    check_kept,
+    finder_called,
+    finder_from,
+    parts_of,
+    register,
+    shown_part,
+    sole_part,
+    unfit,
+)
 from likewise.prepare.part import Box, Part
 
-__all__ = ["FINDERS", "Box", "Finder", "Part", "finder_called", "finder_from", "parts_of", "shown_part", "unfit"]
+__all__ = [
+    "FINDERS",
+    "Box",
+    "Finder",
+    "Part",
+    "check_kept",
+    "finder_called",
+    "finder_from",
+    "parts_of",
+    "register",
+    "shown_part",
+    "sole_part",
+    "unfit",
+]

@@ -77,6 +77,9 @@ class Faces(Finder):
     kind: ClassVar[str] = "faces"
     one: ClassVar[str] = "face"
     many: ClassVar[str] = "faces"
+    searching: ClassVar[frozenset[str]] = frozenset(
+        ("detector", "upsample", "pixels", "smallest", "sharpest", "flattest")
+    )
 
     detector: str = "dlib-frontal"
     upsample: int = 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
-from typing import Any, ClassVar
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, TypeVar
 
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.media.pictures import Pixels, Resize, resize_picture
@@ -18,14 +20,18 @@ class Finder(ABC):
 
     Many threads may use one finder at a time.
 
+    A model that uses one can be saved once its class is known to `register`.
+
     Attributes:
-        kind: the name of its class in `KINDS`.
+        kind: what its class is known by.
         one, many: words for what it finds: "face", "faces".
+        searching: its options that decide what is found and what is taken for poor, but not how it is cut out.
     """
 
     kind: ClassVar[str]
     one: ClassVar[str]
     many: ClassVar[str]
+    searching: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def find(self, picture: Pixels) -> list[Part]:
@@ -38,6 +44,14 @@ class Finder(ABC):
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; `finder_from` makes it again."""
         return {"kind": self.kind, **asdict(self), "sources": self.sources()}  # pyright: ignore[reportArgumentType]  # a dataclass
+
+    def cuts_like(self, other: Finder | None) -> bool:
+        """Whether both hand an encoder the same of a thing that both find, so that distances mean the same."""
+        return other is not None and _cut(self) == _cut(other)
+
+
+def _cut(finder: Finder) -> dict[str, Any]:
+    return {name: value for name, value in finder.as_dict().items() if name not in {*finder.searching, "sources"}}
 
 
 def parts_of(picture: Pixels, finder: Finder | None, height: int, width: int, resize: Resize) -> list[Part]:
@@ -66,6 +80,19 @@ def shown_part(parts: list[Part], finder: Finder | None, name: str) -> Part:
     return parts[0]
 
 
+def sole_part(parts: list[Part], finder: Finder | None, name: str) -> Part:
+    """The part of a picture that is labelled as one thing, or compared as one: the only one, and a good one.
+
+    Raises:
+        DataError: it does not show one thing, or does not show it well (`unfit`).
+    """
+    reason = unfit([part.flaw for part in parts], finder)
+    if reason is not None:
+        what = "thing" if finder is None else finder.one
+        raise DataError(f"A labelled picture shows one {what}, and shows it well", f"{name}: {reason}")
+    return parts[0]
+
+
 def unfit(flaws: Sequence[str | None], finder: Finder | None) -> str | None:
     """Why a picture does not show one thing and show it well, given the flaws of its parts; None where it does."""
     if not flaws:
@@ -82,6 +109,33 @@ FINDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "faces-arcface": ("faces", {"detector": "dlib-frontal", "frame": "arcface", "size": 112}),
 }
 KINDS = {"faces": ("likewise.prepare.faces", "Faces")}  # -> module and class, imported when needed
+ENTRY_POINTS = "likewise.finders"  # the group in which installed packages name the classes of further kinds
+
+_Class = TypeVar("_Class", bound=type[Finder])
+
+
+def register(finder: _Class) -> _Class:
+    """Makes a finder of your own known by its kind, so that models that use it can be saved and loaded; a decorator.
+
+    It holds for the running process: whoever loads such a model imports the module of the class first. A package that
+    names its class as an entry point, `squares = "its.module:Squares"` in the group "likewise.finders", needs neither:
+    there commands and services find it too.
+
+    Args:
+        finder: a class at the top of a module.
+
+    Returns:
+        The same class.
+
+    Raises:
+        UsageError: another class has this kind.
+    """
+    place = finder.__module__, finder.__qualname__
+    if KINDS.setdefault(finder.kind, place) != place:
+        raise UsageError(
+            "A kind of prepare step has one class", f"{finder.kind!r}, which is that of {KINDS[finder.kind]}"
+        )
+    return finder
 
 
 def finder_called(name: str) -> Finder:
@@ -107,9 +161,11 @@ def finder_from(values: dict[str, Any]) -> Finder:
     try:
         sources = options.pop("sources")
         finder = _class(options.pop("kind"))(**options)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
-            "A model's prepare step is one this version knows", repr(error), "Use the version that wrote it."
+            "A model's prepare step is one this version knows",
+            repr(error),
+            "Use the version that wrote it; where the step is your own, import the module that registers it first.",
         ) from error
     if finder.sources() != sources:
         raise ModelError(
@@ -120,6 +176,27 @@ def finder_from(values: dict[str, Any]) -> Finder:
     return finder
 
 
+def check_kept(finder: Finder) -> None:
+    """Before a model that uses it is saved: what is written of it makes it again.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        written = json.dumps(finder.as_dict())
+        if json.dumps(finder_from(json.loads(written)).as_dict()) == written:
+            return
+    except (ModelError, TypeError, ValueError):
+        pass
+    raise UsageError(
+        "A prepare step that is saved can be loaded again",
+        repr(finder),
+        "Decorate its class, at the top of a module, with `likewise.prepare.register`.",
+    )
+
+
 def _class(kind: str) -> Any:
+    if kind not in KINDS:
+        return entry_points(group=ENTRY_POINTS)[kind].load()
     module, name = KINDS[kind]
     return getattr(import_module(module), name)

@@ -60,7 +60,7 @@ class SameName(BaseModel):
 
     model_config = _example(
         same=True, said="same", name="ada", distance=0.41, threshold=0.83, loose=0.91, probability=0.998, fmr=0.005,
-        records=5,
+        fmr_high=0.007, supported=True, records=5,
         frames=[{"file": "door.jpg", "said": "same", "distance": 0.41, "box": None, "problem": None}],
     )  # fmt: skip
     same: bool = Field(description="Whether to let them pass.")
@@ -71,6 +71,8 @@ class SameName(BaseModel):
     loose: float = Field(description="Up to here the answer is unsure.")
     probability: float | None
     fmr: float | None = Field(description="Promised share of others that pass for this name, with all its records.")
+    fmr_high: float | None = Field(description="The same from the upper end of its 95% interval, as measured.")
+    supported: bool = Field(description="Whether the calibration data were enough for the promise.")
     records: int
     frames: list[Frame]
 

@@ -121,10 +121,9 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         with _uploads(request, service, files) as uploads:
             found = service.identify(uploads, k, rule)
         probes = [
-            {"name": one.decision.name, "decision": one.decision.outcome,
-             "distance": one.decision.matches[0].distance if one.decision.matches else None}
+            {"name": one.decision.name, "decision": one.decision.outcome, "distance": one.decision.distance}
             for one in found
-        ]  # fmt: skip
+        ]
         _note(request, probes=probes, threshold=found.lines.strict, model=service)
         return _json((found if _sees_names(request) else discreet.decided_only(found)).as_dict())
 

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters
+from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters, pair_cut_of
 from likewise.encoder import Encoded, Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery import Claim, Enrolled, Forgotten, Gallery, Identified
@@ -229,8 +229,8 @@ class Service:
             raise DataError("At least one picture can be read", skipped[0]["reason"].rstrip("."))
         together = None if model.encoder.ready().prepare is None else np.array(of, np.int64)
         labels = find_clusters(
-            torch.cat(rows), model.encoder.distance_on_cpu(), options, threshold=threshold, together=together,
-            progress=progress,
+            torch.cat(rows), model.encoder.distance_on_cpu(), options, threshold=threshold, pair=pair_cut_of(model),
+            together=together, progress=progress,
         ).labels  # fmt: skip
         groups: dict[int, list[dict[str, Any]]] = {}
         for item, label in zip(kept, labels.tolist(), strict=True):

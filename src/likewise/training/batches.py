@@ -109,7 +109,7 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     preprocessing = encoder.preprocessing or Preprocessing.of(
         items.sources, encoder.size, encoder.resize, encoder.prepare
     )
-    decoded = preprocessing.decode(items.sources)
+    decoded = preprocessing.decode_sole(items.sources)
     skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
     if not len(decoded.kept):
         raise DataError("Training needs readable items", skipped[0][1] if skipped else "none")

@@ -56,7 +56,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
         return _on_pairs(encoder, validation)
     if len(validation) > VALIDATED_ITEMS:
         validation = _sample(validation, options.seed)
-    decoded = encoder.ready().decode(validation.sources)
+    decoded = encoder.ready().decode_sole(validation.sources)
     skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
     labels, order = torch.from_numpy(validation.labels[decoded.kept]).sort(stable=True)
     pixels = decoded.pixels[order]
@@ -85,7 +85,7 @@ def _sample(data: Dataset, seed: int) -> Dataset:
 
 
 def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
-    decoded = encoder.ready().decode(validation.items.sources)
+    decoded = encoder.ready().decode_sole(validation.items.sources)
     readable, pairs = validation.positions(decoded.kept)
     same = validation.same[readable]
     skipped = tuple((validation.items.files[i], reason) for i, reason in decoded.problems)

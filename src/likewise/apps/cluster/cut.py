@@ -9,6 +9,7 @@ from likewise.errors import ModelError
 from likewise.matching import Model
 
 PUBLISHED = 0.9  # of the most for one pair, as clusters are compared by the mean over many
+PAIR = 0.8  # of it for two items alone, which are one chance among as many as there are pairs of items
 EVEN = 0.5  # as probable to be the same as not, if both were equally likely beforehand
 
 
@@ -31,12 +32,14 @@ def cut_of(model: Model, fmr: float | None = None) -> float:
         ModelError: the model has neither, or the threshold accepts nothing.
         UsageError: it is not calibrated for `fmr`.
     """
-    if model.calibration is None and model.encoder.published is not None and fmr is None:
-        return PUBLISHED * model.encoder.published
+    published = model.encoder.published
+    if model.calibration is None and published is not None and fmr is None:
+        return PUBLISHED * published
     if model.calibration is None:
+        what = "" if published is not None else " and has no published distance for what it encodes"
         raise ModelError(
             "Agglomerative clustering stops where the model's calibration says",
-            "a model that was never calibrated",
+            f"a model that was never calibrated{what}",
             "Run `likewise calibrate MODEL DATA`, or take --method hdbscan, which needs no calibration.",
         )
     if fmr is None:
@@ -49,6 +52,17 @@ def cut_of(model: Model, fmr: float | None = None) -> float:
             "Leave --fmr out, or take a larger one.",
         )
     return threshold
+
+
+def pair_cut_of(model: Model) -> float | None:
+    """The distance from which on two items that nothing else joins are no cluster; None for that of all clusters.
+
+    Of a model that was never calibrated it is `PAIR` of the published distance. A cluster of many is held by the mean
+    over its pairs, one of two by a single distance; and among n items that are all of different people there are
+    n (n - 1) / 2 pairs to be mistaken. docs/clustering.md has the measurements.
+    """
+    published = model.encoder.published
+    return PAIR * published if model.calibration is None and published is not None else None
 
 
 def distance_at(curve: ProbabilityCurve, probability: float = EVEN) -> float:
@@ -67,8 +81,8 @@ def support_note(model: Model, fmr: float | None = None) -> str | None:
     if model.calibration is None and published is not None:
         return (
             f"the model was never calibrated: clusters are cut at {PUBLISHED * published:g}, which is {PUBLISHED:g} of"
-            f" the distance its makers publish ({published:g}); `likewise calibrate MODEL DATA --out MODEL` finds your"
-            " own"
+            f" the distance its makers publish ({published:g}), and two items alone at {PAIR * published:g};"
+            " `likewise calibrate MODEL DATA --out MODEL` finds your own"
         )
     line = model.calibrated().threshold_for(fmr)
     if line.supported:

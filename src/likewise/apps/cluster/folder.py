@@ -15,7 +15,7 @@ from torch import Tensor
 from likewise.apps.cluster.contents import Tree, content_hashes, tree_of
 from likewise.apps.cluster.corrections import Seen, look
 from likewise.apps.cluster.curves import KCurve, draw_k_curve, k_curve
-from likewise.apps.cluster.cut import cut_of, support_note
+from likewise.apps.cluster.cut import cut_of, pair_cut_of, support_note
 from likewise.apps.cluster.cutouts import pictures_of
 from likewise.apps.cluster.keys import box_of, by_content, content_of
 from likewise.apps.cluster.manifest import MANIFEST, Entry, State, read_state
@@ -361,8 +361,8 @@ def _clustered(
     """The state with every item in the cluster that was found for it."""
     anchored = set(encoded.anchors[encoded.anchors >= 0].tolist())
     found = find_clusters(
-        encoded.embeddings, model.encoder.distance_on_cpu(), options, threshold=threshold, anchors=encoded.anchors,
-        together=together, flawed=encoded.flawed, progress=progress,
+        encoded.embeddings, model.encoder.distance_on_cpu(), options, threshold=threshold, pair=pair_cut_of(model),
+        anchors=encoded.anchors, together=together, flawed=encoded.flawed, progress=progress,
     )  # fmt: skip
     groups = {key: None if label < 0 else label for key, label in zip(encoded.keys, found.labels.tolist(), strict=True)}
     return numbered_like_before(groups, anchored, state), found.curve

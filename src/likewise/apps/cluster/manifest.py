@@ -126,6 +126,7 @@ def write_state(out: Path, state: State) -> None:
         "writing": dict(sorted(state.writing.items())),
     }
     with replacing_file(out / MANIFEST) as fresh:
+        fresh.chmod(0o600)  # as a gallery: it says who is on which picture
         fresh.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 

@@ -87,6 +87,7 @@ def find_clusters(
     options: ClusterOptions = ClusterOptions(),
     *,
     threshold: float | None = None,
+    pair: float | None = None,
     anchors: ArrayLike | None = None,
     together: ArrayLike | None = None,
     flawed: NDArray[np.bool_] | None = None,
@@ -100,6 +101,7 @@ def find_clusters(
             x-means by their Euclidean distance there.
         options: method and its options.
         threshold: for the method agglomerative, the largest mean distance between clusters that are merged.
+        pair: likewise, the largest distance of two items that are a cluster by themselves; None for `threshold`.
         anchors: (N,) whole numbers; items with the same one are in one cluster, items with different ones are not. -1
             for items of which nothing is known.
         together: (N,) whole numbers, the picture an item was found in: two of one picture are never the same, unless
@@ -118,7 +120,7 @@ def find_clusters(
     if not len(vectors):
         return Clusters(np.empty(0, dtype=np.int64))
     if flawed is not None and flawed.any():
-        return _but_for_flawed(vectors, distance, options, threshold, rules, flawed, progress)
+        return _but_for_flawed(vectors, distance, options, threshold, pair, rules, flawed, progress)
     curve = None
     if options.method == "agglomerative":
         if threshold is None:
@@ -126,6 +128,8 @@ def find_clusters(
         start = _corners(vectors, distance, threshold, rules)
         merged = agglomerate(vectors, distance, threshold, rules=rules, start=start, progress=progress)
         labels = rules.named(merged)
+        if pair is not None:
+            labels = _parted(labels, vectors, distance, pair, rules)
     else:
         space = space_of(vectors, distance)
         found, curve = POINT_METHODS[options.method](space, options, progress)
@@ -134,14 +138,14 @@ def find_clusters(
 
 
 def _but_for_flawed(
-    vectors: Tensor, distance: Distance, options: ClusterOptions, threshold: float | None, rules: Rules,
-    flawed: NDArray[np.bool_], progress: Progress | None,
+    vectors: Tensor, distance: Distance, options: ClusterOptions, threshold: float | None, pair: float | None,
+    rules: Rules, flawed: NDArray[np.bool_], progress: Progress | None,
 ) -> Clusters:  # fmt: skip
     """Clusters of the good items, and the flawed ones in theirs or where they are clearly near."""
     good = np.flatnonzero(~flawed)
     found = find_clusters(
-        vectors[torch.from_numpy(good)], distance, options, threshold=threshold, anchors=rules.anchors[good],
-        together=rules.together[good], progress=progress,
+        vectors[torch.from_numpy(good)], distance, options, threshold=threshold, pair=pair,
+        anchors=rules.anchors[good], together=rules.together[good], progress=progress,
     )  # fmt: skip
     labels, largest = rules.anchors.copy(), int(rules.anchors[good].max(initial=-1))
     new = found.labels > largest  # numbered after all anchors, those of flawed items too
@@ -162,6 +166,28 @@ def _corners(vectors: Tensor, distance: Distance, threshold: float, rules: Rules
         inside = agglomerate(vectors[torch.from_numpy(held)], distance, threshold)
         start[held] = held[np.unique(inside, return_index=True)[1][inside]]
     return start
+
+
+def _parted(labels: Integers, vectors: Tensor, distance: Distance, pair: float, rules: Rules) -> Integers:
+    """The labels with both items by themselves again where a cluster is two that are farther than `pair` apart.
+
+    Of an anchored and a free item the free one goes. What is parted are finished clusters: a third item holds two that
+    are farther apart.
+    """
+    order = labels.argsort(kind="stable")
+    order = order[labels[order] >= 0]
+    _, start, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    first, second = order[start[sizes == 2]], order[start[sizes == 2] + 1]
+    if not len(first):
+        return labels
+    with torch.inference_mode():
+        far = distance.rowwise(vectors[torch.from_numpy(first)], vectors[torch.from_numpy(second)]).numpy() > pair
+    first, second = first[far], second[far]
+    leaving = np.where(rules.anchors[second] < 0, second, first)
+    leaving = leaving[rules.anchors[leaving] < 0]
+    labels = labels.copy()
+    labels[leaving] = labels.max() + 1 + np.arange(len(leaving))
+    return labels
 
 
 Found = tuple[Integers, KCurve | None]

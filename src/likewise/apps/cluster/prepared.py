@@ -12,6 +12,8 @@ from likewise.prepare import finder_called
 def prepared(model: Model, name: str) -> Model:
     """The model with the prepare step called `name`, and so with another fingerprint unless it has that one already.
 
+    The distance its makers published is for what they cut out, and goes where that is cut out otherwise now.
+
     Raises:
         UsageError: there is no such prepare step, or what it needs is not installed.
     """
@@ -21,4 +23,6 @@ def prepared(model: Model, name: str) -> Model:
         return model
     encoder = copy(model.encoder)
     encoder.preprocessing = replace(preprocessing, prepare=finder)
+    if not finder.cuts_like(preprocessing.prepare):
+        encoder.published = None
     return Model(encoder, model.calibration)

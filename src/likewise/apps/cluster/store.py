@@ -100,6 +100,7 @@ def write_store(out: Path, store: Store) -> None:
     keys, flawed = sorted(store.embeddings), sorted(store.flaws)
     rows = np.stack([store.embeddings[key] for key in keys]) if keys else np.empty((0, 0), np.float32)
     with replacing_file(out / STORE) as fresh, fresh.open("wb") as stream:
+        fresh.chmod(0o600)  # as a gallery
         np.savez(
             stream, model=np.array(store.model), contents=np.array(sorted(store.contents), dtype="S"),
             keys=np.array(keys, dtype="S"), embeddings=rows, flawed=np.array(flawed, dtype="S"),

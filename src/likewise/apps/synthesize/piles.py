@@ -1,0 +1,327 @@
+"""The three piles: which files of a folder are used, and what of each."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar, final
+
+import numpy as np
+
+from likewise.apps.making import Progress, in_order
+from likewise.apps.synthesize.store import Store
+from likewise.data.loaders import files_below
+from likewise.errors import DataError, LikewiseError
+from likewise.media.kinds import kind_of
+from likewise.media.sounds import Samples, read_sound, sound_info, stream_sound, word_bounds
+
+Kind = Literal["positive", "negative"]
+Skipped = list[tuple[str, str]]  # file and reason
+Read = TypeVar("Read")
+
+LONGEST_WORD_FILE = 60.0  # s; a word with so much around it is a recording that nobody cut
+BLOCK_SECONDS = 60
+FADE_SECONDS = 0.005  # where a word is cut in the middle: a click would tell halves from words
+
+
+@final
+@dataclass(frozen=True)
+class File:
+    """One file of a pile.
+
+    Attributes:
+        path: where it is.
+        name: where it is in the pile.
+        word: the folder it lies in, relative to the pile; loose in the pile, the pile's own name.
+        group: what --group-from finds in the file's name; empty without.
+        sha256: of its content, in hex; empty where it cannot be read.
+    """
+
+    path: Path
+    name: str
+    word: str
+    group: str
+    sha256: str
+
+
+@final
+@dataclass(frozen=True)
+class Word:
+    """A word, or a part of one, in the store.
+
+    Attributes:
+        file: where it came from.
+        word: what is said.
+        kind: positive or negative.
+        start: its position in the store.
+        length: samples.
+        power: mean square.
+    """
+
+    file: File
+    word: str
+    kind: Kind
+    start: int
+    length: int
+    power: float
+
+    @property
+    def hard(self) -> bool:
+        """Whether it was made of a positive word."""
+        return self.word != self.file.word
+
+
+@final
+@dataclass(frozen=True)
+class Background:
+    """A stretch of the store that clips are cut out of: a long file, or short ones joined end to end.
+
+    Attributes:
+        start: its position in the store.
+        length: samples.
+        files: what it consists of.
+        begins: where each of them begins in it.
+    """
+
+    start: int
+    length: int
+    files: tuple[File, ...]
+    begins: tuple[int, ...]
+
+    def at(self, position: int) -> tuple[File, int]:
+        """The file that a position lies in, and the position in that."""
+        i = int(np.searchsorted(self.begins, position, side="right")) - 1
+        return self.files[i], position - self.begins[i]
+
+
+def groups_in(folder: Path, expression: re.Pattern[str] | None, what: str) -> dict[str, str]:
+    """The sounds of a pile, sorted by their path in it, and the group of each: what the expression finds in its name.
+
+    Args:
+        folder: searched through.
+        expression: with one group; a name it is not found in, and each without it, has the group "".
+        what: what a refusal calls the pile.
+
+    Raises:
+        DataError: no sounds there.
+    """
+    names = sorted(str(inside) for inside in files_below(folder) if kind_of(inside) == "sound")
+    if not names:
+        raise DataError(f"The pile of {what} holds sounds", f"none in {str(folder)!r}", "Check the path.")
+    found = {name: expression and expression.search(Path(name).name) for name in names}
+    return {name: str(match.group(1)) if match else "" for name, match in found.items()}
+
+
+def share(ordered: Sequence[str], take: tuple[float, float]) -> set[str]:
+    """A block of them; so 0:0.6 and 0.6:1 have none in common, and all together."""
+    low, high = (round(part * len(ordered)) for part in take)
+    return set(ordered[low:high])
+
+
+def list_pile(
+    folder: Path,
+    groups: dict[str, str],
+    taken: set[str],
+    take: tuple[float, float],
+    what: str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[File]:
+    """The files of a pile that are used: those of the groups that are, and a share of those without a group.
+
+    Args:
+        folder: the pile.
+        groups: its files and their groups.
+        taken: groups that are used, in all piles: nobody speaks in one pile to train with and in another to test with.
+        take: from where to where in the files without a group.
+        what: what a refusal calls the pile.
+        workers: threads that read the files for their sums.
+        progress: told of that.
+
+    Raises:
+        DataError: there are none.
+    """
+    alone = share([name for name, group in groups.items() if not group], take)
+    used = [name for name, group in groups.items() if (group in taken if group else name in alone)]
+    if not used:
+        raise DataError(
+            f"The share of the {what} holds sounds",
+            f"{take[0]:g}:{take[1]:g} of {len(groups)} files in {str(folder)!r}, and none of them",
+            "Take a larger share.",
+        )
+
+    def file(name: str) -> File:
+        path, parent = folder / name, Path(name).parent.as_posix()
+        return File(path, name, folder.resolve().name if parent == "." else parent, groups[name], _sha256(path))
+
+    return in_order(file, used, workers=workers, progress=progress, text=f"looking at {what}")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""  # reading it as a sound will say why
+
+
+def read_words(
+    files: Sequence[File],
+    kind: Kind,
+    store: Store,
+    rate: int,
+    longest: int,
+    workers: int | None,
+    progress: Progress | None,
+) -> tuple[list[Word], Skipped]:
+    """The word of each file, without what is around it.
+
+    Args:
+        files: of one pile.
+        kind: which pile it is.
+        store: where they are put.
+        rate: samples per second.
+        longest: samples of a clip, which a word has to fit into.
+        workers: threads.
+        progress: told how many files are read.
+
+    Raises:
+        DataError: there is not one that can be used.
+    """
+
+    def read(file: File) -> Word | str:
+        try:
+            samples = read_sound(file.path, rate=rate, max_seconds=LONGEST_WORD_FILE)
+        except LikewiseError as error:
+            return str(error)
+        bounds = word_bounds(samples, rate)
+        if bounds is None:
+            return "no word found: it is silent, or as loud everywhere"
+        word = samples[slice(*bounds)]
+        if len(word) > longest:
+            return f"the word is longer than a clip: {len(word) / rate:.2f} s of {longest / rate:g} s"
+        return _stored(word, file, file.word, kind, store)
+
+    made = in_order(read, files, workers=workers, progress=progress, text=f"reading {kind}s")
+    words, skipped = _sorted_out(files, made)
+    if not words:
+        raise _none_usable(f"{kind} words", skipped)
+    return words, skipped
+
+
+def hard_negatives(words: Sequence[Word], store: Store, rate: int, longest: int) -> list[Word]:
+    """Of each positive word what must not be taken for it: either half alone, and either half said twice.
+
+    Args:
+        words: positive ones.
+        store: where the words are, and halves are put.
+        rate: samples per second.
+        longest: samples of a clip; what is longer is left out.
+    """
+    made: list[Word] = []
+    sounds = store.mapped()
+    for word in words:
+        samples = sounds[word.start : word.start + word.length]
+        middle = word.length // 2
+        fade = np.linspace(0, 1, min(middle, round(FADE_SECONDS * rate)), dtype=np.float32)
+        first, second = samples[:middle].copy(), samples[middle:].copy()
+        first[len(first) - len(fade) :] *= fade[::-1]
+        second[: len(fade)] *= fade
+        for part, what in (
+            (first, "first half"),
+            (second, "second half"),
+            (np.tile(first, 2), "first half twice"),
+            (np.tile(second, 2), "second half twice"),
+        ):
+            if len(part) <= longest and part.any():
+                made.append(_stored(part, word.file, f"{word.word}: {what}", "negative", store))
+    return made
+
+
+def read_backgrounds(
+    files: Sequence[File], store: Store, rate: int, length: int, workers: int | None, progress: Progress | None
+) -> tuple[list[Background], Skipped, list[str]]:
+    """What clips are cut out of. Files shorter than a clip are joined end to end, in their order.
+
+    Args:
+        files: of the pile.
+        store: where they are put.
+        rate: samples per second.
+        length: samples of a clip.
+        workers: threads.
+        progress: told how many files are read.
+
+    Returns:
+        The backgrounds, the files that could not be used, and what the person should know.
+
+    Raises:
+        DataError: all together are shorter than a clip.
+    """
+
+    def read(file: File) -> Background | str:
+        try:
+            room = round((sound_info(file.path).seconds + 1) * rate)
+            start, done = store.reserve(room), 0
+            for block in stream_sound(file.path, rate=rate, block=BLOCK_SECONDS * rate):
+                if done + len(block) > room:
+                    raise DataError("A sound is as long as its header says", file.path, "Convert it to WAV.")
+                store.write(start + done, block)
+                done += len(block)
+        except LikewiseError as error:
+            return str(error)
+        return Background(start, done, (file,), (0,))
+
+    made = in_order(read, files, workers=workers, progress=progress, text="reading backgrounds")
+    whole, skipped = _sorted_out(files, made)
+    if not whole:
+        raise _none_usable("backgrounds", skipped)
+    backgrounds = [each for each in whole if each.length >= length]
+    short = [each for each in whole if each.length < length]
+    joined = _joined(short, store)
+    notes: list[str] = []
+    if joined.length >= length:
+        backgrounds.append(joined)
+        notes.append(f"{len(short)} backgrounds shorter than a clip were joined end to end")
+    elif backgrounds:
+        skipped += [
+            (str(each.files[0].path), f"shorter than a clip: {each.length / rate:.2f} s of {length / rate:g} s")
+            for each in short
+        ]
+    else:
+        raise DataError(
+            f"The backgrounds last as long as a clip, {length / rate:g} s",
+            f"{joined.length / rate:.2f} s in {len(short)} files",
+            "Add some, or make shorter clips with --seconds.",
+        )
+    return backgrounds, skipped, notes
+
+
+def _joined(short: Sequence[Background], store: Store) -> Background:
+    """One stretch of all of them."""
+    begins = (0, *itertools.accumulate(each.length for each in short))
+    start = store.reserve(begins[-1])
+    if short:
+        sounds = store.mapped()
+        for each, begin in zip(short, begins, strict=False):
+            store.write(start + begin, sounds[each.start : each.start + each.length])
+    return Background(start, begins[-1], tuple(each.files[0] for each in short), begins[:-1])
+
+
+def _stored(samples: Samples, file: File, word: str, kind: Kind, store: Store) -> Word:
+    power = float(np.square(samples, dtype=np.float64).mean())
+    return Word(file, word, kind, store.add(samples), len(samples), power)
+
+
+def _sorted_out(files: Sequence[File], made: Sequence[Read | str]) -> tuple[list[Read], Skipped]:
+    """What was read, and of each file that could not be its path and why."""
+    read = [each for each in made if not isinstance(each, str)]
+    return read, [(str(file.path), why) for file, why in zip(files, made, strict=True) if isinstance(why, str)]
+
+
+def _none_usable(what: str, skipped: Skipped) -> DataError:
+    file, reason = skipped[0]
+    return DataError(f"At least one of the {what} can be used", f"none of {len(skipped)}: {file}: {reason}")
