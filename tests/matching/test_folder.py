@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import Model, calibrate, default_unit, folder, load, read_config, save, save_calibration
 from likewise.objective import DISTANCES, SupCon
@@ -88,7 +88,7 @@ class TestRoundTrip:
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter.add_(torch.linspace(-0.5, 0.5, parameter.numel()).view_as(parameter))
-        encoder = Encoder("mlp", 6, preprocessing=Preprocessing(1, 8, 8), distance=made)
+        encoder = Encoder("mlp", 6, preprocessing=Pictures(1, 8, 8), distance=made)
         Model(encoder).save(tmp_path / "m")
         loaded = load(tmp_path / "m")
         a, b = digits.sources[0], digits.sources[1]
@@ -122,7 +122,7 @@ class TestRoundTrip:
             assert (model_folder / picture).is_file()
 
     def test_a_model_that_was_never_trained_can_be_saved(self, tmp_path: Path) -> None:
-        Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))).save(tmp_path / "new")
+        Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))).save(tmp_path / "new")
         assert load(tmp_path / "new").encoder.trained == {}
         assert "never" not in (tmp_path / "new" / "README.md").read_text()
 
@@ -363,7 +363,7 @@ class TestWriting:
 
     def test_an_older_model_is_replaced_as_a_whole(self, learned: Learned, copy: Path) -> None:
         (copy / "report" / "of-old.txt").write_text("old")
-        encoder = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+        encoder = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
         Model(encoder).save(copy)
         assert load(copy).fingerprint == encoder.fingerprint()
         assert not (copy / "report").exists()
@@ -422,7 +422,7 @@ class TestCalibrationOnly:
             save_calibration(Model(load(copy).encoder), copy)
 
     def test_one_of_another_model_is_refused(self, copy: Path, digits: Dataset) -> None:
-        other = Encoder("mlp", 16, preprocessing=Preprocessing(1, 8, 8))
+        other = Encoder("mlp", 16, preprocessing=Pictures(1, 8, 8))
         before = contents(copy)
         with pytest.raises(ModelError):
             save_calibration(calibrate(other, digits.subset(np.arange(300)), 0.1), copy)

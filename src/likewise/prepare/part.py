@@ -16,11 +16,11 @@ class Part:
     """What is encoded of a picture.
 
     Attributes:
-        pixels: (h, w, C) uint8, with as many channels as the picture: cut out and turned upright.
+        values: (h, w, C) uint8, with as many channels as the picture: cut out and turned upright.
         box: where it is; None for all of the picture.
         flaw: why nothing should be decided by it ("31 pixels wide, 40 are needed"); None for a good one.
     """
 
-    pixels: Pixels
+    values: Pixels
     box: Box | None = None
     flaw: str | None = None

@@ -69,7 +69,7 @@ def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], byt
         picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
         parts = parts_of(picture, finder, header["height"], header["width"], header["resize"])
         found = [{"box": part.box, "flaw": part.flaw} for part in parts]
-        return {"parts": found}, b"".join(part.pixels.tobytes() for part in parts)
+        return {"parts": found}, b"".join(part.values.tobytes() for part in parts)
     except LikewiseError as error:
         failed = error
     except MemoryError:

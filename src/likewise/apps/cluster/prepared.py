@@ -5,6 +5,8 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 
+from likewise.encoder import Pictures
+from likewise.errors import UsageError
 from likewise.matching import Model
 from likewise.prepare import finder_called
 
@@ -13,10 +15,14 @@ def prepared(model: Model, name: str) -> Model:
     """The model with the prepare step called `name`, and so with another fingerprint unless it has that one already.
 
     Raises:
-        UsageError: there is no such prepare step, or what it needs is not installed.
+        UsageError: the model is not of pictures, there is no such prepare step, or what it needs is not installed.
     """
     finder = finder_called(name)
     preprocessing = model.encoder.ready()
+    if not isinstance(preprocessing, Pictures):
+        raise UsageError(
+            "A prepare step looks for parts of pictures", f"a model of {preprocessing.kind}s", "Leave it out."
+        )
     if preprocessing.prepare == finder:
         return model
     encoder = copy(model.encoder)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import torch
 
 from likewise.apps.map.layouts import Layout, layout
 from likewise.apps.map.picture import draw
@@ -137,11 +136,11 @@ def _check_kind(file: Path) -> None:
 
 
 def thumbnails(encoder: Encoding, data: Dataset) -> Thumbnails:
-    """(N, h, w, C) uint8: the items as the encoder sees them, thinned to at most 64 pixels a side."""
-    preprocessing = encoder.ready()
-    step = max(1, -(-max(preprocessing.height, preprocessing.width) // THUMBNAIL_SIDE))
+    """(N, h, w, C) uint8: the items as the encoder is given them, thinned to at most 64 pixels a side."""
+    how = encoder.ready()
+    step = max(1, -(-max(how.shape[1:]) // THUMBNAIL_SIDE))
     blocks = [
-        preprocessing.decode(data.sources[start : start + DECODED_AT_ONCE]).pixels[:, :, ::step, ::step]
+        how.shown(how.decode(data.sources[start : start + DECODED_AT_ONCE]).values)[:, ::step, ::step]
         for start in range(0, len(data), DECODED_AT_ONCE)
     ]
-    return torch.cat(blocks).permute(0, 2, 3, 1).contiguous().numpy()
+    return np.concatenate(blocks)
