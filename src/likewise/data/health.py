@@ -13,9 +13,12 @@ import numpy as np
 
 from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import LikewiseError
+from likewise.media.kinds import kind_of
 from likewise.media.pictures import content_hash, read_picture
+from likewise.media.sounds import read_sound
 
 IMBALANCE_WORTH_SAYING = 5.0  # largest identity over the median one
+SOUND_RATE = 16_000  # Hz, at which sounds are read; any would do
 CHECKED_AT_ONCE = 256  # items between two progress reports
 
 
@@ -163,8 +166,11 @@ def _examined(
 def _examine(source: Source) -> tuple[str | None, str]:
     """Content hash, or None and the reason."""
     try:
-        raw = source.read() if isinstance(source, ZipMember) else source
-        read_picture(raw)
+        raw, name = (source.read(), str(source)) if isinstance(source, ZipMember) else (source, None)
+        if kind_of(source) == "sound":
+            read_sound(raw, rate=SOUND_RATE, name=name)
+        else:
+            read_picture(raw, name=name)
         return content_hash(raw), ""
     except LikewiseError as error:
         return None, str(error)
@@ -188,6 +194,6 @@ def _repeated(data: Dataset, hashes: list[str | None]) -> list[Problem]:
         elif data.parts is not None and data.parts[i] != data.parts[j]:
             found["two parts"].append(Problem("two parts", f"{same} in {data.parts[j]} and {data.parts[i]}", files))
         else:
-            text = f"{same}: one picture counts as two"
+            text = f"{same}: one {kind_of(data.sources[i]) or 'item'} counts as two"
             found["twice"].append(Problem("twice", text, files))
     return [*found["two labels"], *found["two parts"], *found["twice"]]

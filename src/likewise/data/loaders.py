@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from likewise import assets
 from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import DataError, UsageError
-from likewise.media.pictures import PICTURE_SUFFIXES
+from likewise.media.kinds import kind_of
 
 PARTS = {
     "train": "train", "training": "train",
@@ -90,18 +90,29 @@ def open_data(
 
 
 def folder(path: str | os.PathLike[str]) -> Dataset:
-    """A folder of folders: the identity of a picture is the folder it lies in, relative to `path`.
+    """A folder of folders: the identity of a picture or sound is the folder it lies in, relative to `path`.
 
     Where the top folders are called train, test, valid or tune, or by another usual name of these (`PARTS`), they are
-    parts, and identities start below them. Hidden files and files that are no pictures by their suffix are passed over.
+    parts, and identities start below them. Hidden files and files that are neither by their suffix are passed over. Of
+    pictures and sounds together the kind with more files is taken, and `origin` says how many of the other were not.
     Links to folders are followed, but no folder is entered twice.
 
     Raises:
-        DataError: missing, a folder that may not be listed, no pictures in sub-folders, or top folders that look like
-            parts by other names.
+        DataError: missing, a folder that may not be listed, no pictures or sounds in sub-folders, as many of one as of
+            the other, or top folders that look like parts by other names.
     """
     root = Path(path)
-    return _from_tree(pictures_below(root), lambda inside: root / inside, str(root))
+    found, origin = _of_one_kind(_media_below(root), str(root))
+    return _from_tree(found, lambda inside: root / inside, origin)
+
+
+def files_below(root: Path) -> list[PurePosixPath]:
+    """Pictures or sounds by their suffix, whichever are more, by their path in `root`; hidden ones are passed over.
+
+    Raises:
+        DataError: missing, a folder that may not be listed, or as many of one as of the other.
+    """
+    return _of_one_kind(_media_below(root), str(root))[0]
 
 
 def pictures_below(root: Path) -> list[PurePosixPath]:
@@ -110,6 +121,10 @@ def pictures_below(root: Path) -> list[PurePosixPath]:
     Raises:
         DataError: missing, or a folder that may not be listed.
     """
+    return [inside for inside in _media_below(root) if kind_of(inside) == "picture"]
+
+
+def _media_below(root: Path) -> list[PurePosixPath]:
     found: list[PurePosixPath] = []
     entered: set[tuple[int, int]] = set()
     with _readable("A folder", root):
@@ -123,8 +138,25 @@ def pictures_below(root: Path) -> list[PurePosixPath]:
             entered.add((status.st_dev, status.st_ino))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
-            found += [inside / name for name in sorted(files) if _is_picture(name)]
+            found += [inside / name for name in sorted(files) if _is_media(name)]
     return found
+
+
+def _of_one_kind(found: Sequence[PurePosixPath], origin: str) -> tuple[list[PurePosixPath], str]:
+    """The pictures or the sounds, whichever are more, and `origin` with a word on the others.
+
+    Raises:
+        DataError: as many of one as of the other.
+    """
+    pictures = [inside for inside in found if kind_of(inside) == "picture"]
+    sounds = [inside for inside in found if kind_of(inside) == "sound"]
+    if found and len(pictures) == len(sounds):
+        raise DataError(
+            "Data are pictures or sounds", f"{len(sounds)} of each in {origin!r}", "Put them into folders of their own."
+        )
+    if len(pictures) > len(sounds):
+        return pictures, f"{origin}, without {len(sounds)} sounds in it" if sounds else origin
+    return sounds, f"{origin}, without {len(pictures)} pictures in it" if pictures else origin
 
 
 def _raised(error: OSError) -> None:
@@ -135,23 +167,25 @@ def zip_folder(path: str | os.PathLike[str]) -> Dataset:
     """A zip of a folder of folders, read in place; a single folder that wraps everything is passed over.
 
     Raises:
-        DataError: not a zip, or no pictures in sub-folders.
+        DataError: not a zip, no pictures or sounds in sub-folders, or as many of one as of the other.
     """
     with _readable("A zip", path, "Make it again."):
         archive = zipfile.ZipFile(path)
     members = {  # by their path in plain form: a zip may hold ./ada/1.png
         PurePosixPath(info.filename): info.filename
         for info in archive.infolist()
-        if not info.is_dir() and _is_picture(info.filename) and "__MACOSX" not in info.filename
+        if not info.is_dir() and _is_media(info.filename) and "__MACOSX" not in info.filename
     }
+    found, origin = _of_one_kind(sorted(members), str(path))
+    members = {inside: members[inside] for inside in found}
     tops = {inside.parts[0] for inside in members}
     if len(tops) == 1 and not part_name(*tops) and all(len(inside.parts) > 2 for inside in members):
         members = {PurePosixPath(*inside.parts[1:]): name for inside, name in members.items()}
-    return _from_tree(sorted(members), lambda inside: ZipMember(archive, members[inside]), str(path))
+    return _from_tree(sorted(members), lambda inside: ZipMember(archive, members[inside]), origin)
 
 
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in PICTURE_SUFFIXES and not Path(name).name.startswith(".")
+def _is_media(name: str) -> bool:
+    return kind_of(name) is not None and not Path(name).name.startswith(".")
 
 
 def _from_tree(found: Sequence[PurePosixPath], source: Callable[[PurePosixPath], Source], origin: str) -> Dataset:
@@ -160,11 +194,11 @@ def _from_tree(found: Sequence[PurePosixPath], source: Callable[[PurePosixPath],
     loose = [inside for inside, who in zip(found, identity, strict=True) if who == PurePosixPath()]
     if len(loose) == len(found):
         raise DataError(
-            "Data are a folder with one sub-folder of pictures per identity",
-            f"{len(loose)} pictures loose in {origin!r} and none in sub-folders"
+            "Data are a folder with one sub-folder of pictures or sounds per identity",
+            f"{len(loose)} {kind_of(loose[0])}s loose in {origin!r} and none in sub-folders"
             if loose
-            else f"no pictures in {origin!r}",
-            "Put each identity's pictures into a folder of its own.",
+            else f"no pictures or sounds in {origin!r}",
+            "Put each identity's pictures or sounds into a folder of its own.",
         )
     kept = [(inside, who) for inside, who in zip(found, identity, strict=True) if who != PurePosixPath()]
     return _labelled(
@@ -198,7 +232,7 @@ def _has_parts(found: Sequence[PurePosixPath], origin: str) -> bool:
             f"{', '.join(sorted(below))} in {origin!r}, which all hold {repeated[0]!r}"
             if alike
             else f"{', '.join(sorted(below))} in {origin!r}, some of which hold {repeated[0]!r}",
-            "Rename those that are parts; if none are, list the pictures in a manifest.",
+            f"Rename those that are parts; if none are, list the {kind_of(found[0])}s in a manifest.",
         )
     return False
 
@@ -367,17 +401,26 @@ def arrays(
     parts: Sequence[str] | None = None,
     origin: str = "arrays",
 ) -> Dataset:
-    """Pictures in memory: (N, H, W) or (N, H, W, C), uint8 or float in [0, 1], and a label (any value) for each.
+    """Pictures or sounds in memory, and a label (any value) for each.
+
+    Pictures are (N, H, W) or (N, H, W, C), uint8 or float in [0, 1]. Sounds of one length and of the rate that whoever
+    reads them wants are (N, T), int16 or float in [-1, 1].
 
     Raises:
-        DataError: wrong shape or length, NaN.
+        DataError: wrong shape or length, NaN, or rows that are no sounds as nothing in them is below 0 (pictures that
+            somebody made flat).
     """
     x = np.asarray(items)
-    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3, 4)):
-        raise DataError("Pictures in an array have the shape (N, H, W) or (N, H, W, C)", x.shape)
+    shapes = "Arrays are pictures of the shape (N, H, W) or (N, H, W, C), or sounds of the shape (N, T)"
+    if x.ndim not in (2, 3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3, 4)):
+        raise DataError(shapes, x.shape)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
-        raise DataError("Pictures hold finite numbers", f"NaN or infinity in item {bad}", "Remove or repair it.")
+        raise DataError(
+            "Pictures and sounds hold finite numbers", f"NaN or infinity in item {bad}", "Remove or repair it."
+        )
+    if x.ndim == 2 and not (x < 0).any():
+        raise DataError(shapes, f"{x.shape} of {x.dtype} with nothing below 0", "Bring pictures to (N, H, W).")
     values = np.asarray(labels)
     if values.ndim != 1 or len(values) != len(x):
         raise DataError("There is one label for each item", f"labels of shape {values.shape} for {len(x)} items")

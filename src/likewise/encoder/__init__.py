@@ -5,7 +5,7 @@ from likewise.encoder.encoder import EMBEDDING, Encoder
 from likewise.encoder.encoding import Encoded, Encoding, evaluating
 from likewise.encoder.engines import read_encoding
 from likewise.encoder.files import PARAMETERS, read_tensors
-from likewise.encoder.kinds import Wanted, are_sounds
+from likewise.encoder.kinds import Wanted, are_sounds, said
 from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Decoded, Item, Preprocessing, Progress
 from likewise.encoder.seen import PARTS, Seen
@@ -31,4 +31,5 @@ __all__ = [
     "evaluating",
     "read_encoding",
     "read_tensors",
+    "said",
 ]

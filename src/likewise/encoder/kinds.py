@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Item, Preprocessing
 from likewise.encoder.sounds import Sounds
 from likewise.errors import ModelError, UsageError
+from likewise.media.kinds import kind_of
 from likewise.media.pictures import Resize
-from likewise.media.sounds import SOUND_SUFFIXES
 from likewise.prepare import Finder
 
 KINDS: dict[str, type[Preprocessing]] = {kind.kind: kind for kind in (Pictures, Sounds)}
@@ -32,6 +30,11 @@ def preprocessing_from(values: dict[str, Any]) -> Preprocessing:
     if kind not in KINDS:
         raise ModelError(f"A model encodes {' or '.join(KINDS)}s", repr(kind), "Use the version that wrote it.")
     return KINDS[kind].from_dict(values)
+
+
+def said(values: dict[str, Any]) -> str:
+    """What items become, in words, of what `Preprocessing.as_dict` gave; needs nothing installed."""
+    return KINDS[values["kind"]].said(values)
 
 
 @final
@@ -76,13 +79,9 @@ def are_sounds(items: Sequence[Item] | NDArray[Any]) -> bool:
 
     A set is of one kind; what is of the other cannot be read then, and is reported.
     """
-    if isinstance(items, np.ndarray):
-        return items.ndim == 2
     if not len(items):
         return False
     first = items[0]
-    if isinstance(first, np.ndarray):
-        return first.ndim == 1
     if isinstance(first, bytes):
         return first.startswith(_SOUND_BEGINNINGS) or (first[:4] == b"RIFF" and first[8:12] == b"WAVE")
-    return PurePath(str(first)).suffix.lower() in SOUND_SUFFIXES
+    return kind_of(first) == "sound"

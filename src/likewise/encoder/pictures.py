@@ -156,6 +156,12 @@ class Pictures(Preprocessing):
             "prepare": None if self.prepare is None else self.prepare.as_dict(),
         }
 
+    @staticmethod
+    def said(values: dict[str, Any]) -> str:
+        """See `Preprocessing`."""
+        colour = "colour" if values["channels"] == 3 else "grey"
+        return f"{colour} pictures of {values['height']} x {values['width']} pixels"
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Pictures:
         """See `Preprocessing`."""

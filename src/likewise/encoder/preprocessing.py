@@ -128,6 +128,11 @@ class Preprocessing(ABC):
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; `likewise.encoder.kinds.preprocessing_from` makes it again."""
 
+    @staticmethod
+    @abstractmethod
+    def said(values: dict[str, Any]) -> str:
+        """What items become, in words, of what `as_dict` gave: "grey pictures of 28 x 28 pixels"."""
+
     @classmethod
     @abstractmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from likewise.encoder.preprocessing import Item, Preprocessing, content_of, name_of, sampled
+from likewise.encoder.preprocessing import Item, Preprocessing, Readable, content_of, name_of, sampled
 from likewise.errors import ModelError, UsageError
 from likewise.media.lengths import whole_numbers
 from likewise.media.sounds import read_sound, sound_info
@@ -111,13 +111,16 @@ class Sounds(Preprocessing):
         Raises:
             DataError: nothing can be read.
         """
-        arrays = isinstance(items, np.ndarray)
-        usual = USUAL_RATE if rate is None else rate
-        if arrays and len(items):
-            rates, lengths = [usual], [items[0].shape[0] / usual]
-        else:
-            found = sampled(items, lambda item: sound_info(content_of(item)))
-            rates, lengths = [one.rate for one in found], [one.seconds for one in found]
+
+        def header_of(item: Item) -> tuple[int, float]:
+            if isinstance(item, np.ndarray):
+                usual = USUAL_RATE if rate is None else rate
+                return usual, len(item) / usual
+            content = item.read() if isinstance(item, Readable) else item
+            found = sound_info(content, name=name_of(item))
+            return found.rate, found.seconds
+
+        rates, lengths = zip(*sampled(items, header_of), strict=True)
         if rate is None:
             rate = min(USUAL_RATE, int(np.bincount(rates).argmax()))
         if seconds is None:
@@ -194,6 +197,11 @@ class Sounds(Preprocessing):
     def as_dict(self) -> dict[str, Any]:
         """See `Preprocessing`."""
         return {"kind": self.kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}}
+
+    @staticmethod
+    def said(values: dict[str, Any]) -> str:
+        """See `Preprocessing`."""
+        return f"sounds of {values['samples'] / values['rate']:g} s at {values['rate']:,} Hz"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Sounds:

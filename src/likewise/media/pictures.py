@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +28,7 @@ from PIL import (
 from PIL.ExifTags import Base as ExifTag
 
 from likewise.errors import DataError, LikewiseError, UsageError
+from likewise.media.opening import opened
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Resize = Literal["squash", "pad", "crop"]
@@ -120,7 +118,7 @@ def read_picture(
     elif isinstance(source, bytes):
         picture = _from_stream(io.BytesIO(source), name or "bytes", max_pixels)
     elif isinstance(source, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  for untyped callers
-        with _open(source) as stream:
+        with opened(source, "A picture") as stream:
             picture = _from_stream(stream, name or os.fspath(source), max_pixels)
     else:
         raise UsageError("A picture is a path, bytes, an array or a PIL picture", type(source).__name__)
@@ -187,26 +185,8 @@ def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
         digest = hashlib.sha256(f"{source.shape} {source.dtype.str}\n".encode())
         digest.update(source.tobytes())
         return digest.hexdigest()
-    with _readable(os.fspath(source)), _open(source) as stream:
+    with opened(source, "An item") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _open(path: str | os.PathLike[str]) -> io.BufferedReader:
-    with _readable(os.fspath(path)):
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise OSError("a folder or a device")  # opening a pipe would wait for ever
-        return Path(path).open("rb")
-
-
-@contextmanager
-def _readable(name: str) -> Generator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            "A picture is a file that can be read", f"{name} ({reason})", "Check its name and permissions."
-        ) from error
 
 
 def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
