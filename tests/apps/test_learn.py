@@ -312,7 +312,7 @@ class TestFrom:
     def test_what_the_model_decides_cannot_be_asked_for(
         self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object, change: dict[str, object]
     ) -> None:
-        with pytest.raises(UsageError, match="keeps its backbone, dimension, size and prepare step"):
+        with pytest.raises(UsageError, match="keeps its backbone, dimension and preprocessing"):
             learn(digits, tmp_path / "m", LearnOptions(start=str(learned.folder), **change), watcher=watcher)
 
     @pytest.mark.parametrize(("loss", "unit"), [("supcon", True), ("softmax-triplet", False)])

@@ -86,5 +86,8 @@ def test_left_and_right_matter_for_drawn_signs_and_not_for_photographs() -> None
 
 def test_none_is_none_and_the_unknown_is_refused() -> None:
     assert augmentation("none", "picture") is None
-    with pytest.raises(UsageError, match="none, jitter, mirror, photo"):
+    assert augmentation("none", "sound") is None
+    with pytest.raises(UsageError, match="An augmentation is one of none, jitter, mirror, photo, speech; got 'blur'"):
         augmentation("blur", "picture")
+    with pytest.raises(UsageError, match="An augmentation of sounds is one of none, speech; got 'photo'"):
+        augmentation("photo", "sound")

@@ -24,7 +24,9 @@ from likewise.data import (
     zip_folder,
 )
 from likewise.data.dataset import ZipMember
+from likewise.data.loaders import files_below, pictures_below
 from likewise.errors import DataError, UsageError
+from likewise.media import write_sound
 
 
 def counts(data: Dataset) -> dict[str, int]:
@@ -165,6 +167,79 @@ def test_other_files_and_hidden_ones_are_passed_over(tree: Path):
     (tree / ".cache").mkdir()
     (tree / ".cache" / "x.png").write_bytes(b"x")
     assert len(folder(tree)) == 24
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    """Two words of three sounds each, by two speakers."""
+    root = tmp_path / "words"
+    for word, hertz in (("yes", 300), ("no", 200)):
+        (root / word).mkdir(parents=True)
+        for who in ("ada_0", "ada_1", "bob_0"):
+            tone = 0.5 * np.sin(np.arange(800) * (hertz + len(list((root / word).iterdir()))) * 2 * np.pi / 8000)
+            write_sound(root / word / f"{who}.wav", tone, 8000)
+    return root
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_folder_of_sounds(words: Path, tmp_path: Path, zipped: bool):
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "words.zip", "w") as archive:
+            for file in sorted(words.rglob("*.wav")):
+                archive.write(file, str(file.relative_to(tmp_path)))
+    where = tmp_path / "words.zip" if zipped else words
+    data = open_data(where, group_from=r"([a-z]+)_")
+    assert isinstance(data, Dataset)
+    assert counts(data) == {"no": 3, "yes": 3}
+    assert data.origin == str(where)
+    assert data.group_names == ("ada", "bob")
+    first, second = data.split(0.5, 0.5, by="group")
+    assert {len(first), len(second)} == {4, 2}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_of_pictures_and_sounds_the_kind_with_more_is_taken(tree: Path, words: Path, tmp_path: Path, zipped: bool):
+    def opened(root: Path) -> Dataset:
+        if not zipped:
+            return folder(root)
+        with zipfile.ZipFile(tmp_path / f"{root.name}.zip", "w") as archive:
+            for file in sorted(root.rglob("*.*")):
+                archive.write(file, str(file.relative_to(root)))
+        return zip_folder(tmp_path / f"{root.name}.zip")
+
+    (tree / "person 1" / "hello.wav").write_bytes((words / "no" / "ada_0.wav").read_bytes())
+    pictures = opened(tree)
+    assert len(pictures) == 24
+    assert pictures.origin.endswith(" (sounds passed over: 1)")
+    for i in range(5):
+        (words / "yes" / f"plot {i}.png").write_bytes((tree / "person 0" / "0.png").read_bytes())
+    sounds = opened(words)
+    assert sorted(Path(file).suffix for file in sounds.files) == [".wav"] * 6
+    assert sounds.origin.endswith(" (pictures passed over: 5)")
+    (words / "no" / "cover.png").write_bytes((tree / "person 0" / "0.png").read_bytes())
+    with pytest.raises(DataError, match="pictures or sounds; got 6 of each"):
+        opened(words)
+
+
+def test_files_below_and_pictures_below(tree: Path, words: Path):
+    assert [str(file) for file in files_below(words)][:2] == ["no/ada_0.wav", "no/ada_1.wav"]
+    assert pictures_below(words) == []
+    (tree / "a.wav").write_bytes(b"")
+    assert files_below(tree) == pictures_below(tree)
+    assert len(files_below(tree)) == 24
+
+
+def test_loose_sounds_are_called_sounds(words: Path):
+    with pytest.raises(DataError, match="3 sounds loose"):
+        folder(words / "yes")
+
+
+def test_a_manifest_lists_sounds(words: Path):
+    (words / "list.csv").write_text("path,label,group\nyes/ada_0.wav,yes,ada\nno/bob_0.wav,no,bob\n")
+    data = open_data(words / "list.csv")
+    assert isinstance(data, Dataset)
+    assert counts(data) == {"no": 1, "yes": 1}
+    assert check(data).items == 2
 
 
 def test_names_are_in_natural_order_and_any_alphabet(tmp_path: Path):
@@ -504,7 +579,23 @@ def test_arrays_keep_labels_whole_and_refuse_what_is_wrong():
     with pytest.raises(DataError, match="NaN or infinity among the labels"):
         arrays(x, [0.0, np.nan, 1.0])
     with pytest.raises(DataError, match="shape"):
-        arrays(np.zeros((3, 4)), [0, 1, 0])
+        arrays(np.zeros(3), [0, 1, 0])
+
+
+def test_rows_are_sounds_but_flat_pictures_are_not():
+    sounds = np.random.default_rng(0).uniform(-1, 1, (3, 800))
+    for x in (sounds, (sounds * 32767).astype(np.int16)):
+        data = arrays(x, ["yes", "no", "yes"])
+        assert counts(data) == {"no": 1, "yes": 2}
+        assert data.subset([1]).sources.shape == (1, 800)
+        assert len(set(data.contents.tolist())) == 3
+        assert check(data).items == 3
+    for flat in (np.abs(sounds), np.zeros((3, 784), np.uint8)):
+        with pytest.raises(DataError, match="nothing below 0"):
+            arrays(flat, ["yes", "no", "yes"])
+    sounds[2, 7] = np.nan
+    with pytest.raises(DataError, match="NaN or infinity in item 2"):
+        arrays(sounds, ["yes", "no", "yes"])
 
 
 def write_idx(path: Path, values: np.ndarray, pack=lambda b: b) -> Path:
@@ -597,7 +688,7 @@ def test_what_is_not_there_or_empty_is_said(tmp_path: Path):
     with pytest.raises(DataError, match="which is not there"):
         open_data(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no pictures in"):
+    with pytest.raises(DataError, match="no pictures or sounds in"):
         open_data(tmp_path / "empty")
     Image.new("L", (4, 4)).save(tmp_path / "empty" / "a.png")
     with pytest.raises(DataError, match="1 pictures loose"):

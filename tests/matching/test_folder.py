@@ -77,9 +77,9 @@ class TestRoundTrip:
 
     def test_golden_inputs_are_drawn_and_not_taken_from_the_data(self, model_folder: Path, digits: Dataset) -> None:
         golden = load_file(model_folder / "golden.safetensors")
-        assert golden["pixels"].shape == (4, 1, 8, 8)
+        assert golden["items"].shape == (4, 1, 8, 8)
         own = {picture.tobytes() for picture in digits.sources}
-        assert not own & {picture.numpy().tobytes() for picture in golden["pixels"]}
+        assert not own & {picture.numpy().tobytes() for picture in golden["items"]}
         assert len(golden["embeddings"].unique(dim=0)) == 4
 
     @pytest.mark.parametrize("distance", DISTANCES)
@@ -232,9 +232,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "NaN": (tensors("model.safetensors", lambda t: t["stages.embedding.bias"].fill_(torch.nan)), "saved with"),
     "altered golden": (tensors("golden.safetensors", lambda t: t["embeddings"].add_(0.01)), "golden embeddings"),
     "golden NaN": (tensors("golden.safetensors", lambda t: t["embeddings"].fill_(torch.nan)), "golden embeddings"),
-    "golden of other shape": (tensors("golden.safetensors", lambda t: t.update(pixels=t["pixels"][..., :5])), "others"),
-    "golden of nothing": (tensors("golden.safetensors", lambda t: t.update(pixels=t["pixels"][:0])), "others"),
-    "golden without pixels": (tensors("golden.safetensors", lambda t: t.pop("pixels")), "others"),
+    "golden of other shape": (tensors("golden.safetensors", lambda t: t.update(items=t["items"][..., :5])), "others"),
+    "golden of nothing": (tensors("golden.safetensors", lambda t: t.update(items=t["items"][:0])), "others"),
+    "golden without items": (tensors("golden.safetensors", lambda t: t.pop("items")), "others"),
     "truncated golden": (cut("golden.safetensors", 0.5), "can be read"),
     "truncated memory": (cut("seen.safetensors", 0.5), "can be read"),
     "memory without parts": (tensors("seen.safetensors", lambda t: t.pop("parts")), "lists items, parts and"),

@@ -315,9 +315,9 @@ class TestShortRuns:
         few, encoder = digits.subset(np.arange(300)), Encoder("convnet-small", 8)
         trained(few, encoder=encoder, epochs=1, batch=50, lr=1e-12, weight_decay=0.0)  # six steps that move no weight
         convolution, *pooling, norm, _ = encoder.stages["conv1"]
-        pixels = encoder.ready().decode(few.sources).values.float() / 255
+        pixels = encoder.ready().decode(few.sources).values
         with torch.no_grad():
-            seen = torch.nn.Sequential(convolution, *pooling)((pixels - encoder.mean) / encoder.std)
+            seen = torch.nn.Sequential(convolution, *pooling)(encoder.features(pixels))
         torch.testing.assert_close(norm.running_mean, seen.mean(dim=(0, 2, 3)))
 
     def test_after_four_steps_embeddings_are_as_far_apart_as_in_training(self, digits: Dataset) -> None:

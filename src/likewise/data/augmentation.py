@@ -31,16 +31,28 @@ class Augmentation:
     features: Change | None = None
 
 
+def check_augmentation(name: str) -> None:
+    """Refuses the name of none.
+
+    Raises:
+        UsageError: it is.
+    """
+    if name not in AUGMENTATIONS:
+        raise UsageError(f"An augmentation is one of {', '.join(AUGMENTATIONS)}", repr(name))
+
+
 def augmentation(name: str, kind: str) -> Augmentation | None:
     """The augmentation called `name`, for items of a kind; None for "none".
 
     Raises:
-        UsageError: there is none of this name for them.
+        UsageError: unknown name, or one for items of another kind.
     """
-    there = [known for known, (of, _) in AUGMENTATIONS.items() if of in (kind, "any")]
-    if name not in there:
-        raise UsageError(f"An augmentation of {kind}s is one of {', '.join(there)}", repr(name))
-    return AUGMENTATIONS[name][1]()
+    check_augmentation(name)
+    of, build = AUGMENTATIONS[name]
+    if of not in (kind, "any"):
+        there = [known for known, (one, _) in AUGMENTATIONS.items() if one in (kind, "any")]
+        raise UsageError(f"An augmentation of {kind}s is one of {', '.join(there)}", f"{name!r}, which is for {of}s")
+    return build()
 
 
 def seeded(change: Change, values: Tensor, seed: int) -> Tensor:

@@ -155,8 +155,8 @@ def _of_one_kind(found: Sequence[PurePosixPath], origin: str) -> tuple[list[Pure
             "Data are pictures or sounds", f"{len(sounds)} of each in {origin!r}", "Put them into folders of their own."
         )
     if len(pictures) > len(sounds):
-        return pictures, f"{origin}, without {len(sounds)} sounds in it" if sounds else origin
-    return sounds, f"{origin}, without {len(pictures)} pictures in it" if pictures else origin
+        return pictures, f"{origin} (sounds passed over: {len(sounds)})" if sounds else origin
+    return sounds, f"{origin} (pictures passed over: {len(pictures)})" if pictures else origin
 
 
 def _raised(error: OSError) -> None:

@@ -9,7 +9,7 @@ Frames go in and out, each a header in JSON and a body, with the lengths of both
     out:  {"ready"}; or {"rule", "received", "remedy"}
     in:   {"name", "prepare", "kind": "picture", "mode", "height", "width", "resize", "max_pixels"} and the bytes of a
           picture; or {"name", "prepare", "kind": "sound", "rate", "samples", "max_seconds"} and those of a sound
-    out:  {"parts", "type", "shape"}, each part with {"box", "flaw"}, and their values, of this type and shape each; or
+    out:  {"parts", "type", "shape"}, each part with {"box", "flaw"}, and their values, each of this type and shape; or
           {"rule", "received", "remedy"} and nothing
 """
 
@@ -83,11 +83,9 @@ def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], byt
         if "name" not in header:
             return {"ready": True}, b""
         parts = _READERS[header["kind"]](header, content, finder)
-        described = {
-            "parts": [{"box": part.box, "flaw": part.flaw} for part in parts],
-            "type": parts[0].values.dtype.str if parts else "u1",
-            "shape": parts[0].values.shape if parts else (0,),
-        }
+        described: dict[str, Any] = {"parts": [{"box": part.box, "flaw": part.flaw} for part in parts]}
+        if parts:
+            described |= {"type": parts[0].values.dtype.str, "shape": parts[0].values.shape}
         return described, b"".join(part.values.tobytes() for part in parts)
     except LikewiseError as error:
         failed = error

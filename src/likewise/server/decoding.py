@@ -153,6 +153,8 @@ class _Process:
             if answer["rule"].startswith(_PIXELS):
                 raise Refusal(413, DataError(answer["rule"], answer["received"], "Make it smaller."))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
+        if not answer["parts"]:
+            return []
         found = np.frombuffer(values, answer["type"]).reshape(-1, *answer["shape"])
         return [
             Part(rows, None if one["box"] is None else tuple(one["box"]), one["flaw"])

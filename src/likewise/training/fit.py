@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from likewise.data import Dataset, PairSet
-from likewise.data.augmentation import augmentation, seeded
+from likewise.data.augmentation import augmentation, check_augmentation, seeded
 from likewise.encoder import Encoder, Encoding, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
@@ -72,6 +72,7 @@ def fit(
         check_fresh(checkpoint)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
+    check_augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
     augment = augmentation(options.augment, encoder.ready().kind)
     validated = None if validation is None else validator(encoder, validation, options)
