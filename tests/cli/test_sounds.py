@@ -52,7 +52,7 @@ def test_from_a_folder_of_words_to_answers(run: Run, spoken: Path, tmp_path: Pat
     clustered = run(
         "cluster", model, spoken, "--out", tmp_path / "sorted", "--method", "k-means", "--k", 3, "--json"
     ).json
-    assert sum(cluster["items"] for cluster in clustered["clusters"]) == 36
+    assert sum(len(cluster["items"]) for cluster in clustered["clusters"]) == 36
 
 
 def test_what_cannot_be(run: Run, spoken: Path, tmp_path: Path) -> None:
