@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import likewise as lw
-from likewise.encoder import BACKBONES, Encoder, Preprocessing
+from likewise.encoder import BACKBONES, Encoder, Pictures
 from likewise.metrics import neighbours, retrieval
 from likewise.objective import Euclidean
 
@@ -55,8 +55,8 @@ def plain_network(backbone: str, dim: int, shape: tuple[int, int, int] = (1, 28,
 
 def shaped(backbone: str, dim: int, train: lw.Dataset, *, unit: bool, seed: int = 0) -> Encoder:
     """An encoder built for `train`, so that shaping it is not part of what is timed."""
-    preprocessing = Preprocessing.of(train.sources)
-    ready = preprocessing.standardised(preprocessing.decode(train.sources).pixels)
+    preprocessing = Pictures.of(train.sources)
+    ready = preprocessing.standardised(preprocessing.decode(train.sources).values)
     return Encoder(backbone, dim, preprocessing=ready, unit=unit, seed=seed)
 
 

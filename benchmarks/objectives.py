@@ -19,7 +19,7 @@ import torch
 
 import likewise as lw
 from common import labels, machine, mnist, show
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures
 from likewise.metrics import few_shot, retrieval
 from likewise.metrics.curve import error_curve
 from likewise.objective import OBJECTIVES, Distance, Euclidean, make_objective
@@ -73,8 +73,8 @@ def on_mnist(seeds: int) -> list[tuple[str, ...]]:
 def on_unseen_classes(seeds: int) -> list[tuple[str, ...]]:
     data = lw.open_data("omniglot")
     assert isinstance(data, lw.Dataset)
-    preprocessing = Preprocessing.of(data.sources, OMNIGLOT_SIDE)
-    pixels = preprocessing.decode(data.sources).pixels
+    preprocessing = Pictures.of(data.sources, OMNIGLOT_SIDE)
+    pixels = preprocessing.decode(data.sources).values
     small = lw.arrays(pixels[:, 0].numpy(), [data.names[i] for i in data.labels], origin="omniglot at 28 pixels")
     alphabets = sorted({name.split("/")[0] for name in small.names})
     folds = [

@@ -66,7 +66,7 @@ def calibrated(kind: Kind, files: Sequence[Sequence[bytes]]) -> lw.Model:
     labels = np.repeat([f"name {i}" for i in range(len(files))], EACH)
     pictures = [np.asarray(Image.open(io.BytesIO(one))) for row in files for one in row]
     data = lw.arrays(np.stack(pictures), labels)
-    encoder = lw.Encoder("convnet-small", 128, preprocessing=lw.Preprocessing.of(data.sources, size=kind.size))
+    encoder = lw.Encoder("convnet-small", 128, preprocessing=lw.Pictures.of(data.sources, size=kind.size))
     return lw.calibrate(encoder, data, max_fmr=0.1)
 
 

@@ -31,7 +31,7 @@ class Squares(Finder):
     def find(self, picture: np.ndarray) -> list[Part]:
         side, wide = picture.shape[:2]
         found = [Part(picture[:, left : left + side], (left, 0, side, side)) for left in range(0, wide, side)]
-        return [part for part in found if np.ptp(part.pixels) > 0]
+        return [part for part in found if np.ptp(part.values) > 0]
 
     def sources(self) -> dict[str, str]:
         return {}  # no files of parameters

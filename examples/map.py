@@ -20,7 +20,7 @@ def main() -> None:
     train, valid, test = data.split(0.5, 0.1, 0.4, by="item", seed=0)
     out = Path(tempfile.mkdtemp())
 
-    untrained = lw.Encoder("convnet-small", dim=64, preprocessing=lw.Preprocessing.of(train.sources))
+    untrained = lw.Encoder("convnet-small", dim=64, preprocessing=lw.Pictures.of(train.sources))
     draw(untrained, test, out / "before.png")
 
     trained = lw.Encoder("convnet-small", dim=64)

@@ -26,8 +26,8 @@ def main() -> None:
     print(f"asked about {unseen.identities}, {data.names[seen]} to {data.names[-1]}")
     print(f"{ways}-way one-shot accuracy; guessing gives {1 / ways:.1%}")
 
-    shape = lw.Preprocessing.of(unseen.sources)
-    pixels = shape.decode(unseen.sources).pixels.flatten(1).float()
+    shape = lw.Pictures.of(unseen.sources)
+    pixels = shape.decode(unseen.sources).values.flatten(1).float()
     show("pixels", few_shot(pixels, unseen.labels, lw.Euclidean(), ways=ways, shots=1).accuracy)
 
     dim = 64

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from likewise.data import pairs_file as pairs_file
     from likewise.data import zip_folder as zip_folder
     from likewise.encoder import Encoder as Encoder
-    from likewise.encoder import Preprocessing as Preprocessing
+    from likewise.encoder import Pictures as Pictures
+    from likewise.encoder import Sounds as Sounds
     from likewise.errors import CollapseWarning as CollapseWarning
     from likewise.errors import DataError as DataError
     from likewise.errors import LikewiseError as LikewiseError
@@ -86,7 +87,8 @@ _NAMES_OF_MODULE = {
     ),
     "likewise.encoder": (
         "Encoder",
-        "Preprocessing",
+        "Pictures",
+        "Sounds",
     ),
     "likewise.errors": (
         "CollapseWarning",

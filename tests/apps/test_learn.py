@@ -14,7 +14,7 @@ import torch
 from likewise.apps.learn import Learned, LearnOptions, learn, prepare
 from likewise.apps.parts import Parts, divide
 from likewise.data import Dataset, PairSet, arrays, folder
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.evaluation import PairReport, evaluate
 from likewise.matching import Model, load
@@ -312,7 +312,7 @@ class TestFrom:
     def test_what_the_model_decides_cannot_be_asked_for(
         self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object, change: dict[str, object]
     ) -> None:
-        with pytest.raises(UsageError, match="keeps its backbone, dimension, size and prepare step"):
+        with pytest.raises(UsageError, match="keeps its backbone, dimension and preprocessing"):
             learn(digits, tmp_path / "m", LearnOptions(start=str(learned.folder), **change), watcher=watcher)
 
     @pytest.mark.parametrize(("loss", "unit"), [("supcon", True), ("softmax-triplet", False)])
@@ -462,7 +462,7 @@ class TestShape:
         for seed in (0, 0, 1):
             options = replace(QUICK, loss="softmax", fit=replace(QUICK.fit, seed=seed))
             encoder, objective = prepare(digits, options)
-            encoder.build(Preprocessing(1, 8, 8))
+            encoder.build(Pictures(1, 8, 8))
             weights.append((encoder.stages["embedding"].weight, objective.weight))
         for first, again, other in zip(*weights, strict=True):
             assert torch.equal(first, again)

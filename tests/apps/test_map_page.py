@@ -6,12 +6,11 @@ import html.parser
 import io
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, visited
 from PIL import Image
 
 from likewise.apps.map import Layout, page, thumbnails
@@ -195,8 +194,6 @@ def test_a_page_says_when_only_some_items_have_thumbnails(tmp_path: Path, monkey
 
 # ---- In a browser ----
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 # Walks the pointer over the map until an item answers, selects it, then everything by lasso, hides a class, and
 # searches; what the page shows after each step is left in the document.
 VISIT = """
@@ -233,8 +230,7 @@ setTimeout(() => {
   search.dispatchEvent(new Event("input"));
   result.searched = text("count");
   result.broken = window.broken ?? null;
-  document.body.innerHTML = "";
-  document.body.dataset.result = JSON.stringify(result);
+  done(result);
 }, 1000);
 """
 
@@ -246,22 +242,7 @@ def test_a_browser_shows_what_is_pointed_at_selected_and_searched(dimensions: in
     text, _, _ = written(
         tmp_path / "map.html", items=12, dimensions=dimensions, names=names, thumbnails=pictures(12, 16, 16, 3)
     )
-    # A headless browser whose time is virtual paints no frames, so none are asked for.
-    frames = "<script>window.requestAnimationFrame = (act) => setTimeout(act, 16);</script></head>"
-    text = text.replace("</head>", frames).replace("</body>", f"<script>{VISIT}</script></body>")
-    (tmp_path / "visit.html").write_text(text, "utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --window-size=900,700 --virtual-time-budget=5000 --dump-dom"
-    done = subprocess.run(
-        [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'user'}", (tmp_path / "visit.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    found = re.search(r'data-result="([^"]*)"', done.stdout)
-    assert found is not None, done.stderr
-    result = json.loads(html.unescape(found[1]))
+    result = visited(text, VISIT, tmp_path)
     assert "error" not in result
     assert result["broken"] is None
     shown = {f"{names[i % 3]}\nitem {i + 1}" for i in range(12)}

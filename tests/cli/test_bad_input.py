@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from likewise.apps.learn import Learned
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.matching import Model
 
 Run = Callable[..., object]
@@ -366,7 +366,7 @@ class TestModels:
     def test_a_model_saved_by_the_library_works_here(
         self, run: Run, tmp_path: Path, pictures: tuple[Path, Path]
     ) -> None:
-        Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))).save(tmp_path / "new")
+        Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))).save(tmp_path / "new")
         assert run("models", "info", tmp_path / "new").status == 0
         assert "never calibrated" in run("verify", tmp_path / "new", *pictures).refused(3)
 

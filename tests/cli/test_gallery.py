@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import likewise as lw
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.gallery import sqlite
 from likewise.matching.folder import CALIBRATION
 
@@ -42,7 +42,7 @@ def gallery(tmp_path: Path, model_folder: Path, files: Files) -> Path:
 def crowded(tmp_path: Path, crowd: Callable[..., lw.Dataset]) -> Path:
     """40 people with 4 pictures each, of a model without calibration; originals are not kept."""
     people = crowd([f"person {i}" for i in range(40)], each=4)
-    encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(people.sources), seed=0)
+    encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
     with lw.Gallery.open(tmp_path / "crowd.gallery", lw.Model(encoder)) as opened:
         for person in range(40):
             opened.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
@@ -78,7 +78,7 @@ class TestEnrol:
         self, run: Run, model_folder: Path, files: Files, tmp_path: Path, digit_arrays: tuple
     ) -> None:
         wrong, place = tmp_path / "wrong.model", tmp_path / "new.gallery"
-        lw.Model(Encoder("mlp", 12, preprocessing=Preprocessing.of(digit_arrays[0][:50]), seed=5)).save(wrong)
+        lw.Model(Encoder("mlp", 12, preprocessing=Pictures.of(digit_arrays[0][:50]), seed=5)).save(wrong)
         (tmp_path / "bad.png").write_text("no picture")
         run("enrol", place, "nine", tmp_path / "bad.png", "--model", wrong).refused(3)
         assert run("enrol", place, "nine", *files(9, slice(2)), "--model", model_folder).status == 0
@@ -285,7 +285,7 @@ class TestWhole:
         self, run: Run, gallery: Path, crowded: Path, tmp_path: Path, digit_arrays: tuple, files: Files
     ) -> None:
         other = tmp_path / "other.model"
-        lw.Model(Encoder("mlp", 12, preprocessing=Preprocessing.of(digit_arrays[0][:50]), seed=5)).save(other)
+        lw.Model(Encoder("mlp", 12, preprocessing=Pictures.of(digit_arrays[0][:50]), seed=5)).save(other)
         text = run("enrol", gallery, "nine", *files(9, slice(1)), "--model", other).refused(3)
         assert "gallery rebuild" in text
         assert run("gallery", "rebuild", gallery, other, "--json").json["records"] == 25

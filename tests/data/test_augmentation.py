@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.data.augmentation import AUGMENTATIONS, augmentation, seeded
+from likewise.data.augmentation import AUGMENTATIONS, Change, augmentation, seeded
 from likewise.errors import UsageError
 
-NAMES = [name for name, build in AUGMENTATIONS.items() if build]
+NAMES = [name for name, (kind, _) in AUGMENTATIONS.items() if kind == "picture"]
+
+
+def pictures_changed_by(name: str) -> Change:
+    found = augmentation(name, "picture")
+    assert found is not None
+    assert found.items is not None
+    assert found.features is None
+    return found.items
 
 
 def batch(channels: int) -> torch.Tensor:
@@ -23,29 +31,29 @@ def batch(channels: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", NAMES)
 class TestEvery:
     def test_shape_type_and_range_stay(self, name: str, channels: int) -> None:
-        found = seeded(augmentation(name), batch(channels), 0)
+        found = seeded(pictures_changed_by(name), batch(channels), 0)
         assert found.shape == (12, channels, 32, 40)
         assert found.dtype == torch.float32
         assert found.min() >= 0
         assert found.max() <= 1
 
     def test_the_seed_decides(self, name: str, channels: int) -> None:
-        found = [seeded(augmentation(name), batch(channels), seed) for seed in (1, 1, 2)]
+        found = [seeded(pictures_changed_by(name), batch(channels), seed) for seed in (1, 1, 2)]
         assert torch.equal(found[0], found[1])
         assert not torch.equal(found[0], found[2])
 
     def test_what_was_drawn_before_does_not(self, name: str, channels: int) -> None:
-        augment = augmentation(name)
+        augment = pictures_changed_by(name)
         seeded(augment, batch(channels), 7)
-        assert torch.equal(seeded(augment, batch(channels), 1), seeded(augmentation(name), batch(channels), 1))
+        assert torch.equal(seeded(augment, batch(channels), 1), seeded(pictures_changed_by(name), batch(channels), 1))
 
     def test_every_picture_of_a_batch_is_changed_in_its_own_way(self, name: str, channels: int) -> None:
-        found = seeded(augmentation(name), batch(channels), 0)
+        found = seeded(pictures_changed_by(name), batch(channels), 0)
         assert len({picture.numpy().tobytes() for picture in found}) == 12
 
     def test_the_given_pixels_are_not_written_to(self, name: str, channels: int) -> None:
         given = batch(channels)
-        seeded(augmentation(name), given, 0)
+        seeded(pictures_changed_by(name), given, 0)
         assert torch.equal(given, batch(channels))
 
     def test_global_generators_are_left_alone(self, name: str, channels: int) -> None:
@@ -54,13 +62,13 @@ class TestEvery:
         torch.manual_seed(3)
         np.random.seed(3)  # noqa: NPY002 - that it is left alone is what is tested
         before = np.random.get_state()[1].copy()  # noqa: NPY002
-        seeded(augmentation(name), batch(channels), 0)
+        seeded(pictures_changed_by(name), batch(channels), 0)
         assert torch.equal(torch.rand(2), expected)
         assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
     def test_the_thing_is_still_there(self, name: str, channels: int) -> None:
         """The disc keeps about its area: within what scaling by 0.85 to 1.15 and light do to it."""
-        found = seeded(augmentation(name), batch(channels), 0)
+        found = seeded(pictures_changed_by(name), batch(channels), 0)
         area = (found[:, 0] > 0.3).float().mean(dim=(1, 2)) / (batch(1)[:, 0] > 0.3).float().mean(dim=(1, 2))
         assert area.min() > 0.6
         assert area.max() < 1.6
@@ -69,7 +77,7 @@ class TestEvery:
 def test_left_and_right_matter_for_drawn_signs_and_not_for_photographs() -> None:
     left_share = {}
     for name in NAMES:
-        columns = seeded(augmentation(name), batch(1).repeat(8, 1, 1, 1), 0).sum(dim=(1, 2))  # (96, 40)
+        columns = seeded(pictures_changed_by(name), batch(1).repeat(8, 1, 1, 1), 0).sum(dim=(1, 2))  # (96, 40)
         left_share[name] = float((columns[:, :20].sum(dim=1) > columns[:, 20:].sum(dim=1)).float().mean())
     assert left_share["jitter"] > 0.95  # never mirrored
     for name in ("mirror", "photo"):
@@ -77,6 +85,9 @@ def test_left_and_right_matter_for_drawn_signs_and_not_for_photographs() -> None
 
 
 def test_none_is_none_and_the_unknown_is_refused() -> None:
-    assert augmentation("none") is None
-    with pytest.raises(UsageError, match="none, jitter, mirror, photo"):
-        augmentation("blur")
+    assert augmentation("none", "picture") is None
+    assert augmentation("none", "sound") is None
+    with pytest.raises(UsageError, match="An augmentation is one of none, jitter, mirror, photo, speech; got 'blur'"):
+        augmentation("blur", "picture")
+    with pytest.raises(UsageError, match="An augmentation of sounds is one of none, speech; got 'photo'"):
+        augmentation("photo", "sound")

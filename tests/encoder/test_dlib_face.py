@@ -15,7 +15,7 @@ from drawn_faces import drawn_face
 from torch.nn import functional as F
 
 from likewise.data import arrays
-from likewise.encoder import Encoder, Preprocessing, read_encoding
+from likewise.encoder import Encoder, Pictures, read_encoding
 from likewise.encoder import dlib_face as module
 from likewise.encoder.backbones import PaddedResidual
 from likewise.encoder.dlib_face import MEAN, PUBLISHED, SPREAD, dlib_face, fill, weights_file
@@ -27,7 +27,7 @@ NEEDED = ("dlib", "face_recognition_models")
 MISSING = [name for name in NEEDED if find_spec(name) is None]
 needs_dlib = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install likewise[faces]")
 
-PLAIN = Preprocessing(3, 150, 150, mean=tuple(level / 255 for level in MEAN), std=(SPREAD / 255,) * 3)
+PLAIN = Pictures(3, 150, 150, mean=tuple(level / 255 for level in MEAN), std=(SPREAD / 255,) * 3)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_a_file_of_another_network_is_refused(
 def test_pictures_of_another_shape_are_refused(shape: tuple[int, int, int]) -> None:
     half = (0.5,) * shape[0]
     with pytest.raises(UsageError, match=r"3 x 150 x 150.*--from dlib-face-128"):
-        Encoder("dlib-face", 128, preprocessing=Preprocessing(*shape, mean=half, std=half))
+        Encoder("dlib-face", 128, preprocessing=Pictures(*shape, mean=half, std=half))
 
 
 def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

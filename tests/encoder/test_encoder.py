@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likewise.encoder import BACKBONES, EMBEDDING, Encoder, Preprocessing, evaluating, read_encoding
+from likewise.encoder import BACKBONES, EMBEDDING, Encoder, Pictures, evaluating, read_encoding
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.objective import Cosine, WeightedL1
 from likewise.objective.distances import Concatenated
 
-GREY = Preprocessing(1, 12, 10, mean=(0.4,), std=(0.2,))
-COLOUR = Preprocessing(3, 12, 10, mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
+GREY = Pictures(1, 12, 10, mean=(0.4,), std=(0.2,))
+COLOUR = Pictures(3, 12, 10, mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
 ANY_SIZE = [name for name in BACKBONES if name != "dlib-face"]  # which has tests of its own
 
 
-def encoder(backbone: str = "mlp", dim: int = 8, preprocessing: Preprocessing = GREY, **options: object) -> Encoder:
+def encoder(backbone: str = "mlp", dim: int = 8, preprocessing: Pictures = GREY, **options: object) -> Encoder:
     return Encoder(backbone, dim, preprocessing=preprocessing, **options).eval()
 
 
@@ -121,7 +121,7 @@ def test_embeddings_have_unit_length_where_asked() -> None:
 
 
 @pytest.mark.parametrize("preprocessing", [GREY, COLOUR])
-def test_bytes_and_floats_are_the_same_picture(preprocessing: Preprocessing) -> None:
+def test_bytes_and_floats_are_the_same_picture(preprocessing: Pictures) -> None:
     net = encoder(preprocessing=preprocessing)
     x = pixels(5, preprocessing.shape)
     torch.testing.assert_close(net(x), net(x.float() / 255), rtol=0, atol=0)
@@ -143,7 +143,7 @@ def test_every_backbone_goes_forward_and_backward(backbone: str, shape: tuple[in
     if backbone == "resnet-18" and shape[1] < 32:
         shape = (1, 32, 32)
     half = (0.5,) * shape[0]
-    net = Encoder(backbone, 12, preprocessing=Preprocessing(*shape, mean=half, std=half), unit=True).train()
+    net = Encoder(backbone, 12, preprocessing=Pictures(*shape, mean=half, std=half), unit=True).train()
     x = pixels(4, shape)
     embeddings = net(x)
     assert embeddings.shape == (4, 12)
@@ -153,7 +153,7 @@ def test_every_backbone_goes_forward_and_backward(backbone: str, shape: tuple[in
 
 
 def test_the_tutorial_network_has_about_190_000_parameters() -> None:
-    net = Encoder("tutorial", 100, preprocessing=Preprocessing(1, 28, 28))
+    net = Encoder("tutorial", 100, preprocessing=Pictures(1, 28, 28))
     # Two 5 x 5 convolutions, one hidden layer of 128, one of 100, each with biases.
     by_hand = (25 * 1 + 1) * 32 + (25 * 32 + 1) * 64 + (64 * 4 * 4 + 1) * 128 + (128 + 1) * 100
     assert net.parameters_count == by_hand
@@ -280,7 +280,7 @@ def test_encode_all_refuses_an_unreadable_item_in_one_line() -> None:
 @pytest.mark.parametrize("distance", [Cosine(), WeightedL1(8), Concatenated(8, hidden=5, seed=1)], ids=lambda d: d.name)
 @pytest.mark.parametrize("backbone", ANY_SIZE)
 def test_the_architecture_makes_the_encoder_again(backbone: str, distance: torch.nn.Module) -> None:
-    shape = Preprocessing(3, 34, 40, "pad", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    shape = Pictures(3, 34, 40, "pad", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     net = encoder(backbone, preprocessing=shape, unit=True, distance=distance, seed=9)
     again = Encoder.from_architecture(net.architecture())
     again.load_state_dict(net.state_dict())

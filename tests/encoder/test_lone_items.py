@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import UsageError
 
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+    return Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
 
 
 @pytest.mark.parametrize(

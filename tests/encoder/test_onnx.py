@@ -16,7 +16,7 @@ from onnx_drawn import embedder, node, onnx, tensor, write
 
 from likewise.apps.import_model import ImportOptions, import_model, pixel_scale
 from likewise.data import Dataset
-from likewise.encoder import Preprocessing, read_encoding
+from likewise.encoder import Pictures, read_encoding
 from likewise.encoder.onnx import COMPUTED_AT_ONCE, OnnxEncoder
 from likewise.encoder.onnx_file import contents_of
 from likewise.encoder.onnx_network import Network
@@ -27,7 +27,7 @@ from likewise.objective.distances import DISTANCES, make_distance
 from likewise.training import fit
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESSING = Preprocessing(3, 8, 8, mean=MEAN, std=STD)
+PREPROCESSING = Pictures(3, 8, 8, mean=MEAN, std=STD)
 
 
 def pictures(count: int, channels: int = 3, side: int = 8) -> torch.Tensor:

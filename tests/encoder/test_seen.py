@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.encoder import PARTS, Encoder, Preprocessing, Seen
+from likewise.encoder import PARTS, Encoder, Pictures, Seen
 
 
 def seen(part: str, *pairs: tuple[int, int]) -> Seen:
@@ -19,7 +19,7 @@ def table(found: Seen) -> list[tuple[int, str, int]]:
 
 
 def test_an_encoder_begins_with_nothing() -> None:
-    encoder = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+    encoder = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
     assert len(encoder.seen) == 0
     assert encoder.seen.rows(np.array([3, 4])).tolist() == [-1, -1]
     assert encoder.seen.trained_identities().tolist() == []

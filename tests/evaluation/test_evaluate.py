@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays, folder
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.evaluate import HARDEST
@@ -155,7 +155,7 @@ def test_ways_and_shots(learned: Learned, some: Dataset) -> None:
 def test_intervals_take_for_a_sample_what_training_showed(learned: Learned, some: Dataset, report: Report) -> None:
     assert report.verification.unit == "item"
     assert evaluate(learned.model, some, unit="identity").verification.unit == "identity"
-    untrained = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+    untrained = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
     assert evaluate(untrained, some).verification.unit == "identity"
 
 
@@ -228,6 +228,6 @@ def test_every_distance_can_be_measured_with(digits: Dataset) -> None:
     from likewise.objective.distances import make_distance
 
     for name in DISTANCES:
-        encoder = Encoder("mlp", 6, preprocessing=Preprocessing(1, 8, 8), distance=make_distance(name, 6))
+        encoder = Encoder("mlp", 6, preprocessing=Pictures(1, 8, 8), distance=make_distance(name, 6))
         found = evaluate(encoder, digits.subset(np.arange(120)))
         assert 0 <= found.verification.eer.value <= 1

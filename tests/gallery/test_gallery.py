@@ -16,7 +16,7 @@ import pytest
 
 import likewise as lw
 from likewise.apps.learn import Learned
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import StoreError
 from likewise.gallery import gallery as gallery_module
 from likewise.gallery import sqlite
@@ -48,7 +48,7 @@ def gallery(tmp_path: Path, model: lw.Model) -> Iterator[lw.Gallery]:
 @pytest.fixture
 def other_model(digit_arrays: tuple[np.ndarray, np.ndarray]) -> lw.Model:
     """The same kind of model with other parameters."""
-    encoder = Encoder("mlp", 12, preprocessing=Preprocessing.of(digit_arrays[0][:50]), seed=5)
+    encoder = Encoder("mlp", 12, preprocessing=Pictures.of(digit_arrays[0][:50]), seed=5)
     return lw.Model(encoder)
 
 
@@ -260,7 +260,7 @@ class TestIdentify:
         self, tmp_path: Path, crowd: Callable[..., lw.Dataset]
     ) -> None:
         people = crowd([f"person {i}" for i in range(40)], each=4)
-        encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(people.sources), seed=0)
+        encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
         with lw.Gallery.open(tmp_path / "b.gallery", lw.Model(encoder)) as gallery:
             for person in range(40):
                 gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
@@ -541,7 +541,7 @@ class TestCalibrate:
     def people(self, tmp_path: Path, crowd: Callable[..., lw.Dataset]) -> Iterator[lw.Gallery]:
         """40 people with 4 pictures each, and a model that never saw them."""
         people = crowd([f"person {i}" for i in range(40)], each=4)
-        encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(people.sources), seed=0)
+        encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
         with lw.Gallery.open(tmp_path / "people.gallery", lw.Model(encoder)) as gallery:
             for person in range(40):
                 gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])

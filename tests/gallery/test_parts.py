@@ -12,7 +12,7 @@ from gallery_tiles import DARK, SIDE, Tiles
 
 import likewise as lw
 from likewise.calibration import Calibration, ProbabilityCurve, Threshold
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.metrics.estimate import Estimate
 from likewise.prepare import finder
 
@@ -41,7 +41,7 @@ def gallery(tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Nobody is in it; its model takes up to 0.5 for the same and up to 0.6 for unsure, where others are 0.9 away."""
     monkeypatch.setitem(finder.KINDS, "tiles", ("gallery_tiles", "Tiles"))
     pictures = [look(name, seed=seed) for name in PEOPLE for seed in range(5)]
-    encoder = Encoder("mlp", 16, preprocessing=Preprocessing.of(pictures, prepare=Tiles()), seed=0)
+    encoder = Encoder("mlp", 16, preprocessing=Pictures.of(pictures, prepare=Tiles()), seed=0)
     far = encoder.distance_on_cpu().between(*[lw.Model(encoder).encode([look(n) for n in PEOPLE]).embeddings] * 2)
     near = float(far[far > 0.01].min())  # between two people
     lines = tuple(
@@ -233,7 +233,7 @@ def test_originals_are_kept_whole_and_encoded_again(gallery: lw.Gallery, look: L
 def test_a_rebuild_enters_nothing_that_enrolling_refuses(
     gallery: lw.Gallery, look: Look, tmp_path: Path, shown: list[str], why: str
 ) -> None:
-    whole = lw.Model(Encoder("mlp", 12, preprocessing=Preprocessing(1, SIDE, 2 * SIDE), seed=5))
+    whole = lw.Model(Encoder("mlp", 12, preprocessing=Pictures(1, SIDE, 2 * SIDE), seed=5))
     with lw.Gallery.open(tmp_path / "whole.gallery", whole) as other:
         other.enrol("bob", look("bob"), keep_originals=True)
         ((_, id),) = other.enrol("ada", look(*shown), keep_originals=True).added

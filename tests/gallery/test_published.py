@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import likewise as lw
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 
 NEAR, FAR = 0.9, 1.1  # of the published distance, from what is enrolled
 
@@ -21,7 +21,7 @@ def flat(grey: int) -> np.ndarray:
 @pytest.fixture
 def gallery(tmp_path: Path) -> Iterator[lw.Gallery]:
     """Ada is of grey 100; grey 120 is as far from her as is published."""
-    encoder = Encoder("mlp", 8, preprocessing=Preprocessing(1, 4, 4), seed=0)
+    encoder = Encoder("mlp", 8, preprocessing=Pictures(1, 4, 4), seed=0)
     plain = lw.Model(encoder)
     encoder.published = plain.distance(flat(100), flat(120))
     with lw.Gallery.open(tmp_path / "a.gallery", plain) as opened:

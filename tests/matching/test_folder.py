@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import Model, calibrate, default_unit, folder, load, read_config, save, save_calibration
 from likewise.media.pictures import Pixels
@@ -80,9 +80,9 @@ class TestRoundTrip:
 
     def test_golden_inputs_are_drawn_and_not_taken_from_the_data(self, model_folder: Path, digits: Dataset) -> None:
         golden = load_file(model_folder / "golden.safetensors")
-        assert golden["pixels"].shape == (4, 1, 8, 8)
+        assert golden["items"].shape == (4, 1, 8, 8)
         own = {picture.tobytes() for picture in digits.sources}
-        assert not own & {picture.numpy().tobytes() for picture in golden["pixels"]}
+        assert not own & {picture.numpy().tobytes() for picture in golden["items"]}
         assert len(golden["embeddings"].unique(dim=0)) == 4
 
     @pytest.mark.parametrize("distance", DISTANCES)
@@ -91,7 +91,7 @@ class TestRoundTrip:
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter.add_(torch.linspace(-0.5, 0.5, parameter.numel()).view_as(parameter))
-        encoder = Encoder("mlp", 6, preprocessing=Preprocessing(1, 8, 8), distance=made)
+        encoder = Encoder("mlp", 6, preprocessing=Pictures(1, 8, 8), distance=made)
         Model(encoder).save(tmp_path / "m")
         loaded = load(tmp_path / "m")
         a, b = digits.sources[0], digits.sources[1]
@@ -125,7 +125,7 @@ class TestRoundTrip:
             assert (model_folder / picture).is_file()
 
     def test_a_model_that_was_never_trained_can_be_saved(self, tmp_path: Path) -> None:
-        Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))).save(tmp_path / "new")
+        Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))).save(tmp_path / "new")
         assert load(tmp_path / "new").encoder.trained == {}
         assert "never" not in (tmp_path / "new" / "README.md").read_text()
 
@@ -235,9 +235,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "NaN": (tensors("model.safetensors", lambda t: t["stages.embedding.bias"].fill_(torch.nan)), "saved with"),
     "altered golden": (tensors("golden.safetensors", lambda t: t["embeddings"].add_(0.01)), "golden embeddings"),
     "golden NaN": (tensors("golden.safetensors", lambda t: t["embeddings"].fill_(torch.nan)), "golden embeddings"),
-    "golden of other shape": (tensors("golden.safetensors", lambda t: t.update(pixels=t["pixels"][..., :5])), "others"),
-    "golden of nothing": (tensors("golden.safetensors", lambda t: t.update(pixels=t["pixels"][:0])), "others"),
-    "golden without pixels": (tensors("golden.safetensors", lambda t: t.pop("pixels")), "others"),
+    "golden of other shape": (tensors("golden.safetensors", lambda t: t.update(items=t["items"][..., :5])), "others"),
+    "golden of nothing": (tensors("golden.safetensors", lambda t: t.update(items=t["items"][:0])), "others"),
+    "golden without items": (tensors("golden.safetensors", lambda t: t.pop("items")), "others"),
     "truncated golden": (cut("golden.safetensors", 0.5), "can be read"),
     "truncated memory": (cut("seen.safetensors", 0.5), "can be read"),
     "memory without parts": (tensors("seen.safetensors", lambda t: t.pop("parts")), "lists items, parts and"),
@@ -366,7 +366,7 @@ class TestWriting:
 
     def test_an_older_model_is_replaced_as_a_whole(self, learned: Learned, copy: Path) -> None:
         (copy / "report" / "of-old.txt").write_text("old")
-        encoder = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+        encoder = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
         Model(encoder).save(copy)
         assert load(copy).fingerprint == encoder.fingerprint()
         assert not (copy / "report").exists()
@@ -425,7 +425,7 @@ class TestCalibrationOnly:
             save_calibration(Model(load(copy).encoder), copy)
 
     def test_one_of_another_model_is_refused(self, copy: Path, digits: Dataset) -> None:
-        other = Encoder("mlp", 16, preprocessing=Preprocessing(1, 8, 8))
+        other = Encoder("mlp", 16, preprocessing=Pictures(1, 8, 8))
         before = contents(copy)
         with pytest.raises(ModelError):
             save_calibration(calibrate(other, digits.subset(np.arange(300)), 0.1), copy)
@@ -446,7 +446,7 @@ def test_a_model_that_could_not_be_loaded_again_is_not_saved(copy: Path) -> None
             return {}
 
     before = contents(copy)
-    model = Model(Encoder("mlp", 16, preprocessing=Preprocessing(1, 8, 8, prepare=Unknown())))
+    model = Model(Encoder("mlp", 16, preprocessing=Pictures(1, 8, 8, prepare=Unknown())))
     with pytest.raises(UsageError, match=r"`likewise\.prepare\.register`"):
         model.save(copy)
     assert contents(copy) == before

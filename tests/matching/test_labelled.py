@@ -11,7 +11,7 @@ import torch
 
 import likewise as lw
 from likewise.data import Dataset, PairSet
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.matching import Model, encode_labelled, encode_pairs
 from likewise.media.pictures import Pixels
 from likewise.objective import Contrastive, SupCon
@@ -59,7 +59,7 @@ def data() -> Dataset:
 
 @pytest.fixture
 def encoder() -> Encoder:
-    return Encoder("mlp", 16, preprocessing=Preprocessing(1, SIDE, SIDE, prepare=Tiles()), seed=0)
+    return Encoder("mlp", 16, preprocessing=Pictures(1, SIDE, SIDE, prepare=Tiles()), seed=0)
 
 
 def check(skipped: object) -> None:
@@ -100,8 +100,8 @@ def test_pairs_with_it_are_left_out(encoder: Encoder, data: Dataset) -> None:
 def test_nothing_is_learned_or_chosen_by_it(encoder: Encoder, data: Dataset) -> None:
     batches = prepare(encoder, data, SupCon(), FitOptions())
     check(batches.skipped)
-    assert len(batches.pixels) == len(batches.labels) == len(data) - len(SPOILED)
-    assert not (batches.pixels == 250).all(dim=(1, 2, 3)).any()
+    assert len(batches.values) == len(batches.labels) == len(data) - len(SPOILED)
+    assert not (batches.values == 250).all(dim=(1, 2, 3)).any()
     check(validator(encoder, data, FitOptions()).skipped)
     first, second = np.arange(0, 28), np.arange(1, 29)
     pairs = PairSet(data, first, second, data.labels[first] == data.labels[second])

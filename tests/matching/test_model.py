@@ -11,7 +11,7 @@ from PIL import Image
 
 from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.data import Dataset, PairSet
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, ModelError, SupportError, UsageError
 from likewise.matching import Model, Verdict, calibrate, encode_labelled, encode_pairs, load
 from likewise.training import FitOptions
@@ -76,7 +76,7 @@ class TestVerify:
         assert "\n" not in str(caught.value)
 
     def test_an_uncalibrated_model_says_so(self, digits: Dataset) -> None:
-        model = Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8)))
+        model = Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8)))
         with pytest.raises(ModelError, match="likewise calibrate") as caught:
             model.verify(digits.sources[0], digits.sources[1])
         assert caught.value.status == 3
@@ -193,7 +193,7 @@ def test_a_pair_scorer_is_saved_and_used(
 
 
 def test_models_of_other_weights_have_other_fingerprints() -> None:
-    made = [Model(Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8), seed=seed)) for seed in (0, 0, 1)]
+    made = [Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8), seed=seed)) for seed in (0, 0, 1)]
     assert made[0].fingerprint == made[1].fingerprint != made[2].fingerprint
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays
-from likewise.encoder import Encoder, Preprocessing, Seen
+from likewise.encoder import Encoder, Pictures, Seen
 from likewise.errors import DataError, NamesakeWarning, SupportError
 from likewise.matching import calibrate, default_unit, overlap, support_at_most, used_for
 from likewise.objective import Contrastive, SupCon
@@ -131,7 +131,7 @@ class TestUnit:
         assert calibrate(learned.model.encoder, learned.parts.tune).calibrated().unit == "item"
 
     def test_where_nothing_is_remembered_identities_are_a_sample(self, learned: Learned) -> None:
-        fresh = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+        fresh = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
         assert default_unit(fresh, learned.parts.tune) == "identity"
         assert calibrate(fresh, learned.parts.tune).calibrated().unit == "identity"
         assert calibrate(fresh, learned.parts.tune, unit="item").calibrated().unit == "item"
@@ -191,7 +191,7 @@ class TestPairs:
         first, second = place[:, ::2].reshape(-1), place[:, 1::2].reshape(-1)
         different = np.roll(second, -10)
         ends = np.r_[first, first], np.r_[second, different], np.arange(600) < 300
-        fresh = Encoder("mlp", 4, preprocessing=Preprocessing(1, 8, 8))
+        fresh = Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8))
         unnamed = calibrate(fresh, PairSet(arrays(data.sources, range(600)), *ends)).calibrated()
         named = calibrate(fresh, PairSet(data, *ends, named=True)).calibrated()
         assert (unnamed.trials, unnamed.identities) == (300, None)

@@ -62,7 +62,7 @@ def test_a_table_entry_is_all_it_takes(monkeypatch: pytest.MonkeyPatch, learned_
 
 @pytest.fixture
 def learned_encoder() -> Encoder:
-    return Encoder("mlp", 8, preprocessing=lw.Preprocessing(1, 8, 8)).eval()
+    return Encoder("mlp", 8, preprocessing=lw.Pictures(1, 8, 8)).eval()
 
 
 def test_a_description_is_what_is_saved(learned_encoder: Encoder, tmp_path: Path) -> None:

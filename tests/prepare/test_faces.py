@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from PIL.ExifTags import Base as ExifTag
 
 from likewise.assets import data_folder
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures
 from likewise.errors import ModelError, UsageError
 from likewise.media.pictures import Pixels, read_picture
 from likewise.prepare import Part, faces, finder_called, finder_from
@@ -78,7 +78,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, answer: dict[int, list[Found]]) -> 
 @pytest.mark.parametrize("seed", range(4))
 def test_one_face_is_found_where_it_was_drawn(side: int, seed: int):
     (part,) = Faces().find(on_page(drawn_face(side, seed), 150, 90, 600, 700))
-    assert part.pixels.shape == (150, 150, 3)
+    assert part.values.shape == (150, 150, 3)
     assert part.flaw is None
     x, y = middle(part)
     assert abs(x - (150 + 0.5 * side)) < 0.08 * side
@@ -112,7 +112,7 @@ def test_a_grey_picture_gives_grey_parts():
     colour = drawn_face(200, 5)
     grey = np.asarray(Image.fromarray(colour).convert("L"))[:, :, None]
     (part,), (same,) = Faces().find(grey), Faces().find(colour)
-    assert part.pixels.shape == (150, 150, 1)
+    assert part.values.shape == (150, 150, 1)
     assert np.allclose(middle(part), middle(same), atol=10)
 
 
@@ -124,7 +124,7 @@ def test_the_cnn_detector_finds_it_too():
 
 def test_pictures_turned_by_exif_are_upright_before_faces_are_looked_for():
     upright = on_page(drawn_face(200, 2), 220, 30, 300, 500)
-    preprocessing = Preprocessing(3, 150, 150, mean=(0.5,) * 3, std=(0.5,) * 3, prepare=Faces())
+    preprocessing = Pictures(3, 150, 150, mean=(0.5,) * 3, std=(0.5,) * 3, prepare=Faces())
     (expected,) = preprocessing.parts(upright)
     for orientation, turn in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
         exif = Image.Exif()
@@ -133,7 +133,7 @@ def test_pictures_turned_by_exif_are_upright_before_faces_are_looked_for():
         Image.fromarray(upright).transpose(turn).save(stream, "PNG", exif=exif)
         (part,) = preprocessing.parts(stream.getvalue())
         assert part.box == expected.box
-        assert (part.pixels == expected.pixels).all()
+        assert (part.values == expected.values).all()
 
 
 # --- how it is cut out -------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_chips_are_those_that_dlib_gives():
     landmarks = dlib.shape_predictor(models.pose_predictor_five_point_model_location())(picture, box)
     (part,) = Faces().find(picture)
     assert part.box == (box.left(), box.top(), box.width(), box.height())
-    assert (part.pixels == dlib.get_face_chip(picture, landmarks, 150, 0.25)).all()
+    assert (part.values == dlib.get_face_chip(picture, landmarks, 150, 0.25)).all()
 
 
 def test_faces_lie_alike_in_their_chips_wherever_and_however_tilted_they_were():
@@ -158,18 +158,18 @@ def test_faces_lie_alike_in_their_chips_wherever_and_however_tilted_they_were():
     (tilted,) = Faces().find(tilted_page)
     (smaller,) = Faces().find(np.asarray(Image.fromarray(on_page(face, 130, 80)).resize((375, 300))))
     for part in (moved, tilted, smaller):
-        assert likeness(part.pixels, straight.pixels) > 0.93
-    turned_chip = np.asarray(Image.fromarray(straight.pixels).rotate(20))
-    assert likeness(turned_chip, straight.pixels) < 0.8  # what it would be without alignment
+        assert likeness(part.values, straight.values) > 0.93
+    turned_chip = np.asarray(Image.fromarray(straight.values).rotate(20))
+    assert likeness(turned_chip, straight.values) < 0.8  # what it would be without alignment
 
 
 def test_size_and_padding_are_options():
     picture = on_page(drawn_face(300, 7), 60, 40)
     (wide,) = Faces(padding=0.5, size=112).find(picture)
     (close,) = Faces(padding=0.0, size=75).find(picture)
-    assert wide.pixels.shape == (112, 112, 3)
-    inner = np.asarray(Image.fromarray(wide.pixels[28:84, 28:84]).resize((75, 75)))
-    assert np.corrcoef(inner.ravel(), close.pixels.ravel())[0, 1] > 0.97
+    assert wide.values.shape == (112, 112, 3)
+    inner = np.asarray(Image.fromarray(wide.values[28:84, 28:84]).resize((75, 75)))
+    assert np.corrcoef(inner.ravel(), close.values.ravel())[0, 1] > 0.97
     assert wide.flaw is close.flaw is None
 
 
@@ -222,10 +222,10 @@ def test_sharpness_of_a_wave_is_what_the_laplacian_makes_of_it(period: int):
 
 def test_sharpness_hardly_depends_on_light_and_contrast_and_falls_with_blur():
     (part,) = Faces().find(drawn_face(300, 4))
-    sharp = sharpness(part.pixels)
+    sharp = sharpness(part.values)
     for gain, light in ((0.4, 20), (0.4, 130), (0.2, 60)):
-        assert sharpness(np.round(part.pixels * gain + light).astype(np.uint8)) == pytest.approx(sharp, rel=0.05)
-    blurred = [sharpness(altered(part.pixels, ImageFilter.GaussianBlur(sigma))) for sigma in (1, 2, 3, 4, 6)]
+        assert sharpness(np.round(part.values * gain + light).astype(np.uint8)) == pytest.approx(sharp, rel=0.05)
+    blurred = [sharpness(altered(part.values, ImageFilter.GaussianBlur(sigma))) for sigma in (1, 2, 3, 4, 6)]
     assert [sharp, *blurred] == sorted([sharp, *blurred], reverse=True)
     assert sharpness(np.full((150, 150, 3), 77, np.uint8)) == 0
 
@@ -268,7 +268,7 @@ def test_a_large_picture_is_searched_reduced_and_cut_from_as_it_is(monkeypatch: 
     landmarks = dlib.shape_predictor(models.pose_predictor_five_point_model_location())(
         picture, dlib.rectangle(725, 480, 725 + 455 - 1, 480 + 460 - 1)
     )
-    assert (part.pixels == dlib.get_face_chip(picture, landmarks, 150, 0.25)).all()
+    assert (part.values == dlib.get_face_chip(picture, landmarks, 150, 0.25)).all()
 
 
 @pytest.mark.parametrize("shape", [(6000, 8000, 1), (20, 100_000, 3), (100_000, 20, 1), (60, 30_000, 3)])
@@ -295,7 +295,7 @@ def test_a_face_in_an_enormous_picture():
 
 def test_a_face_at_the_edge():
     (part,) = Faces().find(drawn_face(240, 2)[:, 45:])
-    assert part.pixels.shape == (150, 150, 3)
+    assert part.values.shape == (150, 150, 3)
 
 
 def test_many_threads_find_what_one_finds():
@@ -307,7 +307,7 @@ def test_many_threads_find_what_one_finds():
     for some, others in zip(alone, together, strict=True):
         for a, b in zip(some, others, strict=True):
             assert a.box == b.box
-            assert (a.pixels == b.pixels).all()
+            assert (a.values == b.values).all()
 
 
 # --- options, parameters, installation ---------------------------------------------------------------------------
@@ -339,9 +339,9 @@ def test_in_the_frame_of_arcface_eyes_lie_where_its_template_has_them(size: int,
     picture = np.asarray(page.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=(160, 160, 160)))
     (plain,) = Faces().find(picture)
     (part,) = Faces(frame="arcface", size=size).find(picture)
-    assert part.pixels.shape == (size, size, 3)
+    assert part.values.shape == (size, size, 3)
     assert (part.box, part.flaw) == (plain.box, plain.flaw)
-    found = landmarks_in(part.pixels) * 112 / size
+    found = landmarks_in(part.values) * 112 / size
     right, left, nose = found[:2].mean(axis=0), found[2:4].mean(axis=0), found[4]
     np.testing.assert_allclose(left, (38.2946, 51.6963), atol=3)  # insightface's template, pixels of 112
     np.testing.assert_allclose(right, (73.5318, 51.5014), atol=3)

@@ -93,15 +93,15 @@ def test_other_parameters_than_the_model_was_made_with_are_refused():
 def test_without_a_finder_the_picture_is_its_own_part():
     picture = np.arange(48, dtype=np.uint8).reshape(4, 12, 1)
     (part,) = parts_of(picture, None, 4, 12, "squash")
-    assert (part.pixels == picture).all()
+    assert (part.values == picture).all()
     assert (part.box, part.flaw) == (None, None)
 
 
 def test_parts_come_in_order_at_the_size_asked_for():
     picture = np.repeat(np.array([10, 20, 30], np.uint8), 4)[None, :, None].repeat(4, axis=0)
     parts = parts_of(picture, Tiles(), 6, 2, "squash")
-    assert [part.pixels.shape for part in parts] == [(6, 2, 1)] * 3
-    assert [int(part.pixels.max()) for part in parts] == [10, 20, 30]
+    assert [part.values.shape for part in parts] == [(6, 2, 1)] * 3
+    assert [int(part.values.max()) for part in parts] == [10, 20, 30]
     assert [part.box for part in parts] == [(0, 0, 4, 4), (4, 0, 4, 4), (8, 0, 4, 4)]
 
 

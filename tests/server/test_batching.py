@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from service_client import png
 
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures
 from likewise.matching import Model, load
 from likewise.prepare import Part
 from likewise.server.batching import Lane
@@ -26,7 +26,7 @@ class Instant:
     def budget(self) -> Budget:
         return Budget(Limits())
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> list[Part]:
+    def decode(self, content: bytes, name: str, how: Pictures, budget: Budget) -> list[Part]:
         return how.parts(content)
 
 

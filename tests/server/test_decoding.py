@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from service_client import png
 
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures
 from likewise.errors import DataError
 from likewise.prepare import Part
 from likewise.server.decoding import Decoders
@@ -24,7 +24,7 @@ from likewise.server.limits import Limits
 from likewise.server.refusals import Refusal
 
 HOW = {
-    (channels, resize): Preprocessing(channels, 24, 20, resize, (0.5,) * channels, (0.2,) * channels)
+    (channels, resize): Pictures(channels, 24, 20, resize, (0.5,) * channels, (0.2,) * channels)
     for channels in (1, 3)
     for resize in ("squash", "pad", "crop")
 }
@@ -37,7 +37,7 @@ def decoders() -> Iterator[Decoders]:
     pool.close()
 
 
-def decode(decoders: Decoders, content: bytes, how: Preprocessing, name: str = "x.png") -> list[Part]:
+def decode(decoders: Decoders, content: bytes, how: Pictures, name: str = "x.png") -> list[Part]:
     return decoders.decode(content, name, how, decoders.budget())
 
 
@@ -53,12 +53,12 @@ def pictures() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("how", HOW.values(), ids=str)
-def test_as_the_library_decodes(decoders: Decoders, how: Preprocessing) -> None:
+def test_as_the_library_decodes(decoders: Decoders, how: Pictures) -> None:
     for name, content in pictures().items():
         (part,) = decode(decoders, content, how, name)
         assert part.box is None
         assert part.flaw is None
-        assert np.array_equal(part.pixels, how.one(content).pixels), name
+        assert np.array_equal(part.values, how.one(content).values), name
 
 
 def test_many_at_once_do_not_mix(decoders: Decoders) -> None:
@@ -66,7 +66,7 @@ def test_many_at_once_do_not_mix(decoders: Decoders) -> None:
     drawn = [rng.integers(0, 256, (24, 20), dtype=np.uint8) for _ in range(100)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda one: decode(decoders, png(one), how), drawn))
-    assert all(np.array_equal(part.pixels[:, :, 0], one) for (part,), one in zip(found, drawn, strict=True))
+    assert all(np.array_equal(part.values[:, :, 0], one) for (part,), one in zip(found, drawn, strict=True))
 
 
 def header_of(width: int, height: int) -> bytes:
@@ -106,7 +106,7 @@ def test_a_decoder_that_hangs_is_killed_and_another_takes_its_place() -> None:
         assert refused.value.status == 413
         assert process.poll() is not None
         assert pool.killed == 1
-        assert decode(pool, good, how)[0].pixels.shape == (24, 20, 1)
+        assert decode(pool, good, how)[0].values.shape == (24, 20, 1)
     finally:
         pool.close()
 
@@ -142,7 +142,7 @@ def test_a_decoder_that_crashes_costs_one_picture() -> None:
         pool._all[0]._running.wait()
         with pytest.raises(DataError, match="the decoder ended"):
             decode(pool, good, how, "crashes.png")
-        assert decode(pool, good, how)[0].pixels.shape == (24, 20, 1)
+        assert decode(pool, good, how)[0].values.shape == (24, 20, 1)
     finally:
         pool.close()
 

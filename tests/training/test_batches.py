@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from likewise.data import Dataset, PairSet, arrays
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.objective import Contrastive, Softmax, SupCon, TripletLoss
 from likewise.training import FitOptions
 from likewise.training.batches import Batches, prepare
@@ -24,16 +24,16 @@ def test_the_encoder_takes_shape_and_standardisation_from_the_data(digits: Datas
     assert encoder.ready().shape == (1, 8, 8)
     assert encoder.ready().mean == pytest.approx((scaled.mean(),), rel=1e-12)
     assert encoder.ready().std == pytest.approx((scaled.std(),), rel=1e-12)
-    assert (batches.pixels.numpy()[:, 0] == digits.sources).all()
+    assert (batches.values.numpy()[:, 0] == digits.sources).all()
     assert (batches.labels.numpy() == digits.labels).all()
 
 
 def test_an_encoder_that_has_a_shape_keeps_it(digits: Dataset) -> None:
-    shape = Preprocessing(3, 10, 12, "pad", (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
+    shape = Pictures(3, 10, 12, "pad", (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
     encoder = Encoder("mlp", 4, preprocessing=shape)
     batches = prepare(encoder, digits.subset(np.arange(50)), SupCon(), FitOptions())
     assert encoder.preprocessing == shape
-    assert batches.pixels.shape == (50, 3, 10, 12)
+    assert batches.values.shape == (50, 3, 10, 12)
 
 
 @pytest.mark.parametrize("batch", [None, 64, (5, 7)])
@@ -43,7 +43,7 @@ def test_an_epoch_holds_every_item_once_in_step_with_its_label(digits: Dataset, 
     _, batches = prepared(data, batch=batch)
     seen = list(batches.epoch(1))
     assert len(seen) == len(batches)
-    numbers = torch.cat([b.pixels[:, 0, 0, :2] for b in seen]).numpy().copy().view(np.uint16).ravel()
+    numbers = torch.cat([b.values[:, 0, 0, :2] for b in seen]).numpy().copy().view(np.uint16).ravel()
     assert sorted(numbers.tolist()) == list(range(300))
     assert (torch.cat([b.labels for b in seen]).numpy() == data.labels[numbers]).all()
 
@@ -100,7 +100,7 @@ def test_pairs_come_first_items_then_second(digits: Dataset) -> None:
     _, batches = prepared(PairSet(items, first, second, same), Contrastive(), batch=8)
     found = {(a.numpy().tobytes(), b.numpy().tobytes()): bool(s)
              for batch in batches.epoch(1)
-             for a, b, s in zip(*batch.pixels.chunk(2), batch.labels, strict=True)}  # fmt: skip
+             for a, b, s in zip(*batch.values.chunk(2), batch.labels, strict=True)}  # fmt: skip
     given = {(digits.sources[a].tobytes(), digits.sources[b].tobytes()): bool(s)
              for a, b, s in zip(first, second, same, strict=True)}  # fmt: skip
     assert found.items() <= given.items()

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from small_runs import SMALL, Watch, kill_at, same_weights, trained
 
 from likewise.data import Dataset, PairSet, arrays, folder
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import CollapseWarning, DataError
 from likewise.metrics import verification
 from likewise.objective import (
@@ -172,7 +172,7 @@ class TestTheBestEpoch:
         after: list[torch.Tensor] = []
         weight = lambda: encoder.stages["embedding"].weight.detach().clone()  # noqa: E731
         train, _ = parts
-        encoder.build(Preprocessing.of(train.sources))
+        encoder.build(Pictures.of(train.sources))
         start = weight()
         trained(train, None, encoder=encoder, epochs=1, average=0.6, watch=lambda _: after.append(weight()))
         mean = start
@@ -199,7 +199,7 @@ class TestStopping:
     def test_ctrl_c_in_the_first_epoch_leaves_the_encoder_as_it_was(
         self, parts: tuple[Dataset, Dataset], tmp_path: Path
     ) -> None:
-        encoder, untouched = (Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8)) for _ in range(2))
+        encoder, untouched = (Encoder("mlp", 8, preprocessing=Pictures(1, 8, 8)) for _ in range(2))
         with pytest.raises(KeyboardInterrupt):
             trained(*parts, encoder=encoder, checkpoint=tmp_path / "state", watch=kill_at(1, 3, KeyboardInterrupt))
         assert same_weights(encoder, untouched)
@@ -239,7 +239,7 @@ class TestStopping:
 
     def test_a_loss_that_is_no_number_moves_nothing(self, parts: tuple[Dataset, Dataset]) -> None:
         objective = Softmax(8, 10)
-        encoder, untouched = (Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8)) for _ in range(2))
+        encoder, untouched = (Encoder("mlp", 8, preprocessing=Pictures(1, 8, 8)) for _ in range(2))
         with pytest.raises(DataError, match="Training stays within finite numbers"):
             trained(*parts, objective, encoder=encoder, optimizer="sgd", lr=1e30, schedule="constant")
         assert objective.weight.isfinite().all()
@@ -315,9 +315,9 @@ class TestShortRuns:
         few, encoder = digits.subset(np.arange(300)), Encoder("convnet-small", 8)
         trained(few, encoder=encoder, epochs=1, batch=50, lr=1e-12, weight_decay=0.0)  # six steps that move no weight
         convolution, *pooling, norm, _ = encoder.stages["conv1"]
-        pixels = encoder.ready().decode(few.sources).pixels.float() / 255
+        pixels = encoder.ready().decode(few.sources).values
         with torch.no_grad():
-            seen = torch.nn.Sequential(convolution, *pooling)((pixels - encoder.mean) / encoder.std)
+            seen = torch.nn.Sequential(convolution, *pooling)(encoder.features(pixels))
         torch.testing.assert_close(norm.running_mean, seen.mean(dim=(0, 2, 3)))
 
     def test_after_four_steps_embeddings_are_as_far_apart_as_in_training(self, digits: Dataset) -> None:

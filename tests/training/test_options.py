@@ -11,7 +11,7 @@ import torch
 from small_runs import SMALL, kill_at, trained, without_times
 
 from likewise.data import Dataset, arrays
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import CollapseWarning, UsageError
 from likewise.objective import (
     Contrastive,
@@ -99,7 +99,7 @@ class TestOptions:
         """Decoupled decay alone: a step of adamw with a gradient of zero scales weights by 1 - lr x decay."""
         flat = arrays(np.full((40, 8, 8), 100, np.uint8), np.repeat(np.arange(4), 10))
         encoder = Encoder("mlp", 8, seed=0)
-        encoder.build(Preprocessing(1, 8, 8))
+        encoder.build(Pictures(1, 8, 8))
         before = {name: value.clone() for name, value in encoder.state_dict().items()}
         with pytest.warns(CollapseWarning):
             # Identical embeddings in a contrastive loss without different pairs to push: every gradient is zero.
@@ -116,7 +116,7 @@ class TestOptions:
     def test_unit_length_is_what_the_objective_asks_for_unless_said(
         self, parts: tuple[Dataset, Dataset], unit: bool | None, shaped: bool
     ) -> None:
-        shape = Preprocessing(1, 8, 8) if shaped else None
+        shape = Pictures(1, 8, 8) if shaped else None
         for objective in (SupCon(), SoftmaxTripletLoss()):
             encoder = Encoder("mlp", 8, unit=unit, preprocessing=shape)
             trained(*parts, objective, encoder=encoder, epochs=1)
@@ -160,7 +160,7 @@ class TestPrecision:
 
     def test_the_network_does_run_in_bfloat16(self, parts: tuple[Dataset, Dataset]) -> None:
         for precision, expected in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
-            encoder = Encoder("mlp", 8, preprocessing=Preprocessing(1, 8, 8))
+            encoder = Encoder("mlp", 8, preprocessing=Pictures(1, 8, 8))
             seen: set[torch.dtype] = set()
             encoder.stages["embedding"].register_forward_hook(
                 lambda module, _, out, seen=seen: seen.add(out.dtype) if module.training else None

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from likewise.data.loaders import pictures_below
+from likewise.data.loaders import files_below
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
 from likewise.matching import load
@@ -59,7 +59,7 @@ def encode_files(model: str | Path, files: Sequence[Path], out: Path, progress: 
     found = [
         file
         for path in files
-        for file in ([path / inside for inside in pictures_below(path)] if path.is_dir() else [path])
+        for file in ([path / inside for inside in files_below(path)] if path.is_dir() else [path])
     ]
     if not found:
         raise DataError("There is something to encode", f"no pictures in {', '.join(map(str, files))}")

@@ -9,9 +9,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures
 from likewise.encoder.onnx import COMPARED_BY, Color, OnnxEncoder
-from likewise.encoder.onnx_network import Layout, Network, Pictures
+from likewise.encoder.onnx_network import Layout, Network, Takes
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.matching import Model
 from likewise.media.pictures import Resize
@@ -88,7 +88,7 @@ def import_model(file: str | Path, options: ImportOptions | None = None, **chang
         tuple(value / top for value in _per_channel(values, channels, bgr=options.color == "bgr"))
         for values in (options.mean, options.std)
     )
-    preprocessing = Preprocessing(channels, *_size(takes, options.size), options.resize, mean, std, finder)
+    preprocessing = Pictures(channels, *_size(takes, options.size), options.resize, mean, std, finder)
 
     def encoder(batch: int | None) -> OnnxEncoder:
         return OnnxEncoder(
@@ -152,7 +152,7 @@ def _read(file: Path) -> bytes:
         raise DataError("A file to import can be read", f"{str(file)!r}: {error.strerror}") from error
 
 
-def _size(takes: Pictures, asked: int | tuple[int, int] | None) -> tuple[int, int]:
+def _size(takes: Takes, asked: int | tuple[int, int] | None) -> tuple[int, int]:
     """Height and width of the pictures."""
     height, width = (asked, asked) if isinstance(asked, int) else asked or (takes.height, takes.width)
     if height is None or width is None:

@@ -9,8 +9,7 @@ from typing import Any, Protocol, final
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
 from likewise.data import By, Dataset, PairSet
-from likewise.encoder import Encoder, Seen
-from likewise.encoder.preprocessing import Preprocessing
+from likewise.encoder import Encoder, Seen, Wanted
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate
 from likewise.evaluation.pictures import draw_history
@@ -42,6 +41,7 @@ class LearnOptions:
         size: side in pixels pictures are brought to; None for what suits the data.
         resize: "squash", "pad" or "crop"; None for "squash", or the one of `start`.
         prepare: name of what finds the part of a picture to be encoded, such as "faces"; None to encode all of it.
+        seconds, rate: length and hertz sounds are brought to; None for what suits the data.
         split: "identity", "item" or "group"; None for what suits the data (`divide`).
         start: model folder, or registered name, whose weights are trained on.
         fit: how to train.
@@ -57,6 +57,8 @@ class LearnOptions:
     size: int | None = None
     resize: Resize | None = None
     prepare: str | None = None
+    seconds: float | None = None
+    rate: int | None = None
     split: By | None = None
     start: str | None = None
     fit: FitOptions = field(default_factory=FitOptions)
@@ -167,7 +169,7 @@ def learn(
     try:
         parts = divide(data, options.split, options.fit.seed, before)
     except DataError:
-        Preprocessing.of((data.items if isinstance(data, PairSet) else data).sources)  # can anything be read at all?
+        Wanted().suiting((data.items if isinstance(data, PairSet) else data).sources)  # can anything be read at all?
         raise
     watcher.say(parts.said())
     if not parts.test.comparable:
@@ -251,11 +253,11 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
     if options.start is not None:
         encoder = trainable(load(options.start).encoder)
         asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize,
-                 "prepare": options.prepare}  # fmt: skip
+                 "prepare": options.prepare, "seconds": options.seconds, "rate": options.rate}  # fmt: skip
         given = [f"{name} {value}" for name, value in asked.items() if value is not None]
         if given:
             raise UsageError(
-                "Training that starts from a model keeps its backbone, dimension, size and prepare step",
+                "Training that starts from a model keeps its backbone, dimension and preprocessing",
                 ", ".join(given),
                 "Leave it out.",
             )
@@ -264,8 +266,10 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
             options.backbone or "convnet-small",
             128 if options.dim is None else options.dim,
             size=options.size,
-            resize=options.resize or "squash",
+            resize=options.resize,
             prepare=None if options.prepare is None else finder_called(options.prepare),
+            seconds=options.seconds,
+            rate=options.rate,
             seed=seed,
         )
     classes, weights = 2, None  # pairs do not say, and no objective on pairs asks

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import torch
 
-from likewise.data.loaders import pictures_below
+from likewise.data.loaders import files_below
 from likewise.encoder import Progress, evaluating
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model
@@ -87,7 +87,7 @@ def search_folder(
         raise UsageError("A search gives at least 1 match", k, "Pass for example -k 10.")
     probe = model.encoder.encode_all([file])
     itself = file.resolve()
-    found = [item for inside in pictures_below(folder) if (item := folder / inside).resolve() != itself]
+    found = [item for inside in files_below(folder) if (item := folder / inside).resolve() != itself]
     if not found:
         raise DataError("There is something to search", f"no other pictures in {str(folder)!r}", "Check the path.")
     encoded = model.encode(found, progress=progress)

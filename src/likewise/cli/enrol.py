@@ -37,12 +37,12 @@ def enrol(
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
     from likewise.gallery.names import check_name
-    from likewise.media.pictures import PICTURE_SUFFIXES
+    from likewise.media.kinds import kind_of
 
     name = check_name(name)  # before a new gallery is made
-    if Path(name).suffix.lower() in PICTURE_SUFFIXES and Path(name).is_file():
+    if kind_of(name) is not None and Path(name).is_file():
         remedy = "Say whose it is: likewise enrol GALLERY NAME FILE..."
-        raise UsageError("Behind the gallery comes a name", f"{name!r}, which is a picture", remedy)
+        raise UsageError("Behind the gallery comes a name", f"{name!r}, which is a {kind_of(name)}", remedy)
     noted = None
     if metadata is not None:
         try:

@@ -62,6 +62,7 @@ def list_(
 
 def info(model: ModelArgument, as_json: Json = False) -> None:
     """What a model is, how it was trained, and what it promises; loading it checks every file."""
+    from likewise.encoder import said
     from likewise.matching import describe, is_registered, load, read_config
 
     loaded = load(model)
@@ -72,11 +73,11 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         "parameters": loaded.encoder.parameters_count,
         "calibration": None if calibration is None else calibration.as_dict(),
     }
-    made, shape = config["architecture"], config["architecture"]["preprocessing"]
+    made = config["architecture"]
     rows: list[tuple[str, object]] = [
         ("task", config["task"]),
         ("encoder", f"{made['backbone']}, {loaded.encoder.parameters_count:,} parameters"),
-        ("takes", f"{shape['channels']} x {shape['height']} x {shape['width']} ({shape['resize']})"),
+        ("takes", said(made["preprocessing"])),
         ("gives", f"{made['dim']} numbers{', unit length' if made['unit'] else ''}"),
         ("distance", made["distance"]["name"]),
         ("taps", ", ".join(made["taps"])),

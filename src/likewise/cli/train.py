@@ -40,6 +40,8 @@ def train(
         str | None,
         typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
     ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length that sounds are brought to.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Hertz that sounds are brought to.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
@@ -52,7 +54,7 @@ def train(
     schedule: Annotated[str, typer.Option(help="one-cycle, cosine or constant.")] = "one-cycle",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     augment: Annotated[
-        str, typer.Option(help="none, jitter (drawn or scanned), mirror (as in catalogues) or photo.")
+        str, typer.Option(help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech.")
     ] = "none",
     average: Annotated[
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
@@ -85,7 +87,8 @@ def train(
 
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
-        backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare, split=split, start=start,
+        backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare,
+        seconds=seconds, rate=rate, split=split, start=start,
         fit=FitOptions(
             epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
             weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,

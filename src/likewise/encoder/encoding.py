@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,8 @@ from likewise.errors import DataError, UsageError
 from likewise.objective.distances import Distance
 from likewise.prepare import Box
 
-DECODED_AT_ONCE = 256 << 20  # bytes of pixels decoded and held in memory at a time while encoding
-ENCODED_AT_ONCE = 8 << 20  # pixels in a pass through the network, whose inner outputs take some hundred bytes for each
+DECODED_AT_ONCE = 256 << 20  # bytes of items decoded and held in memory at a time while encoding
+ENCODED_AT_ONCE = 8 << 20  # pixels (or points of spectrograms) in a pass through the network: some hundred bytes each
 
 
 @final
@@ -73,8 +74,8 @@ class Encoding(ABC):
     libraries: tuple[str, ...] = ()
 
     @abstractmethod
-    def embed(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 -> (N, D) float32 on the CPU."""
+    def embed(self, values: Tensor) -> Tensor:
+        """(N, *layout) whole numbers of the preprocessing -> (N, D) float32 on the CPU."""
 
     @property
     @abstractmethod
@@ -114,20 +115,20 @@ class Encoding(ABC):
         batch: int | None = None,
         progress: Progress | None = None,
     ) -> Encoded:
-        """Embeddings of paths, bytes, arrays or pictures, in float32: one per item.
+        """Embeddings of paths, bytes or arrays, in float32: one per item.
 
         Where a prepare step finds several parts in an item, it is the most prominent one's.
 
         Args:
-            items: what to encode; a uint8 tensor (N, C, H, W) is taken as decoded already.
-            batch: parts per pass through the network; None for 256, and fewer of large pictures.
+            items: what to encode; a tensor, (N, C, H, W) uint8 or (N, T) int16, is taken as decoded already.
+            batch: parts per pass through the network; None for 256, and fewer of large items.
             progress: called with items done, items in all, and a word.
 
         Returns:
             One row per readable item; what could not be read is listed in `problems`.
 
         Raises:
-            UsageError: a lone path, bytes or picture, or a tensor of another shape.
+            UsageError: a lone path, bytes, picture or sound, or a tensor of another shape.
         """
         return self._encode(items, self.ready().decode, batch, progress)
 
@@ -194,8 +195,9 @@ class Encoding(ABC):
         problems: list[tuple[int, str]] = []
         boxes: list[Box | None] = []
         flaws: list[str | None] = []
-        total, area = len(items), preprocessing.height * preprocessing.width
-        at_once = max(1, min(4096, DECODED_AT_ONCE // (area * preprocessing.channels)))
+        total, area = len(items), math.prod(preprocessing.shape[1:])
+        of_one = math.prod(preprocessing.layout) * preprocessing.dtype.itemsize
+        at_once = max(1, min(4096, DECODED_AT_ONCE // of_one))
         if preprocessing.prepare is not None:  # finding takes its time, and people want to see how far it is
             at_once = min(at_once, 64)
         if batch is None:
@@ -207,7 +209,7 @@ class Encoding(ABC):
             kept.append(start + decoded.kept)
             boxes += decoded.boxes
             flaws += decoded.flaws
-            blocks += [self.embed(part) for part in decoded.pixels.split(batch) if len(part)]
+            blocks += [self.embed(part) for part in decoded.values.split(batch) if len(part)]
             if progress:
                 progress(min(start + at_once, total), total, "encoding")
         return Encoded(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from likewise.encoder.encoding import Encoding, digest_of
 from likewise.encoder.files import NETWORK
 from likewise.encoder.onnx_network import Layout, Network
-from likewise.encoder.preprocessing import Preprocessing
+from likewise.encoder.pictures import Pictures
 from likewise.encoder.seen import Seen
 from likewise.errors import ModelError, UsageError
 from likewise.objective.distances import DISTANCES, Cosine, Distance
@@ -54,7 +54,7 @@ class OnnxEncoder(Encoding):
         self,
         network: Network,
         backbone: str,
-        preprocessing: Preprocessing,
+        preprocessing: Pictures,
         *,
         distance: Distance | None = None,
         unit: bool = False,
@@ -112,7 +112,7 @@ class OnnxEncoder(Encoding):
             "Use encode or embed.",
         )
 
-    def embed(self, pixels: Tensor) -> Tensor:
+    def embed(self, values: Tensor) -> Tensor:
         """(N, C, H, W) uint8 -> (N, D) float32.
 
         Raises:
@@ -120,12 +120,12 @@ class OnnxEncoder(Encoding):
             ModelError: the network gives something else than numbers, or none.
         """
         expected = self.ready().shape
-        if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != torch.uint8:
+        if values.ndim != 4 or values.shape[1:] != expected or values.dtype != torch.uint8:
             raise UsageError(
-                f"This encoder takes uint8 items of shape {expected}", f"{pixels.dtype} {tuple(pixels.shape[1:])}"
+                f"This encoder takes uint8 items of shape {expected}", f"{values.dtype} {tuple(values.shape[1:])}"
             )
         at_once = self.batch or max(1, COMPUTED_AT_ONCE // (expected[1] * expected[2]))
-        blocks = [self._computed(block) for block in pixels.split(at_once) if len(block)]
+        blocks = [self._computed(block) for block in values.split(at_once) if len(block)]
         found = torch.cat(blocks) if blocks else torch.empty(0, self.dim)
         return F.normalize(found, dim=1) if self.unit else found
 
@@ -197,7 +197,7 @@ class OnnxEncoder(Encoding):
                 "A model's network can be read", f"{str(path)!r}: {error.strerror}", "Copy the folder again."
             ) from error
         network = Network(content, str(path))
-        preprocessing = Preprocessing.from_dict(architecture.get("preprocessing", {}))
+        preprocessing = Pictures.from_dict(architecture.get("preprocessing", {}))
         try:
             distance = dict(architecture["distance"])
             return cls(

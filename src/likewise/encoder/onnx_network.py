@@ -23,7 +23,7 @@ NUMBERS = (FLOAT, "tensor(float16)", "tensor(double)")
 
 @final
 @dataclass(frozen=True)
-class Pictures:
+class Takes:
     """What a network takes; None for what it leaves open.
 
     Attributes:
@@ -90,7 +90,7 @@ class Network:
         self.content, self.name, self.numbers = content, name, found.numbers
         self.sha256 = hashlib.sha256(content).hexdigest()
 
-    def pictures(self, layout: Layout | None = None) -> Pictures:
+    def pictures(self, layout: Layout | None = None) -> Takes:
         """Its one input.
 
         Args:
@@ -120,7 +120,7 @@ class Network:
             raise UsageError(f"This network takes {_said(inputs)}", f"layout {layout}", f"Pass {may_be[0]}.")
         chosen = layout or (surely or may_be)[0]
         channels, height, width = shape if chosen == "nchw" else (shape[2], shape[0], shape[1])
-        return Pictures(inputs[0].name, chosen, batch, channels, height, width)
+        return Takes(inputs[0].name, chosen, batch, channels, height, width)
 
     def output(self, name: str | None = None) -> str:
         """The name of its output (N, D): the one of that shape, or the one called `name`.

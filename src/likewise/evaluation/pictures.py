@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from likewise.data import Dataset
 from likewise.data.dataset import ZipMember
+from likewise.encoder import Sounds, are_sounds
 from likewise.errors import LikewiseError
 from likewise.evaluation.names import fit, shortened
 from likewise.media.pictures import read_picture, resize_picture
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SHOWN_PAIRS = 8  # of each kind
 PAIR_WIDTH = 2.4  # inches
 PICTURE_SIDE = 96  # pixels
+SHOWN_SECONDS = 2.0  # of a sound, as a spectrogram
 LONGEST_NAME = 18  # characters below a picture
 
 # Okabe and Ito (2008): colours that colour-blind people tell apart.
@@ -161,7 +164,12 @@ def _picture(data: Dataset, item: int) -> NDArray[np.uint8]:
     """(PICTURE_SIDE, PICTURE_SIDE, 3)."""
     source = data.sources[item]
     try:
-        picture = read_picture(source.read() if isinstance(source, ZipMember) else source, mode="RGB")
+        if are_sounds([source]):
+            how = Sounds.at(seconds=SHOWN_SECONDS)
+            grey = how.shown(torch.from_numpy(how.one(source).values)[None])[0]
+            picture = np.repeat(grey, 3, axis=2)
+        else:
+            picture = read_picture(source.read() if isinstance(source, ZipMember) else source, mode="RGB")
     except LikewiseError:  # it was there a moment ago; a grey square says that it is gone
         return np.full((PICTURE_SIDE, PICTURE_SIDE, 3), 128, np.uint8)
     return resize_picture(picture, PICTURE_SIDE, PICTURE_SIDE, "pad")

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.data.loaders import pictures_below
+from likewise.data.loaders import files_below
 from likewise.encoder import Encoded, Item
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError, ModelError, UsageError
@@ -175,9 +175,7 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
         DataError: a folder that may not be listed, or no file at all.
     """
     found = [
-        file
-        for path in paths
-        for file in ([path / below for below in pictures_below(path)] if path.is_dir() else [path])
+        file for path in paths for file in ([path / below for below in files_below(path)] if path.is_dir() else [path])
     ]
     if not found:
         raise DataError("There is something to encode", f"no pictures in {', '.join(map(str, paths))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likewise.calibration import Calibration
+from likewise.encoder import said
 from likewise.matching.calibrate import support_at_most
 
 
@@ -32,15 +33,14 @@ def card(name: str, config: dict[str, Any], calibration: Calibration | None, fig
 
 def _what(name: str, config: dict[str, Any]) -> list[str]:
     made, trained = config["architecture"], config["trained"]
-    shape = made["preprocessing"]
     lines = [
         f"# {name}",
         "",
-        f"An encoder made by Likewise: {'colour' if shape['channels'] == 3 else 'grey'} pictures of {shape['height']}"
-        f" x {shape['width']} pixels become {made['dim']} numbers{' of unit length' if made['unit'] else ''}; two"
-        f" items are compared by their {made['distance']['name']} distance, and small means same.",
+        f"An encoder made by Likewise: {said(made['preprocessing'])} become {made['dim']}"
+        f" numbers{' of unit length' if made['unit'] else ''}; two items are compared by their"
+        f" {made['distance']['name']} distance, and small means same.",
         "",
-        f"    likewise verify {name} A.png B.png",
+        f"    likewise verify {name} A B",
         "",
         "## How it was trained",
         "",

@@ -182,26 +182,21 @@ def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def _golden(encoder: Encoding) -> dict[str, Tensor]:
-    """Drawn inputs, so that nobody's picture travels with the model, and their embeddings."""
-    channels, height, width = encoder.ready().shape
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.random((GOLDEN_ITEMS, channels, 7, 7), dtype=np.float32))
-    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    pixels = (smooth * 255).round().to(torch.uint8)
-    return {"pixels": pixels, "embeddings": encoder.encode(pixels).embeddings}
+    """Drawn inputs, so that nobody's item travels with the model, and their embeddings."""
+    items = encoder.ready().drawn(np.random.default_rng(0), GOLDEN_ITEMS)
+    return {"items": items, "embeddings": encoder.encode(items).embeddings}
 
 
 def _check_golden(encoder: Encoding, golden: dict[str, Tensor], folder: Path) -> None:
+    how = encoder.ready()
     kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in golden.items()}
     if kinds != {
-        "pixels": ((GOLDEN_ITEMS, *encoder.ready().shape), torch.uint8),
+        "items": ((GOLDEN_ITEMS, *how.layout), how.dtype),
         "embeddings": ((GOLDEN_ITEMS, encoder.dim), torch.float32),
     }:
-        raise ModelError(
-            f"{GOLDEN} holds pixels and embeddings", f"others in {str(folder)!r}", "Copy the folder again."
-        )
+        raise ModelError(f"{GOLDEN} holds items and embeddings", f"others in {str(folder)!r}", "Copy the folder again.")
     expected = golden["embeddings"]
-    found = encoder.encode(golden["pixels"]).embeddings
+    found = encoder.encode(golden["items"]).embeddings
     off = float(((found - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-12)).max())
     if not off <= GOLDEN_TOLERANCE:  # also when it is NaN
         raise ModelError(

@@ -62,8 +62,8 @@ def parts_of(picture: Pixels, finder: Finder | None, height: int, width: int, re
     found = [Part(picture)] if finder is None else finder.find(picture)
     return [
         part
-        if part.pixels.shape[:2] == (height, width)
-        else replace(part, pixels=resize_picture(part.pixels, height, width, resize))
+        if part.values.shape[:2] == (height, width)
+        else replace(part, values=resize_picture(part.values, height, width, resize))
         for part in found
     ]
 

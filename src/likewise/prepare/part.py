@@ -1,11 +1,11 @@
-"""A part of a picture, ready to be encoded."""
+"""A part of an item, ready to be encoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
-from likewise.media.pictures import Pixels
+from numpy.typing import NDArray
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture; may reach over its edges
 
@@ -13,14 +13,15 @@ Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the upr
 @final
 @dataclass(frozen=True)
 class Part:
-    """What is encoded of a picture.
+    """What is encoded of a picture, or of a sound.
 
     Attributes:
-        pixels: (h, w, C) uint8, with as many channels as the picture: cut out and turned upright.
-        box: where it is; None for all of the picture.
+        values: (h, w, C) uint8, with as many channels as the picture: cut out and turned upright. (T,) int16 of a
+            sound.
+        box: where it is; None for all of the item.
         flaw: why nothing should be decided by it ("31 pixels wide, 40 are needed"); None for a good one.
     """
 
-    pixels: Pixels
+    values: NDArray[Any]
     box: Box | None = None
     flaw: str | None = None

@@ -35,7 +35,7 @@ _RECENT = 0.9  # weight of the past in the running pace
 @dataclass
 class _Job:
     model: Model
-    pixels: Tensor  # (n, C, H, W) uint8
+    values: Tensor  # (n, ...) whole numbers as decoded
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
 
 
@@ -94,7 +94,7 @@ class Lane:
                     kept += [i] * len(found)
                 except DataError as error:
                     problems.append((i, str(error)))
-            rows = [part.pixels.transpose(2, 0, 1) for part in parts]
+            rows = [how.laid_out(part) for part in parts]
             embeddings = self._encoded(model, rows) if rows else torch.empty(0, model.dim)
         return Encoded(
             embeddings, np.array(kept, np.int64), tuple(problems), tuple(part.box for part in parts),
@@ -143,24 +143,24 @@ class Lane:
                     return
                 batch = self._next()
             began = time.perf_counter()
-            pixels = torch.cat([job.pixels for job in batch])
+            values = torch.cat([job.values for job in batch])
             try:
-                found = batch[0].model.encode(pixels).embeddings
+                found = batch[0].model.encode(values).embeddings
             except Exception as error:  # it is for those who wait; the next batch may go well
                 for job in batch:
                     job.answer.set_exception(error)
                 continue
-            for job, rows in zip(batch, found.split([len(job.pixels) for job in batch]), strict=True):
+            for job, rows in zip(batch, found.split([len(job.values) for job in batch]), strict=True):
                 job.answer.set_result(rows)
-            self.batches, self.encoded = self.batches + 1, self.encoded + len(pixels)
-            took = (time.perf_counter() - began) / len(pixels)
+            self.batches, self.encoded = self.batches + 1, self.encoded + len(values)
+            took = (time.perf_counter() - began) / len(values)
             self._pace = _RECENT * self._pace + (1 - _RECENT) * took
 
     def _next(self) -> list[_Job]:
         """The jobs of one batch: the first in the queue, and those behind it that fit."""
         batch = [self._jobs.popleft()]
-        room = BATCH - len(batch[0].pixels)
-        while self._jobs and self._jobs[0].model is batch[0].model and len(self._jobs[0].pixels) <= room:
-            room -= len(self._jobs[0].pixels)
+        room = BATCH - len(batch[0].values)
+        while self._jobs and self._jobs[0].model is batch[0].model and len(self._jobs[0].values) <= room:
+            room -= len(self._jobs[0].values)
             batch.append(self._jobs.popleft())
         return batch

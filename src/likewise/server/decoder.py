@@ -7,9 +7,10 @@ Frames go in and out, each a header in JSON and a body, with the lengths of both
 
     in:   {"prepare"}, to load a finder before the time of a picture runs
     out:  {"ready"}; or {"rule", "received", "remedy"}
-    in:   {"name", "mode", "height", "width", "resize", "max_pixels", "prepare"} and the bytes of a picture
-    out:  {"parts"}, each with {"box", "flaw"}, and their (height, width, channels) pixels; or {"rule", "received",
-          "remedy"} and nothing
+    in:   {"name", "prepare", "kind": "picture", "mode", "height", "width", "resize", "max_pixels"} and the bytes of a
+          picture; or {"name", "prepare", "kind": "sound", "rate", "samples", "max_seconds"} and those of a sound
+    out:  {"parts", "type", "shape"}, each part with {"box", "flaw"}, and their values, each of this type and shape; or
+          {"rule", "received", "remedy"} and nothing
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from functools import lru_cache
 from typing import Any, BinaryIO
 
 from likewise.errors import DataError, LikewiseError
+from likewise.media.lengths import whole_numbers
 from likewise.media.pictures import read_picture
-from likewise.prepare import Finder, finder_from, parts_of
+from likewise.media.sounds import read_sound
+from likewise.prepare import Finder, Part, finder_from, parts_of
 
 MOST_MEMORY = 4 << 30  # bytes of address space; pictures within the limit of pixels need far less
 _LENGTHS = struct.Struct("!II")
@@ -60,20 +63,34 @@ def _finder(described: str) -> Finder:
     return finder_from(json.loads(described))
 
 
+def _picture(header: dict[str, Any], content: bytes, finder: Finder | None) -> list[Part]:
+    picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=header["name"])
+    return parts_of(picture, finder, header["height"], header["width"], header["resize"])
+
+
+def _sound(header: dict[str, Any], content: bytes, _: Finder | None) -> list[Part]:
+    samples = read_sound(content, rate=header["rate"], max_seconds=header["max_seconds"], name=header["name"])
+    return [Part(whole_numbers(samples, header["samples"]))]
+
+
+_READERS = {"picture": _picture, "sound": _sound}
+
+
 def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     name = header.get("name", "")
     try:
         finder = None if header["prepare"] is None else _finder(json.dumps(header["prepare"]))
         if "name" not in header:
             return {"ready": True}, b""
-        picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=name)
-        parts = parts_of(picture, finder, header["height"], header["width"], header["resize"])
-        found = [{"box": part.box, "flaw": part.flaw} for part in parts]
-        return {"parts": found}, b"".join(part.pixels.tobytes() for part in parts)
+        parts = _READERS[header["kind"]](header, content, finder)
+        described: dict[str, Any] = {"parts": [{"box": part.box, "flaw": part.flaw} for part in parts]}
+        if parts:
+            described |= {"type": parts[0].values.dtype.str, "shape": parts[0].values.shape}
+        return described, b"".join(part.values.tobytes() for part in parts)
     except LikewiseError as error:
         failed = error
     except MemoryError:
-        failed = DataError("A picture is decoded in a bounded memory", name, "Make it smaller.")
+        failed = DataError("An upload is decoded in a bounded memory", name, "Make it smaller.")
     received = None if failed.received is None else str(failed.received)
     return {"rule": failed.rule, "received": received, "remedy": failed.remedy}, b""
 

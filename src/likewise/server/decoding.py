@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast, final
 import numpy as np
 
 import likewise
-from likewise.encoder import Preprocessing
+from likewise.encoder import Pictures, Preprocessing, Sounds
 from likewise.errors import DataError, ModelError
 from likewise.prepare import Part
 from likewise.server.decoder import receive, send
@@ -127,15 +127,7 @@ class _Process:
 
     def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget) -> list[Part]:
         prepare = None if how.prepare is None else how.prepare.as_dict()
-        header = {
-            "name": name,
-            "mode": "L" if how.channels == 1 else "RGB",
-            "height": how.height,
-            "width": how.width,
-            "resize": how.resize,
-            "max_pixels": limits.pixels,
-            "prepare": prepare,
-        }
+        header = {"name": name, "prepare": prepare, **_asked(how, limits)}
         if budget.left <= 0:
             raise budget.late(name)
         try:
@@ -145,7 +137,7 @@ class _Process:
             self._expect(began + budget.next)
             try:
                 send(_pipe(self._running.stdin), header, content)
-                answer, pixels = receive(_pipe(self._running.stdout))
+                answer, values = receive(_pipe(self._running.stdout))
             finally:
                 budget.left -= time.monotonic() - began
         except (EOFError, OSError):
@@ -153,7 +145,7 @@ class _Process:
             self._start_again()
             if late:
                 raise budget.late(name) from None
-            rule, remedy = "A picture decodes to its last pixel", "Copy it again, or save it in another format."
+            rule, remedy = "An upload decodes to its end", "Copy it again, or save it in another format."
             raise DataError(rule, f"{name} (the decoder ended)", remedy) from None
         if self._expect(None):  # it was killed just after it had answered
             self._start_again()
@@ -161,7 +153,9 @@ class _Process:
             if answer["rule"].startswith(_PIXELS):
                 raise Refusal(413, DataError(answer["rule"], answer["received"], "Make it smaller."))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
-        found = np.frombuffer(pixels, np.uint8).reshape(-1, how.height, how.width, how.channels)
+        if not answer["parts"]:
+            return []
+        found = np.frombuffer(values, answer["type"]).reshape(-1, *answer["shape"])
         return [
             Part(rows, None if one["box"] is None else tuple(one["box"]), one["flaw"])
             for rows, one in zip(found, answer["parts"], strict=True)
@@ -215,6 +209,18 @@ class _Process:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
+
+
+def _asked(how: Preprocessing, limits: Limits) -> dict[str, Any]:
+    """What the header of a frame says of the kind of item that is to be decoded."""
+    if isinstance(how, Sounds):
+        return {"kind": how.kind, "rate": how.rate, "samples": how.samples, "max_seconds": limits.sound_seconds}
+    assert isinstance(how, Pictures)  # there are no other kinds
+    mode = "L" if how.channels == 1 else "RGB"
+    return {
+        "kind": how.kind, "mode": mode, "height": how.height, "width": how.width, "resize": how.resize,
+        "max_pixels": limits.pixels,
+    }  # fmt: skip
 
 
 def _pipe(stream: object) -> BinaryIO:

@@ -17,6 +17,7 @@ class Limits:
         request_bytes: of the body of a request; looked at before and while it arrives.
         picture_bytes: of one picture.
         pixels: of one picture, as its header says, before it is decoded.
+        sound_seconds: of one sound, as its header says and as it is decoded.
         decode_seconds: for decoding one picture.
         body_seconds: until the body of a request has arrived.
         files: pictures in one request; in one to cluster, `cluster_files`.
@@ -26,6 +27,7 @@ class Limits:
     request_bytes: int = 64 << 20
     picture_bytes: int = 10 << 20
     pixels: int = 24_000_000
+    sound_seconds: float = 600.0
     decode_seconds: float = 5.0
     body_seconds: float = 30.0
     files: int = 64

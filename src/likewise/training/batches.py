@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.data import Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
-from likewise.encoder import Encoder, Preprocessing
+from likewise.encoder import Encoder
 from likewise.errors import DataError, UsageError
 from likewise.objective import Objective, Outcome, PairObjective
 from likewise.training.options import FitOptions
@@ -33,11 +33,11 @@ class Batch:
     """One step's items.
 
     Attributes:
-        pixels: (B, C, H, W) uint8; for pairs the first items and then the second.
+        values: (B, ...) whole numbers as decoded; for pairs the first items and then the second.
         labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same.
     """
 
-    pixels: Tensor
+    values: Tensor
     labels: Tensor
 
     def outcome(self, objective: Objective, embeddings: Tensor, random: torch.Generator) -> Outcome:
@@ -56,14 +56,14 @@ class Batches:
     """Decoded training items and how they come together.
 
     Attributes:
-        pixels: (N, C, H, W) uint8.
+        values: (N, ...) whole numbers: (N, C, H, W) uint8 of pictures, (N, T) int16 of sounds.
         labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`.
-        pairs: (M, 2) int64 positions in `pixels`, or None.
+        pairs: (M, 2) int64 positions in `values`, or None.
         sampler: positions of labels in each batch.
         skipped: file and reason of each item that could not be read.
     """
 
-    pixels: Tensor
+    values: Tensor
     labels: Tensor
     pairs: Tensor | None
     sampler: Sampler
@@ -79,15 +79,15 @@ class Batches:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over decoded pixels and labels: the same data have the same, whatever their files are called."""
-        return fingerprint(self.pixels, self.labels, *(() if self.pairs is None else (self.pairs,)))
+        """SHA-256 over decoded items and labels: the same data have the same, whatever their files are called."""
+        return fingerprint(self.values, self.labels, *(() if self.pairs is None else (self.pairs,)))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, the same whenever asked for."""
         for positions in self.sampler.epoch(number):
             chosen = torch.from_numpy(positions)
             items = chosen if self.pairs is None else self.pairs[chosen].T.reshape(-1)
-            yield Batch(self.pixels[items], self.labels[chosen])
+            yield Batch(self.values[items], self.labels[chosen])
 
 
 def fingerprint(*tensors: Tensor) -> str:
@@ -106,9 +106,7 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
         DataError: nothing to learn from. UsageError: a batch that cannot be drawn.
     """
     items = train.items if isinstance(train, PairSet) else train
-    preprocessing = encoder.preprocessing or Preprocessing.of(
-        items.sources, encoder.size, encoder.resize, encoder.prepare
-    )
+    preprocessing = encoder.preprocessing or encoder.wanted.suiting(items.sources)
     decoded = preprocessing.decode_sole(items.sources)
     skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
     if not len(decoded.kept):
@@ -121,8 +119,8 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     if encoder.follows_objective:
         encoder.unit = objective.unit
     if encoder.preprocessing is None:
-        encoder.build(preprocessing.standardised(decoded.pixels))
-    return Batches(decoded.pixels, labels, pairs, sampler, skipped)
+        encoder.build(preprocessing.standardised(decoded.values))
+    return Batches(decoded.values, labels, pairs, sampler, skipped)
 
 
 def check_trainable(data: Dataset) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from likewise.data import Dataset, PairSet
-from likewise.data.augmentation import augmentation, seeded
+from likewise.data.augmentation import augmentation, check_augmentation, seeded
 from likewise.encoder import Encoder, Encoding, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
@@ -72,8 +72,9 @@ def fit(
         check_fresh(checkpoint)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    augment = augmentation(options.augment)
+    check_augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
+    augment = augmentation(options.augment, encoder.ready().kind)
     validated = None if validation is None else validator(encoder, validation, options)
 
     _hand_on(encoder.distance, objective.distance)
@@ -115,12 +116,15 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = lr
 
-                pixels = batch.pixels.to(device, non_blocking=True)  # (B, C, H, W) uint8
-                if augment is not None:
-                    pixels = seeded(augment, pixels.float() / 255, seed)
+                items = batch.values.to(device, non_blocking=True)  # (B, ...) whole numbers
+                if augment is not None and augment.items is not None:
+                    items = seeded(augment.items, encoder.ready().scaled(items), seed)
+                features = encoder.features(items)  # (B, C, H, W)
+                if augment is not None and augment.features is not None:
+                    features = seeded(augment.features, features, seed)
                 follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    embeddings = encoder(pixels)  # (B, D)
+                    embeddings = encoder.from_features(features)  # (B, D)
                 outcome = batch.outcome(objective, embeddings.float(), random)
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
                 apart = spread(embeddings.detach().float())
@@ -134,14 +138,14 @@ def fit(
                 state.move_average(number)
 
                 totals += (loss, active, apart, outcome.terms == 0)
-                seen += len(pixels)
+                seen += len(items)
                 if watch is not None:
                     rate = seen / (time.perf_counter() - started)
                     watch(Step(epoch, epochs, step, steps, loss, active, apart, rate))
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
-            figure = _measured_with(offered, encoder, measure, batches.pixels[:PROBED])
+            figure = _measured_with(offered, encoder, measure, batches.values[:PROBED])
             shown = -figure if figure is not None and history.select == "eer" else figure
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
@@ -221,7 +225,7 @@ def _measured_with(
 
     Raises:
         Diverged: they, or the embeddings that they give, are not finite; without a validation set those of `probe`,
-            (n, C, H, W) uint8.
+            (n, ...) whole numbers.
     """
     if not all(value.isfinite().all() for value in weights.values()):
         raise Diverged("weights that are not finite at the end")
@@ -265,7 +269,7 @@ def _record(
     return {
         "data": train.origin,
         "data_fingerprint": batches.fingerprint,
-        "items": len(batches.pixels),
+        "items": len(batches.values),
         "identities": batches.identities,
         "objective": objective.options(),
         "fit": options.as_dict(),

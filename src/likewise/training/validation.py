@@ -59,7 +59,7 @@ def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptio
     decoded = encoder.ready().decode_sole(validation.sources)
     skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
     labels, order = torch.from_numpy(validation.labels[decoded.kept]).sort(stable=True)
-    pixels = decoded.pixels[order]
+    pixels = decoded.values[order]
     counts = torch.bincount(labels)
     if not len(labels) or int((counts > 0).sum()) < 2 or int(counts.max()) < 2:
         return Validator(None, fingerprint(pixels, labels), skipped)
@@ -89,12 +89,12 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
     readable, pairs = validation.positions(decoded.kept)
     same = validation.same[readable]
     skipped = tuple((validation.items.files[i], reason) for i, reason in decoded.problems)
-    seen = fingerprint(decoded.pixels, torch.from_numpy(pairs), torch.from_numpy(same))
+    seen = fingerprint(decoded.values, torch.from_numpy(pairs), torch.from_numpy(same))
     if same.all() or not same.any():
         return Validator(None, seen, skipped)
 
     def figure() -> float:
-        embeddings = encoder.encode(decoded.pixels).embeddings
+        embeddings = encoder.encode(decoded.values).embeddings
         check_finite(embeddings)
         with torch.inference_mode():
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])

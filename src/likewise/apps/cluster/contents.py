@@ -14,7 +14,7 @@ from typing import final
 from likewise.apps.cluster.keys import content_of
 from likewise.apps.cluster.manifest import State
 from likewise.encoder import Progress
-from likewise.media.pictures import PICTURE_SUFFIXES
+from likewise.media.kinds import kind_of
 
 READ_AT_ONCE = 256  # files between two progress reports
 PART = re.compile(r"\.likewise-[0-9a-f]{12}\.part")  # a copy that was not finished
@@ -75,9 +75,7 @@ def tree_of(out: Path, state: State) -> Tree:
         parts += [Path(directory, name) for name in files if PART.fullmatch(name)]
         names += [str(inside / name) for name in sorted(files)]
         pictures += [
-            str(inside / name)
-            for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
+            str(inside / name) for name in sorted(files) if not name.startswith(".") and kind_of(name) is not None
         ]
     by_place = {entry.file: content_of(key) for key, entry in state.items.items() if entry.file is not None}
     by_place |= {old: content_of(key) for key, old in state.writing.items() if old is not None}

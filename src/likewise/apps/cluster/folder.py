@@ -27,7 +27,7 @@ from likewise.apps.cluster.space import space_of
 from likewise.apps.cluster.store import Store, encode_into, read_store, write_store
 from likewise.apps.cluster.writing import Link, alone, carry_out, remove_parts
 from likewise.data import folder as labelled_folder
-from likewise.data.loaders import pictures_below
+from likewise.data.loaders import files_below
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model
@@ -250,7 +250,7 @@ def _contents(folder: Path, out: Path, progress: Progress | None) -> tuple[Files
         DataError: there are none.
     """
     made = {out.resolve(), *(manifest.parent.resolve() for manifest in folder.glob(f"*/**/{MANIFEST}"))}
-    below = [folder / inside for inside in pictures_below(folder)]
+    below = [folder / inside for inside in files_below(folder)]
     below = [file for file in below if made.isdisjoint((file.parent.resolve(), *file.parent.resolve().parents))]
     if not below:
         raise DataError("There is something to cluster", f"no pictures in {str(folder)!r}", "Check the path.")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
+from likewise.apps.map.clips import Clips, clips_of
 from likewise.apps.map.layouts import Layout, layout
 from likewise.apps.map.picture import draw
 from likewise.apps.map.webpage import page
 from likewise.data import Dataset
-from likewise.encoder import Encoding, Progress
+from likewise.encoder import Encoding, Progress, Sounds
 from likewise.errors import UsageError
 from likewise.matching import Labelled, Model
 
@@ -98,14 +99,14 @@ def draw_labelled(
     for file in files:
         _check_kind(file)
     paged = any(file.suffix.lower() == ".html" for file in files)
-    small = thumbnails(encoder, labelled.data) if paged else None
+    media = media_of(encoder, labelled.data) if paged else None
     if options.method == "umap":
         pca = replace(options, method="pca")
-        _write(_layout(labelled, pca, None), labelled, small, files)
+        _write(_layout(labelled, pca, None), labelled, media, files)
         if say is not None:
             say(f"{', '.join(map(str, files))}: the principal components; UMAP follows")
     found = _layout(labelled, options, progress)
-    _write(found, labelled, small, files)
+    _write(found, labelled, media, files)
     return Drawn(tuple(files), found, labelled.skipped)
 
 
@@ -122,13 +123,14 @@ def _layout(labelled: Labelled, options: MapOptions, progress: Progress | None) 
     )
 
 
-def _write(found: Layout, labelled: Labelled, small: Thumbnails | None, files: Sequence[Path]) -> None:
+def _write(found: Layout, labelled: Labelled, media: Media | None, files: Sequence[Path]) -> None:
     data, title = labelled.data, f"{KINDS[found.method]} of {labelled.data.origin}"
     for file in files:
         if file.suffix.lower() == ".png":
             draw(found, data.labels, data.names, file, title=title)
         else:
-            page(found, data.labels, data.names, file, items=data.files, thumbnails=small, title=title)
+            small, clips = (None, None) if media is None else (media.thumbnails, media.clips)
+            page(found, data.labels, data.names, file, items=data.files, thumbnails=small, clips=clips, title=title)
 
 
 def _check_kind(file: Path) -> None:
@@ -136,12 +138,30 @@ def _check_kind(file: Path) -> None:
         raise UsageError("A map is drawn as .png or .html", repr(str(file)), "Pass for example -o map.html.")
 
 
-def thumbnails(encoder: Encoding, data: Dataset) -> Thumbnails:
-    """(N, h, w, C) uint8: the items as the encoder sees them, thinned to at most 64 pixels a side."""
-    preprocessing = encoder.ready()
-    step = max(1, -(-max(preprocessing.height, preprocessing.width) // THUMBNAIL_SIDE))
-    blocks = [
-        preprocessing.decode(data.sources[start : start + DECODED_AT_ONCE]).pixels[:, :, ::step, ::step]
-        for start in range(0, len(data), DECODED_AT_ONCE)
-    ]
-    return torch.cat(blocks).permute(0, 2, 3, 1).contiguous().numpy()
+@final
+@dataclass(frozen=True)
+class Media:
+    """What a page shows and plays of the items.
+
+    Attributes:
+        thumbnails: (N, h, w, C) uint8, thinned to at most 64 pixels a side.
+        clips: of sounds; None of pictures.
+    """
+
+    thumbnails: Thumbnails
+    clips: Clips | None
+
+
+def media_of(encoder: Encoding, data: Dataset) -> Media:
+    """The items as the encoder is given them."""
+    how = encoder.ready()
+    step = max(1, -(-max(how.shape[1:]) // THUMBNAIL_SIDE))
+    small: list[Thumbnails] = []
+    sounds: list[NDArray[np.int16]] = []
+    for start in range(0, len(data), DECODED_AT_ONCE):
+        values = how.decode(data.sources[start : start + DECODED_AT_ONCE]).values
+        small.append(how.shown(values)[:, ::step, ::step])
+        if isinstance(how, Sounds):
+            sounds.append(values.numpy())
+    clips = clips_of(np.concatenate(sounds), how.rate) if isinstance(how, Sounds) and sounds else None
+    return Media(np.concatenate(small), clips)

@@ -57,6 +57,28 @@ const MEDIA = {
   },
 };
 const media = MEDIA[data.media.kind];
+
+// ---- Sounds: what is pointed at is heard, once the page has been clicked, as browsers ask ------------------------------
+
+const sound = data.clips && { ...data.clips, code: take("clips"), context: null, playing: null };
+
+function play(i) {
+  sound.playing?.stop();
+  sound.playing = null;
+  if (i < 0 || i % sound.every || !navigator.userActivation?.hasBeenActive) return;
+  sound.context ??= new AudioContext();
+  const buffer = sound.context.createBuffer(1, sound.samples, sound.rate), samples = buffer.getChannelData(0);
+  const first = (i / sound.every) * sound.samples;
+  for (let k = 0; k < sound.samples; k++) {
+    const y = (sound.code[first + k] - 127.5) / 127.5; // mu-law
+    samples[k] = (Math.sign(y) * (256 ** Math.abs(y) - 1)) / 255;
+  }
+  sound.playing = sound.context.createBufferSource();
+  sound.playing.buffer = buffer;
+  sound.playing.connect(sound.context.destination);
+  sound.playing.start();
+}
+
 const density = () => Math.min(2, window.devicePixelRatio || 1);
 
 // ---- From the data's space to the canvas ---------------------------------------------------------------------------
@@ -355,6 +377,7 @@ function point(i, x = screenX[i], y = screenY[i]) {
   const tip = find("tip");
   if (i !== hovered) {
     hovered = i;
+    if (sound) play(i);
     canvas.classList.toggle("over", i >= 0);
     redraw();
     if (i >= 0) {

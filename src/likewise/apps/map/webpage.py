@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from likewise.apps.map.classes import classes_of
+from likewise.apps.map.clips import Clips
 from likewise.apps.map.layouts import Layout
 from likewise.apps.map.thumbnails import Sheet, sheet_of
 from likewise.errors import UsageError
@@ -29,6 +30,7 @@ def page(
     *,
     items: Sequence[str] | None = None,
     thumbnails: Any = None,
+    clips: Clips | None = None,
     title: str = "",
 ) -> None:
     """Write a map as one HTML page: hover, zoom, legend, search, and a lasso that shows what it holds.
@@ -44,6 +46,7 @@ def page(
         items: N texts, for example file names; "item 1", ... if left out.
         thumbnails: (N, h, w, C) uint8 with C = 1 or 3, or None. They are shrunk until together they take at
             most 12 MB of the page.
+        clips: what is played of an item that is pointed at, from `clips_of`, or None.
         title: of the page.
 
     Raises:
@@ -60,7 +63,7 @@ def page(
     data = {
         "title": title or "Map",
         "caption": layout.caption(),
-        "notes": [note for note in (layout.note, _note(sheet, n)) if note],
+        "notes": [note for note in (layout.note, _note(sheet, n), _heard(clips, n)) if note],
         "dimensions": layout.points.shape[1],
         "classes": [
             {"name": name, "colour": colour, "size": int(size)}
@@ -68,6 +71,7 @@ def page(
         ],
         "items": texts,
         "media": _media(sheet),
+        "clips": None if clips is None else {"rate": clips.rate, "samples": clips.samples, "every": clips.every},
     }
     here = files("likewise.apps.map")
     html = Template((here / "page.html").read_text("utf-8")).substitute(
@@ -77,6 +81,7 @@ def page(
         points=_base64(layout.points.astype("<f4").tobytes()),
         classes=_base64(classes.of_item.astype("<i4").tobytes()),
         sheet=_base64(sheet.jpeg if sheet else b""),
+        clips=_base64(clips.code if clips else b""),
     )
     with replacing_file(file) as target:
         target.write_text(html, "utf-8")
@@ -100,6 +105,13 @@ def _note(sheet: Sheet | None, items: int) -> str:
         return ""
     room = len(range(0, items, sheet.every))
     return f"So many items leave room for {room:,} thumbnails: one item in {sheet.every} has one."
+
+
+def _heard(clips: Clips | None, items: int) -> str:
+    if clips is None:
+        return ""
+    part = "" if clips.every == 1 else f" One item in {clips.every} has a sound: there is no room for all {items:,}."
+    return f"Click once, then point at an item to hear it.{part}"
 
 
 def _base64(data: bytes) -> str:

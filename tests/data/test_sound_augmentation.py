@@ -1,0 +1,79 @@
+"""Changes of sounds: the word stays the loudest thing, and spectrograms keep their scale."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from likewise.data.augmentation import seeded
+from likewise.data.sound_augmentation import GAIN, MASK, STRETCH, THROAT, changed_sounds, changed_spectrograms
+
+
+def tones() -> torch.Tensor:
+    """(64, 4000) at 8 kHz: a tone of 1,000 Hz in the middle half of each."""
+    t = torch.arange(4_000) / 8_000
+    return (0.3 * torch.sin(2 * math.pi * 1_000 * t) * ((t > 0.125) & (t < 0.375))).repeat(64, 1)
+
+
+def test_sounds_repeat_with_the_seed_and_differ_without() -> None:
+    one, again, other = (seeded(changed_sounds, tones(), seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert one.shape == tones().shape
+    assert one.isfinite().all()
+
+
+def test_the_word_stays_the_loudest_thing() -> None:
+    found = seeded(changed_sounds, tones(), 0)
+    spectrum = torch.fft.rfft(found).abs().square()  # 2 Hz a bin
+    share = spectrum[:, 450:550].sum(dim=1) / spectrum.sum(dim=1)
+    assert share.min() > 0.5  # noise is at least 3 dB below, another sound 8
+    assert (share > 0.995).float().mean() > 0.1  # and some items have none
+    assert (share < 0.9).any()  # and some a lot
+
+
+def test_words_are_moved_and_of_other_loudness() -> None:
+    found = seeded(changed_sounds, tones(), 0)
+    weight = found.square() / found.square().sum(dim=1, keepdim=True)
+    middle = (weight * torch.arange(4_000)).sum(dim=1)
+    assert middle.std() > 50
+    assert (middle - 2_000).abs().max() < 800
+    gain = found.square().mean(dim=1).sqrt() / tones().square().mean(dim=1).sqrt()
+    assert GAIN[0] * 0.9 < gain.min() < 0.6
+    assert 1.1 < gain.max() < GAIN[1] * 1.3
+
+
+def test_silence_stays_all_but_silent() -> None:
+    assert seeded(changed_sounds, torch.zeros(16, 4_000), 0).abs().max() < 1e-3
+
+
+def test_bands_stay_in_order_and_stripes_are_masked() -> None:
+    bands = torch.arange(1.0, 41).view(1, 1, 40, 1).expand(128, 1, 40, 60)
+    found = seeded(changed_spectrograms, bands, 0)[:, 0]
+    assert found.shape == (128, 40, 60)
+    masked = found == 0
+    rows, columns = masked.all(dim=2).sum(dim=1), masked.all(dim=1).sum(dim=1)
+    assert rows.max() <= 40 * MASK + 1
+    assert columns.max() <= 60 * MASK + 1
+    assert rows.float().mean() > 2
+    assert (masked == (masked.all(dim=2, keepdim=True) | masked.all(dim=1, keepdim=True))).all()
+    for one in found:
+        inside = one[:, one.any(dim=0)][:, 0]  # one frame that is not masked
+        seen = inside[inside > 0]
+        assert (seen.diff() >= 0).all()
+    lowest = found[:, 0][~masked[:, 0]]
+    torch.testing.assert_close(lowest, torch.ones_like(lowest))  # warped about the lowest band
+    middle = found[:, 20][~masked[:, 20]]  # of value 21 where nothing is warped
+    assert middle.min() >= 1 + 20 / THROAT[1] - 1e-3
+    assert middle.max() <= 1 + 20 / THROAT[0] + 1e-3
+
+
+def test_time_is_stretched_about_the_middle() -> None:
+    frames = torch.zeros(64, 1, 20, 101)
+    frames[..., 40:61] = 1.0
+    found = seeded(changed_spectrograms, frames, 0)[:, 0]
+    length = found.amax(dim=1).gt(0.5).sum(dim=1).float()
+    assert length.min() >= 21 * STRETCH[0] - 101 * MASK - 2
+    assert length.max() <= 21 * STRETCH[1] + 2
+    assert length.max() - length.min() > 3
