@@ -2,8 +2,7 @@
 
     python examples/albums.py [FOLDER]
 
-One learns what a prepare step is, and that a photo lies in as many albums as things are found in it. Here photos are
-sheets of three digits. With faces it is: `likewise cluster dlib-face-128 photos/ --prepare faces --out albums`.
+One learns what a prepare step is, and that a photo lies in the album of each thing in it. Here photos are sheets of digits.
 """
 
 from __future__ import annotations

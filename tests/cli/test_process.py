@@ -100,10 +100,13 @@ def test_a_reader_that_goes_away_changes_nothing() -> None:
 
 def test_names_a_terminal_cannot_show(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def on_ascii(*arguments: object) -> tuple[int, str]:
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
-            patch.setattr(sys, "stdout", io.TextIOWrapper(shown := io.BytesIO(), encoding="ascii"))
-            main([str(argument) for argument in arguments])
-        return int(left.value.code or 0), shown.getvalue().decode("ascii")
+        shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", shown)
+            with pytest.raises(SystemExit) as left:
+                main([str(argument) for argument in arguments])
+        shown.flush()
+        return int(left.value.code or 0), shown.buffer.getvalue().decode("ascii")
 
     (tree / "person 0").rename(tree / "Größe 顔 🙂")
     checked = json.loads(on_ascii("data", "check", tree, "--json")[1])

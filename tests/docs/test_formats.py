@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from likewise.apps.embeddings import encode_files
+from likewise.encoder import Sounds
 from likewise.evaluation import PairReport
 from likewise.metrics import listed_verification
 
@@ -38,6 +39,12 @@ def written(values: dict[str, Any], inner: set[str]) -> set[str]:
 def test_config(model_folder: Path) -> None:
     config = json.loads((model_folder / "config.json").read_text())
     assert documented("config.json") == written(config, {"architecture", "architecture.preprocessing", "trained"})
+
+
+def test_config_of_sounds() -> None:
+    of_sounds = re.search(r"^For sounds, `architecture.preprocessing` (.*?)\n\n", TEXT, re.MULTILINE | re.DOTALL)
+    assert of_sounds is not None
+    assert set(re.findall(r"`(\w+)`", of_sounds[1])) == set(Sounds.at().as_dict())
 
 
 def test_calibration(model_folder: Path) -> None:

@@ -21,6 +21,7 @@ from likewise.errors import CollapseWarning
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "sample_data")
 FACES = Path(os.environ.get("LIKEWISE_DATA", "."), "faces-orl")
+WORDS = Path(os.environ.get("LIKEWISE_DATA", "."), "spoken-digits")
 
 
 @pytest.fixture
@@ -123,6 +124,14 @@ def saw_faces(printed: str) -> None:
     assert int(right) > 0.95 * int(asked)
 
 
+def saw_words(printed: str) -> None:
+    asked = [int(number) for number in re.findall(r": \d+ of (\d+) clips are nearest to it", printed)]
+    assert asked == [197] * 5  # of 200 each, less those enrolled
+    found = re.search(r"^([\d.]+)% of 985 clips, of 5 words never trained on", printed, re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 60  # guessing has 20
+
+
 def saw_service(printed: str, *, whole: bool) -> None:
     answers, _, logged = printed.partition("logged:\n")
     said = dict(line.split(": ", 1) for line in answers.splitlines() if not line.startswith("No folder"))
@@ -169,7 +178,7 @@ def test_every_example_is_looked_at() -> None:
     [
         pytest.param(name, marks=[pytest.mark.slow] if name == "map" else [])
         for name in NAMES
-        if name not in ("faces", "pairs")
+        if name not in ("faces", "pairs", "words")
     ],
 )
 def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:
@@ -196,6 +205,12 @@ def test_on_faces(run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "faces"])
+@pytest.mark.skipif(not WORDS.is_dir(), reason="LIKEWISE_DATA names no folder with spoken-digits")
+def test_on_words(run) -> None:
+    saw_words(run("words", WORDS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("faces", "words")])
 def test_without_arguments(name: str, run) -> None:
     globals()[f"saw_{name}"](run(name), whole=True)
