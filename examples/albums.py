@@ -2,7 +2,7 @@
 
     python examples/albums.py [FOLDER]
 
-One learns what a prepare step is, and that a photo lies in the album of each thing in it. Here photos are sheets of digits.
+One learns what a prepare step is, and that a photo lies in an album for each thing in it; here, three digits a sheet.
 """
 
 from __future__ import annotations
