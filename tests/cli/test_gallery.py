@@ -197,7 +197,7 @@ class TestVerify:
         for unreadable in ("bad.png", "none.png"):
             alone = run("verify", "--gallery", gallery, "--name", "digit 3", tmp_path / unreadable)
             assert alone.status == 1
-            assert alone.out.startswith("digit 3: no, ")
+            assert alone.out.startswith("digit 3: unfit, ")
             assert alone.out.count(unreadable) == 1
 
     def test_wrong_use(self, run: Run, gallery: Path, files: Files) -> None:

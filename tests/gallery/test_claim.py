@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,6 +90,10 @@ class TestLine:
         with pytest.raises(UsageError):
             Line.of_model(known, 0.5)
 
+    def test_the_strictest_decides_whichever_was_calibrated_last(self) -> None:
+        known = replace(calibration((0.001, 1.0), (0.1, 3.0)), default=0.1)
+        assert Line.of_model(known, None) == Line.of_model(known, 0.001)
+
     def test_of_a_gallery_promises_nothing_for_one_name(self) -> None:
         assert Line.of_gallery(Lines(1.0, 2.0, 0.01, 0.1, "gallery")) == Line(1.0, 2.0, None, None, True)
         claim = claimed("ada", frames(0.5), Line(1.0, 2.0, None, None, True), None, 3)
@@ -114,10 +120,18 @@ class TestLine:
 
 def test_in_words() -> None:
     one = claimed("ada", frames(0.5), LINE, calibration((0.01, 1.0)), 1)
-    assert str(one) == "ada: yes, distance 0.5, threshold 1 (FMR 0.01 with 1 records), probability 95.3%"
+    assert str(one) == "ada: yes, distance 0.5, threshold 1 (FMR 0.01 with 1 record), probability 95.3%"
     several = str(claimed("ada", frames(1.5, None), LINE, None, 1))
     assert several.splitlines()[0].startswith("ada: unsure, let a person look, distance 1.5, threshold 1")
     assert several.splitlines()[1:] == ["  0.jpg: unsure, distance 1.5", "  1.jpg: unfit, no face was found"]
-    assert str(claimed("ada", frames(None), LINE, None, 1)) == "ada: no, 0.jpg: no face was found"
+    assert str(claimed("ada", frames(None), LINE, None, 1)) == "ada: unfit, 0.jpg: no face was found"
     unreadable = Frame("a.jpg", "unfit", None, problem="A picture has content; got a.jpg.")
-    assert str(claimed("ada", [unreadable], LINE, None, 1)) == "ada: no, A picture has content; got a.jpg."
+    assert str(claimed("ada", [unreadable], LINE, None, 1)) == "ada: unfit, A picture has content; got a.jpg."
+
+
+def test_a_yes_that_many_others_would_get_comes_with_a_warning() -> None:
+    loose = Line(1.0, 1.0, 0.1, 0.2, True)
+    few, many = (str(claimed("ada", frames(0.5), loose, None, records)) for records in (1, 10))
+    assert "Warning" not in few
+    assert "Warning: 65% of others would pass for ada too" in many  # 1 - 0.9^10
+    assert "Warning" not in str(claimed("ada", frames(3.0), loose, None, 10))  # nobody is let in

@@ -207,7 +207,7 @@ class TestVerify:
     def test_nothing_but_unfit_frames_is_no_yes(self, gallery: lw.Gallery, look: Look) -> None:
         claim = gallery.verify([look("", ""), look("dark ada"), look("ada", "bob")], "ada")
         assert (claim.same, claim.said, claim.distance, claim.probability) == (False, "unfit", None, None)
-        assert str(claim).startswith("ada: no, item 0: no tile was found; item 1: too dark; item 2: 2 tiles")
+        assert str(claim).startswith("ada: unfit, item 0: no tile was found; item 1: too dark; item 2: 2 tiles")
         with pytest.raises(lw.DataError, match="'nobody'"):  # an unknown name comes first
             gallery.verify(look("", ""), "nobody")
 

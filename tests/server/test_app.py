@@ -65,10 +65,12 @@ def test_python_command_line_and_http_give_the_same_answers(
             http = enrolled.post("/v1/verify", [("a", pair[0]), ("b", pair[1])]).json()
             assert about(model.verify(*pair).as_dict()) == http
             assert about(cli("verify", model_folder, *pair, "--json")) == http
-        for file, name in ((a, "digit 1"), (other, "digit 1")):
-            http = enrolled.post("/v1/verify/name", [("file", file)], name=name).json()
-            assert about(named(opened.verify(file, name).as_dict(), [file])) == http
-            assert about(named(cli("verify", "--gallery", gallery, "--name", name, file, "--json"), [file])) == http
+        for frames in ([a], [other], [a, other, b]):  # several vote
+            http = enrolled.post("/v1/verify/name", [("file", file) for file in frames], name="digit 1").json()
+            assert len(http["frames"]) == len(frames)
+            assert about(named(opened.verify(frames, "digit 1").as_dict(), frames)) == http
+            claim = cli("verify", "--gallery", gallery, "--name", "digit 1", *frames, "--json")
+            assert about(named(claim, frames)) == http
         http = enrolled.post("/v1/identify", [("files", file) for file in (a, other)]).json()
         assert about(named(opened.identify([a, other]).as_dict(), [a, other])) == http
         assert about(named(cli("identify", gallery, a, other, "--json"), [a, other])) == http

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from service_client import Served, png, served
 
+from likewise.gallery.claim import Line
 from likewise.server.door import RULES
 from likewise.server.limits import Limits
 
@@ -361,12 +362,12 @@ def test_a_looser_rate_gives_no_more_guesses(fresh: Served, digit_folder: Path) 
     zeros = sorted((digit_folder / "0").iterdir())[:5]
     fresh.post("/v1/enrol", [("files", file) for file in zeros], name="zero")
     calibration = fresh.service.model.calibrated()
-    own, loosest = calibration.threshold_for(), calibration.thresholds[0]
+    own, loosest = Line.of_model(calibration, None), calibration.thresholds[0]
     files = sorted(digit_folder.glob("?/*.png"))
     rows = fresh.service.model.encode(files).embeddings
     ours = fresh.service.model.encode(zeros).embeddings
     nearest = fresh.service.model.encoder.distance_on_cpu().between(rows, ours).min(dim=1).values
-    between = np.flatnonzero((nearest > 1.01 * own.threshold) & (nearest < 0.99 * loosest.threshold))
+    between = np.flatnonzero((nearest > 1.01 * own.strict) & (nearest < 0.99 * loosest.threshold))
     assert len(between) >= 1
     asked = [("file", files[between[0]])]
     for _ in range(5):

@@ -17,6 +17,8 @@ from likewise.calibration import Calibration
 from likewise.gallery.decision import Lines, expected_fpir
 from likewise.prepare import Box
 
+MOST_OTHERS = 0.1  # share of others that pass with a name above which a yes comes with a warning
+
 Said = Literal["same", "unsure", "different", "unfit"]
 
 
@@ -69,12 +71,13 @@ class Line:
 
     @classmethod
     def of_model(cls, calibration: Calibration, fmr: float | None) -> Line:
-        """The threshold for `fmr`, or the model's own; loose is the one of the next larger rate that it knows.
+        """The threshold for `fmr`, or the strictest that the model has; loose is the one of the next larger rate.
 
         Raises:
             UsageError: the model is not calibrated for this rate.
         """
-        strict = calibration.threshold_for(fmr)
+        strictest = min(calibration.thresholds, key=lambda line: line.promised)
+        strict = strictest if fmr is None else calibration.threshold_for(fmr)
         looser = [line.threshold for line in calibration.thresholds if line.promised > strict.promised]
         loose = max(strict.threshold, min(looser, default=strict.threshold))
         return cls(strict.threshold, loose, strict.promised, strict.fmr.high, strict.supported)
@@ -128,14 +131,19 @@ class Claim:
         return {**asdict(self), "frames": [asdict(frame) for frame in self.frames]}
 
     def __str__(self) -> str:
-        answer = {"same": "yes", "unsure": "unsure, let a person look", "different": "no", "unfit": "no"}[self.said]
+        answer = {"same": "yes", "unsure": "unsure, let a person look", "different": "no", "unfit": "unfit"}[self.said]
         if self.distance is None:
             return f"{self.name}: {answer}, " + "; ".join(one.why for one in self.frames)
         text = f"{self.name}: {answer}, distance {self.distance:.4g}, threshold {self.threshold:.4g}"
-        text += "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} records)"
+        text += (
+            "" if self.fmr is None else f" (FMR {self.fmr:.3g} with {self.records} record{'s' * (self.records != 1)})"
+        )
         text += "" if self.probability is None else f", probability {self.probability:.1%}"
         if not self.supported:
             text += f"; too few data to support this promise (FMR may be as high as {self.fmr_high:.2g})"
+        if self.same and self.fmr is not None and self.fmr > MOST_OTHERS:
+            text += f"; Warning: {self.fmr:.0%} of others would pass for {self.name} too, each record being a chance:"
+            text += " calibrate with more people, or keep fewer records"
         return text if len(self.frames) == 1 else "\n".join([text, *(f"  {frame}" for frame in self.frames)])
 
 

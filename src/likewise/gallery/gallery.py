@@ -255,7 +255,7 @@ class Gallery:
         Args:
             items: one, or several of the same, such as the frames of a camera: paths, bytes or arrays.
             name: who it is said to be.
-            fmr: which of the model's promised false match rates to hold for each comparison; None for its own.
+            fmr: which of the model's promised false match rates to hold for each comparison; None for the smallest.
 
         Raises:
             DataError: an unknown name.

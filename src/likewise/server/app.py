@@ -102,11 +102,11 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         _note(request, same=verdict.same, distance=verdict.distance, threshold=verdict.threshold, model=service)
         return _json(verdict.as_dict())
 
-    @app.post("/v1/verify/name", **_about(answers.SameName, "Is a picture of who it is said to be?"))
-    def verify_name(request: Request, file: Picture, name: Name, fmr: Fmr = None) -> Response:
+    @app.post("/v1/verify/name", **_about(answers.SameName, "Are pictures of who they are said to be?"))
+    def verify_name(request: Request, file: Pictures, name: Name, fmr: Fmr = None) -> Response:
         _note(request, name=name[:_NOTED])
-        with _uploads(request, service, [file]) as (upload,), discreet.hints_withheld(_sees_names(request)):
-            claim = service.verify_name(upload, name, fmr)
+        with _uploads(request, service, file) as uploads, discreet.hints_withheld(_sees_names(request)):
+            claim = service.verify_name(uploads, name, fmr)
         _note(request, name=claim.name, same=claim.same, distance=claim.distance, threshold=claim.threshold,
               model=service)  # fmt: skip
         return _json(claim.as_dict())

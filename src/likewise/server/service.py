@@ -14,6 +14,7 @@ from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters, pair_cu
 from likewise.encoder import Encoded, Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery import Claim, Enrolled, Forgotten, Gallery, Identified
+from likewise.gallery.claim import Line
 from likewise.gallery.decision import Rule
 from likewise.gallery.names import check_name
 from likewise.matching import Model, Verdict
@@ -114,8 +115,8 @@ class Service:
         distance = model.distance_of(self._lane.encode(model, [a, b]), [str(a), str(b)])
         return model.verdict(distance, fmr=fmr)
 
-    def verify_name(self, upload: Upload, name: str, fmr: float | None) -> Claim:
-        """As `Gallery.verify`, unless too many were refused: by the model's own line, whatever rate is asked for, so
+    def verify_name(self, uploads: Sequence[Upload], name: str, fmr: float | None) -> Claim:
+        """As `Gallery.verify`, unless too many were refused: by the strictest line, whatever rate is asked for, so
         that a looser one gives no more guesses.
 
         Raises:
@@ -123,10 +124,10 @@ class Service:
         """
         gallery = self.gallery
         with self.tries.one(check_name(name)) as decided:
-            claim = gallery.verify(upload, name, fmr=fmr)
-            own = None if fmr is None else gallery.model.calibrated().threshold_for()
+            claim = gallery.verify(list(uploads), name, fmr=fmr)
+            own = None if fmr is None else Line.of_model(gallery.model.calibrated(), None)
             if claim.distance is not None:  # else nothing was found that could be compared
-                decided(claim.same if own is None else bool(own.accepts(claim.distance)))
+                decided(claim.same if own is None else own.says(claim.distance) == "same")
         return claim
 
     def identify(self, uploads: Sequence[Upload], k: int | None, rule: Rule | None) -> Identified:
