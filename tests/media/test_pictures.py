@@ -628,3 +628,11 @@ class TestContentHash:
     def test_a_folder(self, tmp_path):
         with pytest.raises(DataError, match="folder"):
             content_hash(tmp_path)
+
+
+def test_heic_is_found_in_folders_and_refused_by_its_name(tmp_path: Path) -> None:
+    photo = tmp_path / "IMG_1.HEIC"
+    photo.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(40))
+    assert photo.suffix.lower() in PICTURE_SUFFIXES
+    with pytest.raises(DataError, match=r"IMG_1\.HEIC, which is HEIC\. Export it as JPEG"):
+        read_picture(photo)

@@ -36,12 +36,15 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any] | Image.Image
 
 MAX_PIXELS = 2**28 // 3  # 89 million: a quarter of a gibibyte as RGB
 
-# What a scan of a folder takes for a picture, compared in lower case; reading goes by the content alone.
+# What a scan of a folder takes for a picture, compared in lower case; reading goes by the content alone. HEIC is there
+# although it cannot be read: photos that are passed over without a word would be missed too late.
 PICTURE_SUFFIXES = frozenset(
     {
         ".avif",
         ".bmp",
         ".gif",
+        ".heic",
+        ".heif",
         ".jfif",
         ".jpeg",
         ".jpg",
@@ -56,6 +59,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
+_HEIC_BRANDS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"))
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # How a file of each format begins, and what reads its header. The classes are called directly because
@@ -195,6 +199,10 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     if not head:
         raise DataError("A picture has content", f"{name} with 0 bytes", "Copy it again or take it out.")
     header_reader = next((reader for begins, reader in _FORMATS.values() if begins(head)), None)
+    if header_reader is None and head[4:12] in _HEIC_BRANDS:
+        raise DataError(
+            f"A picture is one of {', '.join(_FORMATS)}", f"{name}, which is HEIC", "Export it as JPEG, or convert it."
+        )
     if header_reader is None:
         raise DataError(
             f"A picture is one of {', '.join(_FORMATS)}",
