@@ -20,7 +20,7 @@ import likewise as lw
 
 
 def main() -> None:
-    people = lw.folder(sys.argv[1])
+    people = lw.folder(sys.argv[1] if len(sys.argv) > 1 else sys.exit(__doc__))
     tune, members = people.split(0.5, 0.5, by="identity", seed=0)
     model = lw.calibrate(lw.load("dlib-face-128").encoder, tune, seed=0)
     line = model.calibrated().threshold_for()

@@ -74,10 +74,12 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         "calibration": None if calibration is None else calibration.as_dict(),
     }
     made = config["architecture"]
+    prepare = made["preprocessing"].get("prepare")  # what looks for the parts that are encoded
     rows: list[tuple[str, object]] = [
         ("task", config["task"]),
         ("encoder", f"{made['backbone']}, {loaded.encoder.parameters_count:,} parameters"),
         ("takes", said(made["preprocessing"])),
+        *((("looks for", prepare["kind"]),) if prepare else ()),
         ("gives", f"{made['dim']} numbers{', unit length' if made['unit'] else ''}"),
         ("distance", made["distance"]["name"]),
         ("taps", ", ".join(made["taps"])),
