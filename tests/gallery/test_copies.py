@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from service_client import Borrowed
 
 import likewise as lw
 from likewise.errors import DataError
@@ -18,8 +19,9 @@ def uploads(digit_folder: Path, digit: int, part: slice) -> list[Upload]:
 
 
 @pytest.fixture
-def copies(store_uri: str, model_folder: Path) -> Iterator[tuple[Service, Service]]:
+def copies(store_uri: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Service, Service]]:
     """The first makes the gallery, the second only has its address."""
+    monkeypatch.setattr("likewise.server.service.Decoders", Borrowed)
     first = Service(lw.load(model_folder), store_uri, Limits())
     second = Service(None, store_uri, Limits())
     yield first, second
@@ -36,7 +38,7 @@ def test_what_one_is_told_the_other_knows(copies: tuple[Service, Service], digit
     said = [copy.identify(asked, None, None).as_dict() for copy in copies]
     assert said[0] == said[1]
     assert {match["name"] for probe in said[0]["probes"] for match in probe["matches"]} == {"three", "eight"}
-    claim = second.verify_name(uploads(digit_folder, 3, slice(0, 1))[0], "three", None)
+    claim = second.verify_name(uploads(digit_folder, 3, slice(0, 1)), "three", None)
     assert claim.same
     assert claim.distance == pytest.approx(0, abs=1e-3)
 
@@ -52,4 +54,4 @@ def test_what_one_forgets_no_copy_remembers(copies: tuple[Service, Service], dig
         names = [match.name for match in copy.identify(same, None, None).probes[0].decision.matches]
         assert "three" not in names
         with pytest.raises(DataError, match="is enrolled"):
-            copy.verify_name(same[0], "three", None)
+            copy.verify_name([same], "three", None)
