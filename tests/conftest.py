@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+# What tests compute is so small that a second thread only waits for the first, and spins meanwhile. Libraries read this
+# as they are loaded, here and in the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -14,7 +19,6 @@ from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.data import Dataset, arrays
 from likewise.training import FitOptions, Step
 
-# The networks trained in tests are so small that a second thread only waits for the first.
 torch.set_num_threads(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+@cache
 def calibration() -> Calibration:
     """Of people whose pictures are at most some 10 apart, and who are 100 from one another."""
     rng = np.random.default_rng(0)

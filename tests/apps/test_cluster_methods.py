@@ -58,9 +58,11 @@ def test_clear_groups_are_found(method: str) -> None:
 
 
 anchored = st.lists(st.integers(-1, 2), min_size=40, max_size=40)
+# X-means runs k-means some twenty times for each example.
+SOME_SLOW = [pytest.param(method, marks=[pytest.mark.slow] if method == "x-means" else []) for method in METHODS]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SOME_SLOW)
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 1000), anchored, st.lists(st.integers(-1, 9), min_size=40, max_size=40),
@@ -88,7 +90,7 @@ def test_the_rules_hold(method: str, seed: int, anchors: list[int], together: li
         assert all(counts[number] >= smallest for number in set(new.tolist()))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SOME_SLOW)
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), anchored, st.permutations(range(3)))
 def test_other_numbers_for_the_anchors_give_the_same_groups(

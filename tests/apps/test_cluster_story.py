@@ -172,7 +172,12 @@ def contents_hash(file: Path) -> str:
 
 
 Story.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=14, deadline=None, derandomize=True,
+    max_examples=10, stateful_step_count=14, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 TestStory = Story.TestCase
+
+
+@pytest.mark.slow
+class TestManyStories(Story.TestCase):
+    settings = settings(Story.TestCase.settings, max_examples=50)

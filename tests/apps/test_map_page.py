@@ -236,7 +236,7 @@ setTimeout(() => {
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("dimensions", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_browser_shows_what_is_pointed_at_selected_and_searched(dimensions: int, tmp_path: Path):
     names = [HOSTILE[0], "Ada", "Grace"]
     text, _, _ = written(

@@ -29,24 +29,38 @@ def files(digit_folder: Path) -> Files:
     return lambda digit, part: sorted((digit_folder / str(digit)).iterdir())[part]
 
 
-@pytest.fixture
-def gallery(tmp_path: Path, model_folder: Path, files: Files) -> Path:
-    """Five pictures of the digits 0 to 4, originals kept."""
-    with lw.Gallery.open(tmp_path / "a.gallery", model_folder) as opened:
+@pytest.fixture(scope="module")
+def five_digits(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, digit_folder: Path) -> Path:
+    """Five pictures of the digits 0 to 4, originals kept; to be copied."""
+    place = tmp_path_factory.mktemp("galleries") / "digits.gallery"
+    with lw.Gallery.open(place, model_folder) as opened:
         for digit in range(5):
-            opened.enrol(f"digit {digit}", files(digit, slice(5)), keep_originals=True)
-    return tmp_path / "a.gallery"
+            pictures = sorted((digit_folder / str(digit)).iterdir())[:5]
+            opened.enrol(f"digit {digit}", pictures, keep_originals=True)
+    return place
 
 
 @pytest.fixture
-def crowded(tmp_path: Path, crowd: Callable[..., lw.Dataset]) -> Path:
-    """40 people with 4 pictures each, of a model without calibration; originals are not kept."""
+def gallery(tmp_path: Path, five_digits: Path) -> Path:
+    """One of one's own, as a gallery is one file."""
+    return shutil.copy(five_digits, tmp_path / "a.gallery")
+
+
+@pytest.fixture(scope="module")
+def forty_people(tmp_path_factory: pytest.TempPathFactory, crowd: Callable[..., lw.Dataset]) -> Path:
+    """40 people with 4 pictures each, of a model without calibration, originals not kept; to be copied."""
     people = crowd([f"person {i}" for i in range(40)], each=4)
     encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
-    with lw.Gallery.open(tmp_path / "crowd.gallery", lw.Model(encoder)) as opened:
+    place = tmp_path_factory.mktemp("galleries") / "crowd.gallery"
+    with lw.Gallery.open(place, lw.Model(encoder)) as opened:
         for person in range(40):
             opened.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
-    return tmp_path / "crowd.gallery"
+    return place
+
+
+@pytest.fixture
+def crowded(tmp_path: Path, forty_people: Path) -> Path:
+    return shutil.copy(forty_people, tmp_path / "crowd.gallery")
 
 
 class TestEnrol:

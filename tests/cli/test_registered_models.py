@@ -92,6 +92,7 @@ class TestDlibFace:
         assert card.startswith("# mine.model\n")
         assert run("verify", NAME, same, same).status == 3  # the name means what it meant
 
+    @pytest.mark.slow
     def test_a_folder_of_its_name_takes_its_place(self, run: Run, people: Path) -> None:
         assert run("calibrate", NAME, people, "--fmr", 0.2, "--out", NAME).status == 0
         assert run("verify", NAME, people / "p0/0.png", people / "p0/0.png").status == 0
@@ -105,6 +106,7 @@ class TestDlibFace:
         assert enrolled.status == 0, enrolled.err
         assert run("enrol", "g.gallery", "bob", people / "p1/0.png", "--model", NAME).status == 0
 
+    @pytest.mark.slow
     def test_training_goes_on_from_it(self, run: Run, tmp_path: Path) -> None:
         people = draw(tmp_path / "more", people=4, each=15)
         found = run(

@@ -382,6 +382,7 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, monkeypatch
         network(file)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a home folder is not found by HOME alone")
 def test_onnxruntime_does_not_report_home(tmp_path: Path) -> None:
     """Its builds keep an identifier and a database of reports below the home folder, unless they are told not to."""

@@ -45,8 +45,8 @@ def test_as_one_by_one(known: int, seed: int) -> None:
 def test_odd_items_do_not_fill_the_picture() -> None:
     """Three mislabelled items are in each of the 200 hardest pairs of their class, and there are still eight pairs."""
     rng = torch.Generator().manual_seed(0)
-    points = torch.cat([torch.randn(300, 2, generator=rng), 50 + torch.randn(300, 2, generator=rng)])
-    labels = torch.arange(600) // 300
+    points = torch.cat([torch.randn(100, 2, generator=rng), 50 + torch.randn(100, 2, generator=rng)])
+    labels = torch.arange(200) // 100
     labels[[3, 4, 5]] = 1
     hardest = hardest_pairs(points, labels, Euclidean(), count=200)
     assert all({pair.first, pair.second} & {3, 4, 5} for pair in hardest.same)

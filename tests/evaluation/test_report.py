@@ -24,7 +24,7 @@ AWKWARD = ("$\\frac{1}$", "a_b^c", "ünïcode 顔 🙂", "x" * 300, "two\nlines"
 def colours(file: Path) -> int:
     """How many different colours a picture has: a blank page has one."""
     with Image.open(file) as picture:
-        return len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0))
+        return len(picture.convert("RGB").getcolors(1 << 24) or [])
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,9 @@ def test_a_picture_that_is_gone_does_not_stop_the_report(report: Report, tmp_pat
 @pytest.mark.filterwarnings("error:Glyph")
 def test_awkward_names_are_drawn_as_they_are(report: Report, tmp_path: Path) -> None:
     data = replace(report.labelled.data, names=AWKWARD)
-    draw_hardest(report.hardest, data, tmp_path / "hardest.png")
-    assert colours(tmp_path / "hardest.png") > 20
     named = replace(report, labelled=replace(report.labelled, data=data))
     named.write(tmp_path)
+    assert colours(tmp_path / "hardest.png") > 20
     assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads(json.dumps(named.as_dict()))
 
 

@@ -20,6 +20,7 @@ from likewise.errors import CollapseWarning
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "sample_data")
+SLOW = {"map", "triplets", "unseen_classes"}  # a UMAP, and networks trained to be compared
 FACES = Path(os.environ.get("LIKEWISE_DATA", "."), "faces-orl")
 WORDS = Path(os.environ.get("LIKEWISE_DATA", "."), "spoken-digits")
 
@@ -176,7 +177,7 @@ def test_every_example_is_looked_at() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name == "map" else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
         for name in NAMES
         if name not in ("faces", "pairs", "words")
     ],
@@ -186,6 +187,7 @@ def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Pat
     globals()[f"saw_{name}"](run(name, *given, digit_folder), whole=False)
 
 
+@pytest.mark.slow
 def test_on_a_small_pairs_file(run, digit_folder: Path, tmp_path: Path) -> None:
     files = {who: sorted(who.glob("*.png")) for who in sorted(digit_folder.iterdir())}
     with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
@@ -198,6 +200,7 @@ def test_on_a_small_pairs_file(run, digit_folder: Path, tmp_path: Path) -> None:
     saw_pairs(run("pairs", tmp_path / "pairs.csv"), whole=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("dlib") is None, reason="dlib is not installed: the extra faces has it")
 @pytest.mark.skipif(not FACES.is_dir(), reason="LIKEWISE_DATA names no folder with faces-orl")
 def test_on_faces(run) -> None:

@@ -127,14 +127,13 @@ def one(records: Records, i: int) -> Records:
 
 
 @pytest.mark.parametrize("page", [512, 8192])  # small pages make deep trees, whose inner pages hold keys as well
-@pytest.mark.parametrize("seed", range(3))
-def test_over_random_histories(seed: int, page: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    history(tmp_path, seed, page, monkeypatch)
+def test_over_a_random_history(page: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history(tmp_path, 0, page, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [512, 1024, 8192])
-@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("seed", [1, 2, *range(100, 120)])
 def test_over_more_random_histories(seed: int, page: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history(tmp_path, seed, page, monkeypatch)
 
@@ -218,6 +217,7 @@ print("reading", flush=True); time.sleep(0.7); db.execute("COMMIT"); print("done
         store.close()
 
 
+@pytest.mark.slow
 def test_a_kill_between_forgetting_and_clearing_is_made_good(tmp_path: Path) -> None:
     """The log of a process that died holds what was forgotten; opening the gallery brings it home."""
     store = SqliteStore.create(str(tmp_path / "a.gallery"), described(DIM), MODEL_FILES)

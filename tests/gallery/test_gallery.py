@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -536,15 +537,21 @@ class TestModel:
             assert gallery.names() == {}
 
 
+@pytest.fixture(scope="module")
+def forty_people(tmp_path_factory: pytest.TempPathFactory, crowd: Callable[..., lw.Dataset]) -> Path:
+    """40 people with 4 pictures each, and a model that never saw them; to be copied."""
+    people, place = crowd([f"person {i}" for i in range(40)], each=4), tmp_path_factory.mktemp("whole") / "a.gallery"
+    encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
+    with lw.Gallery.open(place, lw.Model(encoder)) as gallery:
+        for person in range(40):
+            gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
+    return place
+
+
 class TestCalibrate:
     @pytest.fixture
-    def people(self, tmp_path: Path, crowd: Callable[..., lw.Dataset]) -> Iterator[lw.Gallery]:
-        """40 people with 4 pictures each, and a model that never saw them."""
-        people = crowd([f"person {i}" for i in range(40)], each=4)
-        encoder = Encoder("mlp", 16, preprocessing=Pictures.of(people.sources), seed=0)
-        with lw.Gallery.open(tmp_path / "people.gallery", lw.Model(encoder)) as gallery:
-            for person in range(40):
-                gallery.enrol(people.names[person], [people.sources[4 * person + i] for i in range(4)])
+    def people(self, tmp_path: Path, forty_people: Path) -> Iterator[lw.Gallery]:
+        with lw.Gallery.open(shutil.copy(forty_people, tmp_path / "people.gallery")) as gallery:
             yield gallery
 
     @pytest.mark.parametrize("rule", ["vote", "mean"])

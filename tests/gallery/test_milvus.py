@@ -119,7 +119,7 @@ def nobody() -> str:
 
 class TestServerAway:
     def test_is_one_clear_line_after_a_bounded_wait(self, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("likewise.gallery.milvus.connection.PATIENCE", 1.0)
+        monkeypatch.setattr("likewise.gallery.milvus.connection.PATIENCE", 0.2)
         monkeypatch.setenv("LIKEWISE_MILVUS_TOKEN", "root:open-sesame")
         for ask in (MilvusStore.exists, MilvusStore.open, lambda uri: MilvusStore.create(uri, described(), {})):
             began = time.monotonic()

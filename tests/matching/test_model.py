@@ -157,6 +157,7 @@ class TestEncodingSets:
         assert [file for file, _ in skipped] == ["item 3"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("loss", "distance"), [("concatenated", "concatenated"), ("bce", "weighted-l1")])
 def test_a_pair_scorer_is_saved_and_used(
     digits: Dataset, tmp_path: Path, watcher: object, loss: str, distance: str

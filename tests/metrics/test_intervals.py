@@ -192,11 +192,11 @@ def test_independent_pairs_have_the_ordinary_wilson_interval():
 
 
 def test_copies_of_a_pair_add_no_trial():
-    """Ten items of each of two identities give 100 pairs that are all right or all wrong: one observation."""
+    """Five items of each of two identities give 25 pairs that are all right or all wrong: one observation."""
     pairs = [(2 * i, 2 * i + 1) for i in range(40)]
     errors = [1] * 6 + [0] * 34
     once, share = spread_of(pairs, errors)
-    often, _ = spread_of(pairs * 100, errors * 100)
+    often, _ = spread_of(pairs * 25, errors * 25)
     assert interval(share, often).as_dict() == pytest.approx(interval(share, once).as_dict())
 
 

@@ -184,7 +184,7 @@ def test_their_semi_hard_is_another_definition(batch) -> None:
     assert ours == sorted((a, p, n) for (a, p), n in nearest.items())
 
 
-@pytest.mark.parametrize("name", ["semi-hard", "hardest"])
+@pytest.mark.parametrize("name", ["semi-hard", pytest.param("hardest", marks=pytest.mark.slow)])
 def test_no_tensor_of_all_triplets(extra_megabytes, name: str) -> None:
     # 4096 items in 10 identities: all triplets are 6 billion, B x B distances are 64 MB, the answer of semi-hard 40 MB.
     used = extra_megabytes(

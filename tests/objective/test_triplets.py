@@ -186,7 +186,7 @@ def test_other_distances_can_be_asked_for(batch) -> None:
     assert weighted.raw.grad.norm() > 0
 
 
-@pytest.mark.parametrize("name", ["triplet", "softmax-triplet"])
+@pytest.mark.parametrize("name", ["triplet", pytest.param("softmax-triplet", marks=pytest.mark.slow)])
 def test_all_valid_triplets_are_never_held_at_once(extra_megabytes, name: str) -> None:
     # 640 items in 4 identities hold 49 million triplets: 195 MB for each tensor of them, and backward needs several.
     used = extra_megabytes(

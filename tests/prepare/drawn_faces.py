@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Colour = NDArray[np.float64]
 
-FINER = 4  # the drawing is so many times as large as what is handed out
+FINER = 2  # the drawing is so many times as large as what is handed out
 
 
 def drawn_face(side: int = 160, seed: int = 0, *, view: int = 0, noise: float = 4.0) -> NDArray[np.uint8]:

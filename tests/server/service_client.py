@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
+import pytest
 from PIL import Image
 
 from likewise.matching import load
 from likewise.server.app import make_app
 from likewise.server.audit import Audit
+from likewise.server.decoding import Decoders
 from likewise.server.door import Door
 from likewise.server.limits import Limits
 from likewise.server.run import running
@@ -59,12 +62,34 @@ class Served:
         return {"Authorization": f"Bearer {self.tokens.make('a test', scopes, **options)[0]}"}
 
 
+class Borrowed:
+    """Decoders that stay when a service ends: starting their processes takes longer than most tests of it."""
+
+    kept: ClassVar[dict[Limits, Decoders]] = {}
+
+    def __init__(self, limits: Limits) -> None:
+        if limits not in self.kept:
+            self.kept[limits] = Decoders(limits)
+            atexit.register(self.kept[limits].close)
+        self._decoders = self.kept[limits]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoders, name)
+
+    def close(self) -> None:
+        """Not yet."""
+
+
 @contextmanager
-def served(folder: Path, model: Path, limits: Limits | None = None) -> Iterator[Served]:
+def served(
+    folder: Path, model: Path, limits: Limits | None = None, *, decoders: type[Any] = Borrowed
+) -> Iterator[Served]:
     """A service with an empty gallery in `folder`."""
     gallery, tokens, audit = folder / "g.gallery", Tokens(folder / "tokens"), folder / "audit.jsonl"
     token, _ = tokens.make("tester", SCOPES, per_minute=1_000_000)
-    service = Service(load(model), str(gallery), limits)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("likewise.server.service.Decoders", decoders)
+        service = Service(load(model), str(gallery), limits)
     door = make_app(service, tokens, Audit(audit))
     with (
         running(door) as url,

@@ -16,6 +16,7 @@ from service_tiles import SIDE, Tiles
 
 import likewise as lw
 from likewise.prepare.finder import KINDS
+from likewise.server.decoding import Decoders
 
 HERE = Path(__file__).parent
 
@@ -38,7 +39,7 @@ def tiled(
         data = lw.folder(digit_folder)
         model = lw.calibrate(encoder, data, max_fmr=0.1, unit="item")
         model.save(place / "model")
-        with served(place, place / "model") as running:
+        with served(place, place / "model", decoders=Decoders) as running:
             yield running, model
 
 

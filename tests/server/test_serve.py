@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from service_client import Borrowed
 
 import likewise
 import likewise as lw
@@ -85,6 +86,7 @@ def test_a_port_in_use_is_found_before_a_token_is_made(run, tmp_path: Path, mode
 def started(run, monkeypatch: pytest.MonkeyPatch):
     """Starts the service as a person does, and ends it before it answers; what it said."""
     monkeypatch.setattr("likewise.server.run.run", lambda app, listening, started: started("here"))
+    monkeypatch.setattr("likewise.server.service.Decoders", Borrowed)
     return lambda *arguments: run("serve", *arguments, "--port", 0)
 
 

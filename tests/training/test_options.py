@@ -83,7 +83,10 @@ class TestOptions:
         _, history = trained(*parts, make_objective(loss, dim=8, classes=10), optimizer=optimizer, epochs=6)
         assert history.epochs[-1].loss < 0.8 * history.epochs[0].loss
 
-    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+    @pytest.mark.parametrize(
+        "optimizer",
+        [pytest.param("adam", marks=pytest.mark.slow), "adamw", pytest.param("rmsprop", marks=pytest.mark.slow), "sgd"],
+    )
     def test_no_optimizer_collapses_at_its_usual_learning_rate(self, digits: Dataset, optimizer: str) -> None:
         train, valid = digits.split(0.6, 0.2, seed=0)
         with warnings.catch_warnings():

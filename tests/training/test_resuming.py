@@ -94,10 +94,10 @@ class TestResuming:
         "options",
         [
             {},
-            {"average": 0.9},
-            {"augment": "jitter"},
+            pytest.param({"average": 0.9}, marks=pytest.mark.slow),
+            pytest.param({"augment": "jitter"}, marks=pytest.mark.slow),
             {"average": 0.9, "augment": "photo", "precision": "bfloat16", "balanced": True},
-            {"optimizer": "sgd"},
+            pytest.param({"optimizer": "sgd"}, marks=pytest.mark.slow),
             {"optimizer": "rmsprop", "select": "eer"},
             {"optimizer": "adam", "schedule": "cosine", "batch": 64},
         ],
