@@ -21,6 +21,7 @@ NAMES = (
     "objectives",
     "ten_clusters",
     "recipe",
+    "listening",
 )
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from likewise.apps.learn import Learned, LearnOptions, learn
+from likewise.apps.triggerword import LearnedTrigger
 from likewise.data import Dataset, arrays
 from likewise.training import FitOptions, Step
 
@@ -92,6 +93,14 @@ def learned(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Learne
 @pytest.fixture(scope="session")
 def model_folder(learned: Learned) -> Path:
     return learned.folder
+
+
+@pytest.fixture(scope="session")
+def trigger(tmp_path_factory: pytest.TempPathFactory) -> LearnedTrigger:
+    """A small model that hears a drawn word, trained, calibrated, measured and saved; to be read, not changed."""
+    from drawn_trigger import learned_trigger
+
+    return learned_trigger(tmp_path_factory.mktemp("trigger"), Quiet())
 
 
 @pytest.fixture

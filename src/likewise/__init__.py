@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     __version__: str
 
     from likewise.apps.map import draw_map as draw_map
+    from likewise.apps.triggerword import Listener as Listener
+    from likewise.apps.triggerword import TriggerWord as TriggerWord
     from likewise.calibration import Calibration as Calibration
     from likewise.calibration import Threshold as Threshold
+    from likewise.data import Clips as Clips
     from likewise.data import Dataset as Dataset
     from likewise.data import Health as Health
     from likewise.data import PairSet as PairSet
     from likewise.data import arrays as arrays
     from likewise.data import check as check
+    from likewise.data import clips as clips
     from likewise.data import folder as folder
     from likewise.data import idx as idx
     from likewise.data import manifest as manifest
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from likewise.objective import AllValid as AllValid
     from likewise.objective import ArcFace as ArcFace
     from likewise.objective import BinaryCrossEntropy as BinaryCrossEntropy
+    from likewise.objective import ClipBCE as ClipBCE
     from likewise.objective import ConcatenatedTwins as ConcatenatedTwins
     from likewise.objective import Contrastive as Contrastive
     from likewise.objective import CosFace as CosFace
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from likewise.objective import HardestInBatch as HardestInBatch
     from likewise.objective import RandomTriplets as RandomTriplets
     from likewise.objective import SemiHard as SemiHard
+    from likewise.objective import SequentialBCE as SequentialBCE
     from likewise.objective import SoftMarginTripletLoss as SoftMarginTripletLoss
     from likewise.objective import Softmax as Softmax
     from likewise.objective import SoftmaxTripletLoss as SoftmaxTripletLoss
@@ -68,16 +74,19 @@ if TYPE_CHECKING:
 
 _NAMES_OF_MODULE = {
     "likewise.apps.map": ("draw_map",),
+    "likewise.apps.triggerword": ("Listener", "TriggerWord"),
     "likewise.calibration": (
         "Calibration",
         "Threshold",
     ),
     "likewise.data": (
+        "Clips",
         "Dataset",
         "Health",
         "PairSet",
         "arrays",
         "check",
+        "clips",
         "folder",
         "idx",
         "manifest",
@@ -115,6 +124,7 @@ _NAMES_OF_MODULE = {
         "AllValid",
         "ArcFace",
         "BinaryCrossEntropy",
+        "ClipBCE",
         "ConcatenatedTwins",
         "Contrastive",
         "CosFace",
@@ -124,6 +134,7 @@ _NAMES_OF_MODULE = {
         "L1",
         "RandomTriplets",
         "SemiHard",
+        "SequentialBCE",
         "SoftMarginTripletLoss",
         "Softmax",
         "SoftmaxTripletLoss",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,8 @@ class TestLearn:
         assert {"model", "epochs", "train_seconds", "images_per_second", "loss", "split", "notes"} <= set(values)
         assert values["epochs"] == 6
         assert values["loss"] == learned.history.epochs[-1].loss
-        assert any("Calibrated for a false match rate of" in note for note in values["notes"])
+        assert any(re.match(r"Calibrated for a false match rate of \S+ on the tune part", n) for n in values["notes"])
+        assert learned.rows()[0] == ("measured on", "the test part")
 
     def test_a_seed_repeats_the_model_bit_for_bit(self, digits: Dataset, tmp_path: Path, watcher: object) -> None:
         data = digits.subset(np.arange(0, 1797, 4))

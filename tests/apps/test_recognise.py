@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,25 @@ class TestCsv:
         assert as_csv(found(["p.jpg"], unsure)) == "p.jpg,unknown_person,0.35"
         assert as_csv(found(["p.jpg"], probe("p.jpg", None, outcome="unknown"))) == "p.jpg,unknown_person,"
 
+    def test_in_full_nothing_is_left_out(self) -> None:
+        there = found(
+            ["a.jpg", "empty.jpg"],
+            probe("a.jpg", "ada", ("ada", 0.25)),
+            probe("a.jpg", "ada", ("bob", 0.5), ("ada", 0.625), outcome="unsure", box=BOB),
+            replace(probe("a.jpg", None, ("ada", 3.5), outcome="unknown", box=None), flaw="blurred"),
+        )
+        there = replace(there, skipped=(("cut.jpg", "cut short, or worse"),))
+        rows = list(csv.DictReader(io.StringIO(as_csv(there, full=True))))
+        assert [list(row.values()) for row in rows] == [
+            ["a.jpg", "ada", "0.25", "known", "", "20", "10", "60", "40", ""],
+            ["a.jpg", "unknown_person", "0.625", "unsure", "ada", "110", "30", "80", "50", ""],
+            ["a.jpg", "unknown_person", "3.5", "unknown", "", "", "", "", "", "blurred"],
+            ["empty.jpg", "no_persons_found", "", "empty", "", "", "", "", "", ""],
+            ["cut.jpg", "", "", "unreadable", "", "", "", "", "", "cut short, or worse"],
+        ]
+        short = list(csv.reader(io.StringIO(as_csv(there))))
+        assert short == [list(row.values())[:3] for row in rows[:-1]]
+
 
 class TestAnnotate:
     def test_frames_are_where_things_were_found(self, photo: Path, tmp_path: Path) -> None:
@@ -101,6 +121,27 @@ class TestAnnotate:
     def test_without_a_box_the_frame_is_around_everything(self, photo: Path, tmp_path: Path) -> None:
         (file,) = annotate(found([photo], probe(photo, "ada", ("ada", 0.5), box=None)), tmp_path / "out").files
         assert {tuple(pixels(file)[y, x]) for y, x in ((0, 0), (0, 239), (60, 0))} == {GREEN}
+
+    @pytest.mark.parametrize(
+        ("box", "clipped"),
+        [
+            ((-12, 30, 60, 40), (0, 30, 48, 70)),
+            ((200, 90, 80, 60), (200, 90, 239, 119)),
+            ((60, -20, 60, 60), (60, 0, 120, 40)),
+        ],
+    )
+    def test_what_reaches_over_an_edge_is_drawn_inside(
+        self, photo: Path, tmp_path: Path, box: tuple[int, int, int, int], clipped: tuple[int, int, int, int]
+    ) -> None:
+        picture = pixels(
+            annotate(found([photo], probe(photo, "Jürgen", ("Jürgen", 0.5), box=box)), tmp_path / "o").files[0]
+        )
+        left, top, right, bottom = clipped
+        for y, x in ((top, left), (top, right), (bottom, left) if bottom < 119 else (top, left)):
+            assert tuple(picture[y, x]) == GREEN
+        letters = (picture > 200).all(axis=2)
+        whole = (drawn(photo, "Jürgen", tmp_path / "inside") > 200).all(axis=2)
+        assert letters.sum() == whole.sum()  # the whole name
 
     @pytest.mark.parametrize(("one", "other"), [("ada", "bob"), ("Ада", "Ида"), ("Ζωή", "Ζωά"), ("José", "Jose")])
     def test_names_can_be_told_apart(self, photo: Path, tmp_path: Path, one: str, other: str) -> None:

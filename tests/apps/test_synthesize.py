@@ -21,7 +21,7 @@ from likewise.errors import DataError, UsageError
 
 RATE = 16_000
 STEP = 1 / 32768  # of 16 bits
-QUICK = SynthesisOptions(count=6, seconds=2.0, most_positive=2, most_negative=2)
+QUICK = SynthesisOptions(count=6, seconds=2.0, most_positive=2, most_negative=2, background_db=(0.0, 0.0))
 
 
 def tone(seconds: float, hertz: float, level: float = 0.5, rate: int = RATE) -> np.ndarray:
@@ -96,6 +96,26 @@ def clips(made: Synthesized) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def test_backgrounds_are_as_quiet_as_drawn(piles: Piles, tmp_path: Path) -> None:
+    """The same scenes with and without: what is not under a word is quieter by what the manifest says."""
+    options = replace(QUICK, count=8, gain_db=(0.0, 0.0), most_negative=0, snr_db=(-10.0, -10.0))
+    plain = synthesize(*piles, tmp_path / "plain", options)
+    quiet = synthesize(*piles, tmp_path / "quiet", replace(options, background_db=(-20.0, -6.0)))
+    drawn = []
+    for (path, before), (same, after) in zip(clips(plain).items(), clips(quiet).items(), strict=True):
+        assert path == same
+        gain = float(after[0]["background_db"])
+        assert float(before[0]["background_db"]) == 0
+        loud, soft = samples(plain, before[0]), samples(quiet, after[0])
+        alone = np.ones(len(loud), bool)
+        for row in before:
+            if row["start"]:
+                alone[span(row)] = False
+        np.testing.assert_allclose(soft[alone], loud[alone] * 10 ** (gain / 20), atol=2 / 32768)
+        drawn.append(gain)
+    assert -20 <= min(drawn) < -12 < max(drawn) <= -6
+
+
 def test_over_digital_zero_a_clip_is_the_scaled_words_and_nothing_else(
     piles: Piles, zero: Path, tmp_path: Path
 ) -> None:
@@ -139,6 +159,59 @@ def test_the_snr_is_the_one_that_is_told(piles: Piles, tmp_path: Path) -> None:
         assert np.abs(words).max() < 3 * STEP  # everywhere else it is the background
     assert min(levels) < 2 < 18 < max(levels)
     assert all(-5 <= level <= 25 for level in levels)
+
+
+class TestSpeed:
+    def test_a_word_is_so_many_times_as_short_and_as_high(self, piles: Piles, zero: Path, tmp_path: Path) -> None:
+        options = replace(QUICK, count=30, seconds=3.0, most_negative=0, speed=(0.7, 1.4))
+        made = synthesize(*piles[:2], zero, tmp_path / "clips", options)
+        speeds: list[float] = []
+        for listed in clips(made).values():
+            clip = samples(made, listed[0])
+            for row in listed:
+                if not row["start"]:
+                    continue
+                number, speed = int(Path(row["source"]).stem), float(row["speed"])
+                here = clip[span(row)]
+                assert len(here) / RATE == pytest.approx((0.2 + 0.02 * number) / speed, abs=0.02 / speed)
+                spectrum = np.abs(np.fft.rfft(here * np.hanning(len(here)), 1 << 16))
+                assert spectrum.argmax() * RATE / (1 << 16) == pytest.approx((900 + 10 * number) * speed, rel=0.01)
+                clip[span(row)] = 0
+                speeds.append(speed)
+            assert not clip.any()  # times are those of the changed word
+        assert min(speeds) < 0.8 < 1.3 < max(speeds)
+        assert all(0.7 <= speed <= 1.4 for speed in speeds)
+
+    def test_its_snr_is_that_of_what_is_left_of_it(self, piles: Piles, zero: Path, tmp_path: Path) -> None:
+        """A word of two tones, of which the higher one is lost when it is said faster."""
+        both = tone(0.3, 1_000) + tone(0.3, 7_000)
+        write(tmp_path / "high" / "high.wav", in_silence(both))
+        options = replace(QUICK, count=6, most_negative=0, speed=(1.5, 1.5), snr_db=(10.0, 10.0), gain_db=(0.0, 0.0))
+        made = synthesize(tmp_path / "high", None, zero, tmp_path / "clips", options)
+        levels = [10 * np.log10((samples(made, row)[span(row)] ** 2).mean()) for row in rows(made) if row["start"]]
+        assert levels
+        assert levels == pytest.approx([-30.0] * len(levels), abs=0.1)  # 10 dB over -40 dBFS
+
+    def test_the_same_seed_gives_the_same_clips(self, piles: Piles, tmp_path: Path) -> None:
+        options = replace(QUICK, speed=(0.8, 1.2), hard=True)
+        for out, workers in (("one", 1), ("two", 3)):
+            synthesize(*piles, tmp_path / out, options, workers=workers)
+        assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+    def test_as_in_its_file_unless_asked(self, piles: Piles, tmp_path: Path) -> None:
+        made = synthesize(*piles, tmp_path / "clips", QUICK)
+        assert {row["speed"] for row in rows(made) if row["start"]} == {"1.000"}
+
+    def test_a_slowed_word_that_finds_no_room_is_left_out(self, piles: Piles, zero: Path, tmp_path: Path) -> None:
+        options = replace(QUICK, seconds=0.4, count=10, speed=(0.5, 0.5))
+        made = synthesize(*piles[:2], zero, tmp_path / "clips", options)
+        assert made.left_out > 0
+        assert all(float(row["end"]) <= 0.4 for row in rows(made) if row["start"])
+
+    @pytest.mark.parametrize("speed", [(1.2, 0.8), (0.4, 1.0), (1.0, 2.1), (0.9, float("nan"))])
+    def test_speeds_that_cannot_be(self, speed: tuple[float, float]) -> None:
+        with pytest.raises(UsageError, match="speed"):
+            SynthesisOptions(speed=speed)
 
 
 def test_a_clip_that_would_pass_full_scale_is_made_quieter_as_a_whole(piles: Piles, tmp_path: Path) -> None:
@@ -474,6 +547,7 @@ class TestBadInput:
             ({"count": 0}, "At least 1 clip"), ({"seconds": 0.0}, "lasts"), ({"seconds": float("nan")}, "lasts"),
             ({"rate": 800}, "samples per second"), ({"seed": -1}, "seed"), ({"most_positive": -1}, "0 or more"),
             ({"snr_db": (10.0, 0.0)}, "SNR"), ({"gain_db": (0.0, float("inf"))}, "gain"), ({"gap": -0.1}, "gap"),
+            ({"background_db": (1.0, 0.0)}, "background gain"),
             ({"take": (0.6, 0.6)}, "share"), ({"take": (-0.1, 0.6)}, "share"), ({"group_from": "("}, "regular"),
             ({"group_from": "a"}, "one group"),
         ],

@@ -12,7 +12,7 @@ from likewise.matching import load
 
 Run = Callable[..., object]
 
-NEW = {"calibration.json", "README.md"}
+NEW = {"calibration.json", "README.md", "seen.safetensors"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import shutil
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -72,6 +77,48 @@ def test_each_digit_of_a_sheet_has_its_own_folder(run, model_folder: Path, sheet
     assert (again.json["copied"], again.json["moved"], again.json["corrections"]) == (0, 0, 0)
 
 
+def test_a_page_shows_which_copy_is_which_part(run, model_folder: Path, sheets: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "albums", tmp_path / "pages" / "albums.html"
+    page.parent.mkdir()
+    (sheets / "0.png").rename(sheets / "<b>&.png")
+    asked = ("cluster", model_folder, sheets, "--out", out, "--prepare", "tiles", "--page", page, "--json")
+    done = run(*asked).json
+    assert done["page"] == str(page)
+    html = page.read_text(encoding="utf-8")
+    figures = re.findall(r'<figure><img alt="" src="data:image/jpeg;base64,(.+?)">.*?<a href="(.+?)">(.+?)</a>', html)
+    shown = {
+        (page.parent / unquote(address)).resolve().relative_to(out).as_posix(): (look, unescape(name))
+        for look, address, name in figures
+    }
+    of = {
+        copy: (item, box)
+        for group in done["clusters"]
+        for item, copy, box in zip(group["items"], group["copies"], group["boxes"], strict=True)
+    }
+    assert len(of) > 15
+    assert shown.keys() == of.keys() | set(done["unassigned_copies"])
+    assert all((out / copy).is_file() and Path(copy).name == name for copy, (_, name) in shown.items())
+    for copy, (item, box) in of.items():
+        look = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown[copy][0]))).convert("L"), int)
+        around = max(box[0] - 2, 0), 0, min(box[0] + box[2] + 2, SIDE * 4), SIDE
+        np.testing.assert_allclose(look, np.asarray(Image.open(item).crop(around), int), atol=60)  # a small JPEG
+        assert np.abs(look - np.asarray(Image.open(item).crop(around), int)).mean() < 8
+    assert run(*asked[:-1], "--dry-run").status == 0
+    assert page.read_text(encoding="utf-8") == html
+    assert ".html" in run(*asked[:-2], tmp_path / "albums.txt").refused(2)
+
+
+def test_what_is_counted_lies_in_the_folder(run, model_folder: Path, sheets: Path, tmp_path: Path) -> None:
+    out = tmp_path / "albums"
+    for number in (0, 1):
+        shutil.copy(sheets / f"{number}.png", sheets / f"again{number}.png")
+    result = run("cluster", model_folder, sheets, "--out", out, "--prepare", "tiles")
+    counts = dict(re.findall(r"^ *(cluster-\d+|unassigned) +(\d+)$", result.out, re.MULTILINE))
+    assert counts.pop("unassigned", "0") == str(len(list(out.glob("unassigned/*"))))
+    assert counts == {folder.name: str(len(list(folder.iterdir()))) for folder in out.glob("cluster-*")}
+    assert "2 pictures have the content of others" in result.err
+
+
 def test_the_state_notices_another_prepare_step(run, model_folder: Path, sheets: Path, tmp_path: Path) -> None:
     out = tmp_path / "albums"
     arguments = ("cluster", model_folder, sheets, "--out", out, "--prepare")
@@ -92,6 +139,8 @@ def test_a_prepare_step_that_is_not_there(run, model_folder: Path, sheets: Path,
     line = run("cluster", model_folder, sheets, "--out", tmp_path / "g", "--prepare", "noses").refused(2)
     assert "one of faces, faces-cnn, faces-arcface" in line
     assert not (tmp_path / "g").exists()
+    asked = ("cluster", "no such model", sheets, "--out", tmp_path / "g")  # told before anything is loaded
+    assert "one of faces" in run(*asked, "--prepare", "face").refused(2)
 
 
 def test_nothing_found_anywhere_is_an_answer(run, model_folder: Path, sheets: Path, tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ class TestBar:
     def test_nothing_is_said_of_the_time_left_before_anything_is_done(self, at: Callable[..., str]) -> None:
         assert at(11, 0, 500, "UMAP") == "mapping: 0 of 500, UMAP\n"
 
+    def test_a_note_that_says_the_same_is_left_out(self, at: Callable[..., str]) -> None:
+        assert at(11, 0, 500, "mapping") == "mapping: 0 of 500\n"
+
     def test_what_comes_before_the_first_item_does_not_count(self, at: Callable[..., str]) -> None:
         """Ten seconds of compiling, then ten items a second."""
         at(0, 0, 500, "UMAP")

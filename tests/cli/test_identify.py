@@ -102,6 +102,23 @@ class TestKnown:
         line = run("identify", "--known", known, files(0, slice(1))[0], "--model", model_folder).refused(3)
         assert "There is somebody to know" in line
 
+    def test_a_folder_for_somebody_without_pictures_is_told(
+        self, run: Run, known: Path, files: Files, model_folder: Path
+    ) -> None:
+        (known / "Nobody" / "deeper").mkdir(parents=True)
+        (known / ".hidden").mkdir()
+        found = run("identify", "--known", known, files(0, slice(1))[0], "--model", model_folder)
+        assert [line for line in found.err.splitlines() if line.startswith("skipped")] == [
+            f"skipped {known / 'Nobody'}: no pictures in it, so nobody is known by this name"
+        ]
+
+    def test_what_is_not_there_is_told_before_anything_is_loaded(self, run: Run, known: Path) -> None:
+        line = run("identify", "--known", known, "nodir.txt", "--model", "no such model").refused(3)
+        assert "nodir.txt (No such file or directory)" in line
+        line = run("identify", "none.gallery", "a.jpg", "b.jpg").refused(3)
+        assert "None of 2 items can be used, the first because" in line
+        assert "a.jpg" in line
+
     def test_nobody_to_know(self, run: Run, files: Files, model_folder: Path, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         for place in ("empty", "nowhere"):
@@ -111,8 +128,13 @@ class TestKnown:
         run("identify", "g.gallery", *files(0, slice(1)), "--model", model_folder).refused(2)
 
     def test_files_are_needed(self, run: Run, known: Path) -> None:
-        run("identify", "g.gallery").refused(2)
-        run("identify", "--known", known).refused(2)
+        assert "Missing argument 'FILE...'. Try" in run("identify", "g.gallery").refused(2)
+        assert "Missing argument 'GALLERY FILE...'. Try" in run("identify").refused(2)
+        assert "Missing argument 'FILE...'. Try" in run("identify", "--known", known).refused(2)
+        line = run("verify", "--gallery", "g.gallery", "--name", "ada").refused(2)
+        assert line == "likewise: Missing argument 'FILE...'. Try `likewise verify --help`."
+        assert "Missing argument 'B'. Try" in run("verify", "a.model", "a.jpg").refused(2)
+        assert "4 of them, and 3 are wanted" in run("verify", "a.model", "a.jpg", "b.jpg", "c.jpg").refused(2)
 
 
 def test_csv_has_a_line_for_each_probe(run: Run, known: Path, files: Files, model_folder: Path) -> None:
@@ -124,6 +146,18 @@ def test_csv_has_a_line_for_each_probe(run: Run, known: Path, files: Files, mode
     assert [row[1] for row in rows] == [p["name"] if p["decision"] == "known" else "unknown_person" for p in expected]
     assert "unknown_person" in {row[1] for row in rows}
     assert [float(row[2]) for row in rows] == pytest.approx([p["matches"][0]["distance"] for p in expected], rel=1e-5)
+
+
+def test_csv_in_full_tells_of_every_picture(run: Run, known: Path, files: Files, model_folder: Path) -> None:
+    (known.parent / "cut.png").write_text("no picture")
+    probe = files(0, slice(5, 6))[0]
+    asked = ("identify", "--known", known, known.parent / "cut.png", probe, "--model", model_folder, "--format")
+    rows = list(csv.DictReader(io.StringIO(run(*asked, "csv-full").out)))
+    assert [(row["path"], row["decision"]) for row in rows] == [
+        (str(probe), "known"), (str(known.parent / "cut.png"), "unreadable")
+    ]  # fmt: skip
+    assert "cut.png" in rows[1]["problem"]
+    assert len(run(*asked, "csv").out.splitlines()) == 1
 
 
 def test_annotated_pictures_are_copies(run: Run, known: Path, files: Files, model_folder: Path, tmp_path: Path) -> None:
@@ -224,6 +258,9 @@ class TestLog:
         refused = run("verify", "--gallery", place, "--name", "three", *files(3, slice(1)), "--log", tmp_path)
         assert "A decision is logged before it is told" in refused.refused(3)
         assert refused.out == ""
+        nowhere = tmp_path / "nowhere" / "door.jsonl"
+        line = run("verify", "--gallery", place, "--name", "three", *files(3, slice(1)), "--log", nowhere).refused(3)
+        assert line.count(str(nowhere)) == 1
 
     def test_is_for_names(self, run: Run, files: Files, model_folder: Path, tmp_path: Path) -> None:
         run("verify", model_folder, *files(3, slice(2)), "--log", tmp_path / "door.jsonl").refused(2)

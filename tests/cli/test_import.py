@@ -41,6 +41,13 @@ def test_from_the_file_to_a_verdict(run: Run, of_digits: Path, digit_folder: Pat
     assert run("models", "info", ready, "--json").json["fingerprint"] == made["fingerprint"]
 
 
+def test_the_file_is_looked_at_before_anything_is_asked_of_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("hi")
+    line = run("import", tmp_path / "text.jpg", "--out", tmp_path / "m").refused(3)
+    assert "A network is a whole ONNX file" in line
+    assert "text.jpg', which is none, or cut short" in line
+
+
 def test_downstream(run: Run, of_digits: Path, digit_folder: Path, tmp_path: Path) -> None:
     model = tmp_path / "flat.model"
     assert run("import", of_digits, "--out", model, "--std", 255).status == 0

@@ -58,6 +58,26 @@ def test_each_command_says_what_was_trained_on(
     assert "The model was trained on 60 of 120 items of these, which flatters it." in found.err.splitlines()
 
 
+@pytest.mark.parametrize("where", ["in place", "--out"])
+def test_what_calibrated_a_model_is_told_when_it_is_measured_on(
+    run: Run, model_of_people: tuple[Path, Path], crowd: Callable[..., Dataset], tmp_path: Path, where: str
+) -> None:
+    model, _ = model_of_people
+    others = write(crowd([f"q{i}" for i in range(12)], 4), tmp_path / "others")
+    new = write(crowd([f"r{i}" for i in range(3)], 4, seed=1), tmp_path / "new")
+    out = model if where == "in place" else tmp_path / "copy"
+    assert "calibrated this model" not in run("evaluate", model, others).err
+    assert run("calibrate", model, others, "--fmr", 0.1, *(["--out", out] if out != model else [])).status == 0
+    shutil.copytree(others / "q1", new / "somebody")
+    for data, told in ((others, "48 of 48"), (new, "4 of 16")):
+        found = run("evaluate", out, data)
+        assert found.status == 0
+        line = f"{told} items calibrated this model: whether its promise holds shows on others only."
+        assert line in found.err.splitlines()
+    shutil.rmtree(new / "somebody")
+    assert "calibrated this model" not in run("evaluate", out, new).err
+
+
 def test_strangers_are_a_sample_for_a_model_trained_by_item(
     run: Run, model_of_people: tuple[Path, Path], crowd: Callable[..., Dataset], tmp_path: Path
 ) -> None:

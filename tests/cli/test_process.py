@@ -62,6 +62,23 @@ def test_importing_likewise_imports_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
 
 
+def test_listing_names_does_not_wait_for_torch(model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
+    from likewise import Gallery
+
+    with Gallery.open(tmp_path / "g.gallery", model_folder) as gallery:
+        gallery.enrol("ada", digit_folder / "3/00.png")
+    script = """
+import sys
+from likewise.cli import main
+try:
+    main(["gallery", "list", sys.argv[1], "--json"])
+finally:
+    print(sorted({"torch", "PIL", "pandas", "sklearn"} & set(sys.modules)))
+"""
+    said = subprocess.check_output([sys.executable, "-c", script, tmp_path / "g.gallery"], text=True)
+    assert said.splitlines() == ['{"names": {"ada": 1}}', "[]"]
+
+
 @pytest.mark.parametrize(
     ("a", "b", "status"),
     [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from drawn_faces import drawn_face
-from PIL import Image
+from PIL import ExifTags, Image
 
 from likewise.matching import load
 
@@ -81,6 +84,12 @@ class TestDlibFace:
         line = run("verify", NAME, same, people / "p0/1.png").refused(3)
         assert "likewise calibrate MODEL DATA" in line
         assert "--out" in line
+        apart = load(NAME).distance(same, people / "p0/1.png")
+        assert f"a distance of {apart:.4g} from a model that was never calibrated" in line
+        assert "two for the same up to 0.6" in line
+        Image.new("L", (90, 90), 120).save("wall.png")
+        assert "wall.png: no face was found" in run("verify", NAME, same, "wall.png").refused(3)
+        assert "nobody.png" in run("verify", NAME, same, "nobody.png").refused(3)
         assert run("calibrate", NAME, people, "--fmr", 0.2, "--out", "mine.model").status == 0
         made = load("mine.model")
         assert made.calibrated().default == 0.2
@@ -105,6 +114,28 @@ class TestDlibFace:
         enrolled = run("enrol", "g.gallery", "ada", people / "p0/0.png", "--model", NAME)
         assert enrolled.status == 0, enrolled.err
         assert run("enrol", "g.gallery", "bob", people / "p1/0.png", "--model", NAME).status == 0
+
+    def test_deep_printed_turned_and_broken_pictures(self, run: Run, people: Path) -> None:
+        for person in ("p0", "p1", "p2"):
+            Path("known", person).mkdir(parents=True)
+            for view in range(2):
+                Path("known", person, f"{view}.png").write_bytes((people / person / f"{view}.png").read_bytes())
+        first, second, third = (Image.open(people / person / "2.png") for person in ("p0", "p1", "p2"))
+        Image.fromarray(np.asarray(first.convert("L"), np.uint16) * 257).save("a-deep.png")
+        second.convert("CMYK").save("b-cmyk.jpg", quality=95)
+        turned = Image.Exif()
+        turned[ExifTags.Base.Orientation] = 6
+        third.rotate(90, expand=True).save("c-turned.jpg", exif=turned, quality=95)
+        Image.new("I;16", (90, 90)).save("d-black.png")
+        Path("e-cut.png").write_bytes((people / "p0/3.png").read_bytes()[:2000])
+        names = ["a-deep.png", "b-cmyk.jpg", "c-turned.jpg", "d-black.png", "e-cut.png"]
+        found = run("identify", "--known", "known", *names, "--format", "csv-full")
+        rows = list(csv.DictReader(io.StringIO(found.out)))
+        assert [(row["path"], row["name"], row["decision"]) for row in rows] == [
+            ("a-deep.png", "p0", "known"), ("b-cmyk.jpg", "p1", "known"), ("c-turned.jpg", "p2", "known"),
+            ("d-black.png", "no_persons_found", "empty"), ("e-cut.png", "", "unreadable"),
+        ]  # fmt: skip
+        assert "skipped e-cut.png" in found.err
 
     @pytest.mark.slow
     def test_training_goes_on_from_it(self, run: Run, tmp_path: Path) -> None:

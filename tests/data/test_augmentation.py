@@ -87,7 +87,12 @@ def test_left_and_right_matter_for_drawn_signs_and_not_for_photographs() -> None
 def test_none_is_none_and_the_unknown_is_refused() -> None:
     assert augmentation("none", "picture") is None
     assert augmentation("none", "sound") is None
-    with pytest.raises(UsageError, match="An augmentation is one of none, jitter, mirror, photo, speech; got 'blur'"):
+    known = "none, jitter, mirror, photo, speech, stream"
+    with pytest.raises(UsageError, match=f"An augmentation is one of {known}; got 'blur'"):
         augmentation("blur", "picture")
     with pytest.raises(UsageError, match="An augmentation of sounds is one of none, speech; got 'photo'"):
         augmentation("photo", "sound")
+    with pytest.raises(UsageError, match="An augmentation of streams is one of none, stream; got 'speech'"):
+        augmentation("speech", "stream")  # which moves words away from their labels
+    with pytest.raises(UsageError, match="An augmentation of sounds is one of none, speech; got 'stream'"):
+        augmentation("stream", "sound")

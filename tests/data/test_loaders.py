@@ -684,6 +684,18 @@ def test_groups_from_file_names(tree: Path):
             open_data(tree, group_from=pattern)
 
 
+def test_groups_from_folders(tree: Path):
+    data = open_data(tree, group_from="^([^/]+)/")
+    assert isinstance(data, Dataset)
+    folders = [Path(file).parts[0] for file in data.files]
+    assert data.groups is not None
+    assert [data.group_names[group] for group in data.groups] == folders
+    assert len(set(folders)) > 1
+    with pytest.raises(DataError, match=r"with a / is looked for in the path") as caught:
+        open_data(tree, group_from=f"^({folders[0]})")
+    assert f"got {Path(data.files[0]).name!r}, which has no" in str(caught.value)  # what was searched is shown
+
+
 def test_what_is_not_there_or_empty_is_said(tmp_path: Path):
     with pytest.raises(DataError, match="which is not there"):
         open_data(tmp_path / "none")

@@ -7,7 +7,18 @@ import math
 import torch
 
 from likewise.data.augmentation import seeded
-from likewise.data.sound_augmentation import GAIN, MASK, STRETCH, THROAT, changed_sounds, changed_spectrograms
+from likewise.data.sound_augmentation import (
+    GAIN,
+    MASK,
+    NOISY,
+    STREAM_MASK,
+    STRETCH,
+    THROAT,
+    changed_bands,
+    changed_sounds,
+    changed_spectrograms,
+    changed_streams,
+)
 
 
 def tones() -> torch.Tensor:
@@ -77,3 +88,40 @@ def test_time_is_stretched_about_the_middle() -> None:
     assert length.min() >= 21 * STRETCH[0] - 101 * MASK - 2
     assert length.max() <= 21 * STRETCH[1] + 2
     assert length.max() - length.min() > 3
+
+
+class TestStreams:
+    def test_an_impulse_stays_at_its_sample(self) -> None:
+        x = torch.zeros(64, 4_000)
+        place = torch.arange(64) * 61 + 7
+        x[torch.arange(64), place] = 0.9
+        found = seeded(changed_streams, x, 0)
+        assert found.shape == x.shape
+        assert (found.abs().argmax(dim=1) == place).all()
+        gain = found[torch.arange(64), place] / 0.9
+        assert GAIN[0] * 0.8 < gain.min() < 0.6
+        assert 1.1 < gain.max() < GAIN[1] * 1.2
+        plain = (found != 0).sum(dim=1) == 1  # without noise it is only louder or softer
+        assert abs(plain.float().mean() - (1 - NOISY)) < 0.2
+
+    def test_a_frame_stays_where_it_is_while_bands_move(self) -> None:
+        h = torch.zeros(64, 1, 40, 300)
+        place = torch.arange(64) * 4 + 20
+        h[torch.arange(64), 0, :, place] = torch.arange(1.0, 41)
+        found = seeded(changed_bands, h, 0)[:, 0]
+        assert found.shape == (64, 40, 300)
+        at = found.abs().sum(dim=1)  # (64, 300)
+        there = at.max(dim=1).values > 0  # but for those that a stripe hides
+        assert there.float().mean() > 0.9
+        assert (at.argmax(dim=1)[there] == place[there]).all()
+        aside = at.clone()
+        aside[torch.arange(64), place] = 0
+        assert (aside.max(dim=1).values < 1e-2 * at.max(dim=1).values.clamp_min(1e-9))[there].all()
+        shape = found[torch.arange(64), :, place][there]
+        assert shape.std(dim=0)[20] > 0.5  # throats differ
+
+    def test_little_of_the_time_is_hidden(self) -> None:
+        found = seeded(changed_bands, torch.ones(256, 1, 40, 500), 0)[:, 0]
+        hidden = (found == 0).all(dim=1).sum(dim=1)
+        assert hidden.max() <= 500 * STREAM_MASK + 1
+        assert hidden.float().mean() > 2

@@ -36,7 +36,7 @@ def test_mel_bands_are_librosas(rate: int, window: int, mels: int) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000])
 def test_a_spectrogram_is_librosas(rate: int) -> None:
-    how = Sounds.at(rate, 1.0, even=False)
+    how = Sounds.at(rate, 1.0, streamed=True)
     samples = np.random.default_rng(0).normal(0, 0.1, (3, how.samples)).astype(np.float32)
     expected = librosa.feature.melspectrogram(
         y=samples, sr=rate, n_fft=how.window, hop_length=how.hop, center=False, n_mels=40, fmin=how.low, fmax=how.high,
@@ -53,7 +53,7 @@ def test_an_even_spectrogram_does_not_depend_on_loudness() -> None:
     torch.testing.assert_close(loud, soft, atol=0.02, rtol=0)
     assert (silent == np.log(FLOOR)).all()  # and noise is not made of silence
     scaled = samples[:1] * (LOUDNESS / samples[0].square().mean().sqrt())
-    torch.testing.assert_close(loud[None], LogMel(Sounds.at(8_000, 1.0, even=False))(scaled), atol=0.02, rtol=0)
+    torch.testing.assert_close(loud[None], LogMel(Sounds.at(8_000, 1.0, streamed=True))(scaled), atol=0.02, rtol=0)
 
 
 def test_a_tone_is_bright_in_its_band_and_high_tones_are_shown_above_low_ones() -> None:
@@ -68,7 +68,7 @@ def test_a_tone_is_bright_in_its_band_and_high_tones_are_shown_above_low_ones() 
 
 def test_standardised_spectrograms_have_mean_0_and_spread_1() -> None:
     items = torch.from_numpy(np.random.default_rng(1).normal(0, 3000, (30, 8_000)).astype(np.int16))
-    how = Sounds.at(8_000, 1.0, even=False).standardised(items)
+    how = Sounds.at(8_000, 1.0, streamed=True).standardised(items)
     found = LogMel(how)(how.scaled(items))
     torch.testing.assert_close(found.mean(dim=(0, 1, 3)), torch.zeros(40), atol=1e-3, rtol=0)
     torch.testing.assert_close(found.std(dim=(0, 1, 3)), torch.ones(40), atol=1e-2, rtol=0)
@@ -132,9 +132,16 @@ def test_what_is_a_sound() -> None:
 
 
 def test_settings_go_round() -> None:
-    how = Sounds.at(8_000, 0.7, mels=24, even=False)
+    how = Sounds.at(8_000, 0.7, mels=24, streamed=True)
     assert preprocessing_from(how.as_dict()) == how
-    for change in ({"rate": 8_000.5}, {"even": 1}, {"mels": 3}, {"std": [0.0] * 24}, {"more": 1}, {"kind": "smell"}):
+    for change in (
+        {"rate": 8_000.5},
+        {"streamed": 1},
+        {"mels": 3},
+        {"std": [0.0] * 24},
+        {"more": 1},
+        {"kind": "smell"},
+    ):
         with pytest.raises(ModelError):
             preprocessing_from(how.as_dict() | change)
 

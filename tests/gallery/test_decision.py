@@ -175,7 +175,7 @@ class TestLinesOfModel:
         lines = lines_of_model(calibration(*self.LADDER), 1000, "vote")
         assert lines.fpir == pytest.approx(1 - (1 - 1e-4) ** 1000)
         assert lines.fpir_loose == pytest.approx(1 - (1 - 1e-3) ** 1000)
-        assert "0.095 of strangers' looks" in lines.in_words()
+        assert "up to 9.5 of 100 strangers" in lines.in_words()
         assert lines_of_model(calibration(*self.LADDER), 5, "mean").fpir is None
 
     def test_what_is_not_supported_is_not_used(self) -> None:
@@ -206,13 +206,12 @@ class TestInWords:
     def test_a_weak_promise_is_a_warning(self) -> None:
         weak = lines_of_model(calibration((0.1, 3.0, True)), 10, "vote")
         assert weak.strict == weak.loose
-        assert weak.in_words().startswith(
-            'Warning: up to 0.65 of strangers\' looks end in a name, and none in "unsure"'
-        )
+        assert weak.in_words().startswith("Warning: up to 65 of 100 strangers would be given a name; nobody is unsure")
         good = lines_of_model(calibration((0.1, 3.0, True), (0.001, 2.0, True)), 10, "vote")
-        assert good.in_words().startswith(
-            "up to 0.01 of strangers' looks end in a name, up to 0.65 in a name or unsure"
-        )
+        words = "up to 10 of 1,000 strangers would be given a name, up to 65 of 100 a name or unsure"
+        assert good.in_words().startswith(words)
+        for rate, said in ((1.0, "100 of 100"), (0.001, "1 of 1,000"), (2.5e-8, "0.025 of 1,000,000")):
+            assert f"up to {said} strangers" in Lines(1.0, 1.0, rate, rate, "gallery").in_words()
 
     def test_what_was_asked_for_is_none(self) -> None:
         assert "Warning" not in Lines(1.0, 2.0, 0.6, 0.9, "gallery").in_words()

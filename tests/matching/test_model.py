@@ -80,6 +80,20 @@ class TestVerify:
         with pytest.raises(ModelError, match="likewise calibrate") as caught:
             model.verify(digits.sources[0], digits.sources[1])
         assert caught.value.status == 3
+        assert "makers" not in str(caught.value)
+
+    def test_it_says_how_far_they_are_apart_and_what_its_makers_published(
+        self, digits: Dataset, tmp_path: Path
+    ) -> None:
+        model = Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8), seed=0))
+        model.encoder.published = 0.625
+        first, second = digits.sources[:2]
+        for fmr in (None, 0.01):
+            with pytest.raises(ModelError, match=r"up to 0\.625, on their pictures") as caught:
+                model.verify(first, second, fmr=fmr)
+            assert f"a distance of {model.distance(first, second):.4g}" in str(caught.value)
+        with pytest.raises(DataError, match=r"none\.png"):  # first, as nothing else can be said of it
+            model.verify(first, tmp_path / "none.png")
 
     def test_embeddings_that_are_no_numbers_give_no_verdict(self, learned: Learned, digits: Dataset) -> None:
         encoder = Encoder.from_architecture(learned.model.encoder.architecture())

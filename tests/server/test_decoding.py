@@ -90,7 +90,8 @@ def test_a_picture_with_too_many_pixels_ends_its_request_and_is_told_what_a_clie
     with pytest.raises(Refusal) as refused:
         decode(decoders, png(np.zeros((400, 500), np.uint8))[:90], HOW[1, "pad"])  # seen before it is decoded
     assert refused.value.status == 413
-    assert str(refused.value) == ("A picture has at most 100,000 pixels; got x.png with 500 x 400. Make it smaller.")
+    told = "A picture has at most 100,000 pixels; got x.png with 500 x 400. Make it smaller, or have the service"
+    assert str(refused.value) == f"{told} started with more `serve --pixels`."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal of Unix")

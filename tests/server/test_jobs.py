@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_client import Served
+from service_client import Served, served
 
 from likewise.errors import DataError
+from likewise.matching import Model, load
 from likewise.server.jobs import WAITING, Job, Jobs
 from likewise.server.refusals import Refusal
 
@@ -100,6 +101,25 @@ def test_only_so_many_wait(jobs: Jobs) -> None:
     with pytest.raises(Refusal) as missing:
         jobs.get("none")
     assert missing.value.status == 404
+
+
+def test_two_alone_are_held_to_less_than_the_published_distance(
+    model_folder: Path, digit_folder: Path, tmp_path: Path
+) -> None:
+    """At 0.85 of it two pictures are no cluster, as they are one pair among many; three that lie so are."""
+    encoder = load(model_folder).encoder
+    a, b = (sorted((digit_folder / name).iterdir())[0] for name in ("0", "1"))
+    encoder.published = Model(encoder).distance(a, b) / 0.85
+    Model(encoder).save(tmp_path / "m")
+    found: list[list[int]] = []
+    with served(tmp_path, tmp_path / "m") as running:
+        for pictures in ((a, b), (a, a, b)):
+            sent = [("files", (f"{i}.png", file.read_bytes())) for i, file in enumerate(pictures)]
+            answer = running.post("/v1/cluster", sent).json()
+            job = ended(running.service.jobs.get(answer["id"])).as_dict()
+            assert job["state"] == "done", job
+            found.append([len(cluster["items"]) for cluster in job["answer"]["clusters"]])
+    assert found == [[], [3]]
 
 
 def test_pictures_are_clustered_as_the_library_does(enrolled: Served, digit_folder: Path) -> None:

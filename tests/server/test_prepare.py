@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,26 @@ def test_only_a_picture_of_one_thing_is_enrolled_or_compared(
         claim = running.post("/v1/verify/name", [("file", picture)], name="one").json()
         assert (claim["same"], claim["said"], claim["distance"]) == (False, "unfit", None)
         assert said in claim["frames"][0]["problem"]
+
+
+def test_flawed_things_are_no_cluster_however_alike_they_are(
+    tiled: tuple[Served, lw.Model], digit_folder: Path
+) -> None:
+    running, _ = tiled
+    zero = digit(digit_folder, 0, 3)
+    sent = [("files", (f"{i}.png", sheet(zero, None, FLAWED)[1])) for i in range(3)]
+    answer = running.post("/v1/cluster", sent).json()
+    until = time.monotonic() + 60
+    while (found := running.client.get(f"/v1/jobs/{answer['id']}").json())["state"] not in ("done", "failed"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (cluster,) = found["answer"]["clusters"]
+    assert [(item["file"], item["box"][0], item["flaw"]) for item in cluster["items"]] == [
+        (f"{i}.png", 0, None) for i in range(3)
+    ]
+    unassigned = found["answer"]["unassigned"]
+    assert [(item["file"], item["box"][0]) for item in unassigned] == [(f"{i}.png", 2 * SIDE) for i in range(3)]
+    assert all("too bright" in item["flaw"] for item in unassigned)
 
 
 def test_everything_in_a_picture_is_identified_but_a_flawed_thing_gets_no_name(

@@ -86,7 +86,8 @@ class TestRepeating:
         monkeypatch.setattr(sys.modules[fit.__module__], "seeded", seeded)
         for seed in (0, 1):
             trained(*parts, epochs=3, augment="jitter", seed=seed)
-        assert len(drawn) == len(set(drawn)) >= 12
+        assert drawn[::2] == drawn[1::2]  # one number for augmentation and network of a step
+        assert len(drawn) == 2 * len(set(drawn)) >= 24
 
 
 class TestResuming:

@@ -47,5 +47,5 @@ def _log(file: Path, gallery: str, model: str, values: dict[str, Any]) -> None:
         append_line(file, {"when": when, "gallery": gallery, "model": model, **values})
     except OSError as error:
         raise StoreError(
-            "A decision is logged before it is told", f"{file} ({error})", "Check permissions and space."
+            "A decision is logged before it is told", f"{file} ({error.strerror or error})", "Check the path and space."
         ) from error

@@ -77,9 +77,9 @@ def import_model(file: str | Path, options: ImportOptions | None = None, **chang
     file = Path(file)
     if options.distance not in COMPARED_BY:
         raise UsageError(f"Distances between imported embeddings are {' or '.join(COMPARED_BY)}", options.distance)
-    top = pixel_scale(options.mean, options.std, options.scale)
     finder = None if options.prepare is None else finder_called(options.prepare)
-    network = Network(_read(file), str(file))
+    network = Network(_read(file), str(file))  # before what must be known of it is asked
+    top = pixel_scale(options.mean, options.std, options.scale)
     takes = network.pictures(options.layout)
     channels = takes.channels or 3
     if channels == 1 and options.color is not None:

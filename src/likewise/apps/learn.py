@@ -95,7 +95,7 @@ class Learned:
         history = self.history
         speed = f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}"
         return [
-            *(() if self.report is None else self.report.rows()),
+            *(() if self.report is None else (("measured on", "the test part"), *self.report.rows())),
             ("trained in", f"{len(history.epochs)} epochs, {speed}"),
             ("model", str(self.folder)),
             *(("look at", str(file)) for file in self.files),
@@ -302,8 +302,8 @@ def _promise(model: Model) -> list[str]:
     found = model.calibrated()
     line = found.threshold_for()
     held = "the smallest these data support" if line.supported else "though these data are too few to support even that"
-    refused = f"{line.fnmr.value:.1%} of pairs of the same identity are refused at it"
-    notes = [f"Calibrated for a false match rate of {line.promised:g}, {held}; {refused}."]
+    refused = f"{line.fnmr.value:.1%} of that part's pairs of the same identity are refused at it"
+    notes = [f"Calibrated for a false match rate of {line.promised:g} on the tune part, {held}; {refused}."]
     if found.unit == "item":
         notes.append(
             "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"

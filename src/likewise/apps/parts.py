@@ -126,6 +126,20 @@ def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callab
     return found
 
 
+def calibrated_on(model: Model, data: Dataset | PairSet) -> str | None:
+    """That some of `data` set the threshold of `model`; None if none did, or it has no threshold.
+
+    How a threshold keeps its promise on the very items that it was set with says nothing of others.
+    """
+    if model.calibration is None:
+        return None
+    met = overlap(model.encoder.seen, data).parts
+    used = int(np.count_nonzero(met == PARTS.index("tune")))
+    if not used:
+        return None
+    return f"{used:,} of {len(met):,} items calibrated this model: whether its promise holds shows on others only."
+
+
 def _rule(train: Dataset | PairSet, given: Sequence[Dataset | PairSet]) -> By:
     """How to split where nobody says."""
     if isinstance(train, PairSet):

@@ -16,12 +16,14 @@ from unicodedata import bidirectional
 from likewise.data.loaders import pictures_below
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
-from likewise.gallery import Gallery, Identified
+from likewise.gallery import Gallery, Identified, Probe
 from likewise.gallery.names import check_name
 from likewise.gallery.results import Skipped
 from likewise.matching import Model
 from likewise.media.files import replacing_file
 from likewise.media.pictures import read_picture
+
+FULL = ("path", "name", "distance", "decision", "perhaps", "left", "top", "width", "height", "problem")
 
 _COLORS = {"known": (0, 170, 80), "unsure": (230, 150, 0), "unknown": (210, 40, 40)}
 
@@ -49,12 +51,16 @@ def known_people(
         )
     people: dict[str, list[Path]] = {}
     skipped: list[tuple[str, str]] = []
-    for inside in pictures_below(folder):
+    pictures = pictures_below(folder)
+    for inside in pictures:
         name, file = inside.parts[0] if len(inside.parts) > 1 else inside.stem, folder / inside
         try:
             people.setdefault(check_name(name), []).append(file)
         except UsageError as error:  # this person cannot be called so; the others can be known
             skipped.append((str(file), str(error)))
+    without = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    without -= {inside.parts[0] for inside in pictures}
+    skipped += [(str(folder / name), "no pictures in it, so nobody is known by this name") for name in sorted(without)]
     with (
         tempfile.TemporaryDirectory(prefix="likewise-") as temporary,
         Gallery.open(Path(temporary, "known.gallery"), model) as gallery,
@@ -67,21 +73,41 @@ def known_people(
         yield gallery, tuple(skipped)
 
 
-def as_csv(found: Identified) -> str:
+def as_csv(found: Identified, *, full: bool = False) -> str:
     """Lines of ``path,name,distance`` as users of face_recognition know them, without a heading, in the order given.
 
     Whoever is unsure or unknown is ``unknown_person``. The distance is `Decision.distance`, and empty where nobody is
-    enrolled. A picture in which nothing is found has the name ``no_persons_found`` and no distance.
+    enrolled. A picture in which nothing is found has the name ``no_persons_found`` and no distance, and one that cannot
+    be read no line.
+
+    Args:
+        found: what was identified.
+        full: with the heading `FULL` and what these lines leave out: whether somebody is known, unsure or unknown, who
+            it may be where unsure, the box, and why a face is poor; last the pictures that cannot be read, without a
+            name.
     """
     text = io.StringIO()
     lines: Any = csv.writer(text, lineterminator="\n")
+    columns = len(FULL) if full else 3
+    rows = list[list[object]]()
+    if full:
+        rows.append([*FULL])
     for file, probes in found.by_file().items():
-        for decided in (probe.decision for probe in probes):
-            name = decided.name if decided.outcome == "known" else "unknown_person"
-            lines.writerow([file, name, "" if decided.distance is None else f"{decided.distance:.6g}"])
+        rows += [_row(probe) for probe in probes]
         if not probes:
-            lines.writerow([file, "no_persons_found", ""])
+            rows.append([file, "no_persons_found", "", "empty", *[""] * 6])
+    if full:
+        rows += [[file, "", "", "unreadable", *[""] * 5, problem] for file, problem in found.skipped]
+    lines.writerows(row[:columns] for row in rows)
     return text.getvalue().rstrip("\n")
+
+
+def _row(probe: Probe) -> list[object]:
+    decided = probe.decision
+    name = decided.name if decided.outcome == "known" else "unknown_person"
+    distance = "" if decided.distance is None else f"{decided.distance:.6g}"
+    perhaps = decided.name if decided.outcome == "unsure" else ""
+    return [probe.file, name, distance, decided.outcome, perhaps, *(probe.box or [""] * 4), probe.flaw or ""]
 
 
 @final
@@ -148,8 +174,10 @@ def annotate(found: Identified, out: Path) -> Shown:
             text = str(probe.decision.name) if probe.decision.outcome == "known" else probe.decision.outcome
             if not _can_be_drawn(text, letters):
                 text = f"#{numbers.setdefault(text, len(numbers) + 1)}"
-            pen.rectangle((left, top, left + width, top + height), outline=color, width=max(2, size // 8))
-            where = left, min(top + height, picture.height - size - 4)
+            right, bottom = min(left + width, picture.width - 1), min(top + height, picture.height - 1)
+            pen.rectangle((max(left, 0), max(top, 0), right, bottom), outline=color, width=max(2, size // 8))
+            long = int(pen.textlength(text, font=font)) + 1
+            where = max(min(left, picture.width - long), 0), max(min(bottom, picture.height - size - 4), 0)
             pen.rectangle(pen.textbbox(where, text, font=font), fill=color)
             pen.text(where, text, font=font, fill="white")
         target, number = out / f"{Path(file).stem}.png", 2

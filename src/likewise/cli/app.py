@@ -17,10 +17,12 @@ from likewise.cli import (
     encode,
     enrol,
     evaluate,
+    export,
     forget,
     gallery_,
     identify,
     import_,
+    listen,
     map_,
     models,
     search,
@@ -65,7 +67,7 @@ def _common(
 
 for module in (
     demo, data, models, import_, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_,
-    cluster, search, voices, synthesize, serve, tokens,
+    cluster, search, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

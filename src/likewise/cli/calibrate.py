@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from likewise.cli.alarms import calibrate_word, check_given
 from likewise.cli.console import answer, progress, say, say_skipped, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 
@@ -23,7 +24,12 @@ def register(app: typer.Typer) -> None:
     app.command()(calibrate)
 
 
+EMBED_ONLY = frozenset({"fmr", "unit", "part", "group_from", "seed"})
+TRIGGER_ONLY = frozenset({"per_hour", "hits", "refractory"})
+
+
 def calibrate(
+    context: typer.Context,
     model: ModelArgument,
     data: DataArgument,
     fmr: Annotated[float, typer.Option(help="Promised share of different pairs that may be accepted.")] = 1e-3,
@@ -35,15 +41,27 @@ def calibrate(
     out: Annotated[Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
+    per_hour: Annotated[float, typer.Option(help="Trigger word: promised false alarms per hour.")] = 0.5,
+    hits: Annotated[int | None, typer.Option(help="Trigger word: steps in a row that make an event.")] = None,
+    refractory: Annotated[float | None, typer.Option(help="Trigger word: seconds between events.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen."""
+    """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen.
+
+    Of a trigger word: a promised number of false alarms per hour, from hours of clips.
+    """
     from likewise import matching
     from likewise.apps.parts import part_of
     from likewise.data import open_data, part_name
+    from likewise.encoder import Seen
     from likewise.errors import UsageError
     from likewise.media.files import check_replaceable
 
+    task = matching.task_of(model)
+    check_given(context, TRIGGER_ONLY if task == matching.EMBED else EMBED_ONLY, task)
+    if task != matching.EMBED:
+        calibrate_word(model, data, out, per_hour, hits, refractory, as_json=as_json)
+        return
     if part and part_name(part) == "train":
         raise UsageError(
             "A threshold comes from data the model was not trained on", f"--part {part}", "Pass --part tune."
@@ -61,10 +79,13 @@ def calibrate(
         calibrated = matching.calibrate(
             loaded.encoder, opened, fmr, unit=unit, seed=seed, progress=bar, skipped=say_skipped
         )
+    met = Seen.of("tune", opened.contents, opened.identity_keys())
+    calibrated.encoder.seen = calibrated.encoder.seen.joined(met)  # so that `evaluate` knows these items again
     if named and out is not None:
         calibrated.save(out)
     elif out is None or out.resolve() == Path(model).resolve():
         matching.save_calibration(calibrated, Path(model))
+        matching.save_seen(calibrated.encoder.seen, Path(model))
     else:
         save_copy(calibrated, Path(model), out)
     found = calibrated.calibrated()
@@ -107,11 +128,12 @@ def save_copy(calibrated: Model, folder: Path, out: Path) -> None:
         UsageError: `out` is there and is no model folder.
         DataError: it cannot be written; what was there before is untouched.
     """
-    from likewise.matching import CONFIG, save_calibration
+    from likewise.matching import CONFIG, save_calibration, save_seen
     from likewise.media.files import replacing_folder
 
     with replacing_folder(out, marker=CONFIG) as fresh, TemporaryDirectory() as beside:
         named = Path(beside, out.resolve().name)  # the card bears the name of its folder
         shutil.copytree(folder, named)
         save_calibration(calibrated, named)
+        save_seen(calibrated.encoder.seen, named)
         shutil.copytree(named, fresh, dirs_exist_ok=True)

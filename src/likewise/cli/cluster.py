@@ -49,6 +49,10 @@ def cluster(
         ),
     ] = None,
     curves: Annotated[Path | None, typer.Option(help="Draw the elbow and silhouette curves over k: a .png.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Show which copy stands for which part of its picture: an .html to write."),
+    ] = None,
     link: Annotated[
         Literal["hard", "symbolic"] | None,
         typer.Option(help="Link to the pictures instead of copying: hard or symbolic."),
@@ -62,6 +66,11 @@ def cluster(
 
     Rename a folder to name its cluster, move pictures that are wrong, delete those you do not want, and run it again.
     """
+    from likewise.prepare import finder_called
+
+    if prepare is not None:
+        finder_called(prepare)  # a typing error is told before the seconds that loading takes
+
     from likewise.apps.cluster import ClusterOptions, cluster_folder
     from likewise.matching import load
 
@@ -70,19 +79,19 @@ def cluster(
     with progress("clustering") as bar:
         done = cluster_folder(
             loaded, folder, out, options, prepare=prepare, fmr=fmr, picture_from=picture_from, link=link, afresh=afresh,
-            dry_run=dry_run, curves=curves, progress=bar,
+            dry_run=dry_run, curves=curves, page=page, progress=bar,
         )  # fmt: skip
     report_skipped(done.skipped)
     for note in done.notes:
         say(note)
-    largest = sorted(done.clusters, key=lambda group: (-len(group.items), group.id))
+    copies = {group.id: len(set(group.copies)) for group in done.clusters}  # what lies in its folder
+    largest = sorted(done.clusters, key=lambda group: (-copies[group.id], group.id))
     rows: list[tuple[str, object]] = [("clusters", len(done.clusters))]
-    rows += [(f"  {group.name}", len(group.items)) for group in largest[:LISTED]]
+    rows += [(f"  {group.name}", copies[group.id]) for group in largest[:LISTED]]
     if len(largest) > LISTED:
-        rows.append(
-            (f"  and {len(largest) - LISTED} more", f"{len(largest[-1].items)} to {len(largest[LISTED].items)}")
-        )
-    rows.append(("unassigned", len(done.unassigned)))
+        fewest, most = copies[largest[-1].id], copies[largest[LISTED].id]
+        rows.append((f"  and {len(largest) - LISTED} more", f"{fewest} to {most}"))
+    rows.append(("unassigned", len(set(done.unassigned_copies))))
     if done.flawed:
         rows.append(("  too poor to tell", len(done.flawed)))
     if done.empty:
@@ -93,6 +102,8 @@ def cluster(
         rows += [("k by the elbow", done.curve.elbow), ("k by silhouettes", done.curve.best)]
     if done.agreement is not None:
         rows += [("BCubed F", done.agreement.bcubed_f), ("pairwise F", done.agreement.pairwise_f)]
+    if done.page is not None:
+        rows.append(("which is which", str(done.page)))
     rows.append(("dry run, not written to" if dry_run else "written to", str(out)))
     answer(as_json, done.as_dict(), table(rows))
     if done.empty and not (done.clusters or done.unassigned):

@@ -20,8 +20,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) -> None:
-    """The result: one JSON document, or `text` (a table of the values where none is given), on standard output."""
+def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) -> bool:
+    """The result: one JSON document, or `text` (a table of the values where none is given), on standard output.
+
+    Returns:
+        Whether anybody still reads it.
+    """
     if as_json:
         text = json.dumps(finite(values))
     elif text is None:
@@ -32,6 +36,8 @@ def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) ->
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201
     except BrokenPipeError:  # the reader went away, as `| head` does; the exit status still says the answer
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def finite(value: Any) -> Any:
@@ -100,7 +106,8 @@ class Bar:
             self._first = now, done
         if now - self._last_line >= PLAIN_LINE_EVERY:
             self._last_line = now
-            say(f"{self._text}: {done} of {total}{self._left(now, done, total)}{f', {note}' if note else ''}")
+            told = f", {note}" if note not in ("", self._text) else ""
+            say(f"{self._text}: {done} of {total}{self._left(now, done, total)}{told}")
 
     def _left(self, now: float, done: int, total: int) -> str:
         """How long the rest takes, once that can be told."""

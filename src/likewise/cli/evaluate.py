@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from likewise.cli.alarms import METRICS, check_given, evaluate_word
 from likewise.cli.console import answer, progress, report_skipped, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
-
-METRICS = "metrics.json"
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +17,12 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
+EMBED_ONLY = frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed"})
+TRIGGER_ONLY = frozenset({"per_hour", "threshold"})
+
+
 def evaluate(
+    context: typer.Context,
     model: ModelArgument,
     data: DataArgument,
     part: Part = None,
@@ -28,7 +32,7 @@ def evaluate(
     ] = None,
     ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, roc.png and hardest.png.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and pictures.")] = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -39,19 +43,33 @@ def evaluate(
     ] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
+    per_hour: Annotated[
+        float | None, typer.Option(help="Trigger word: which promise to measure; the default one unless said.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Trigger word: measure at this one instead.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs."""
-    from likewise.apps.parts import part_of
+    """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs.
+
+    Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds.
+    """
+    from likewise.apps.parts import calibrated_on, part_of
     from likewise.data import PairSet, open_data
     from likewise.evaluation import evaluate as measure
-    from likewise.matching import load
+    from likewise.matching import EMBED, load, task_of
     from likewise.media.files import check_replaceable, replacing_folder
 
+    task = task_of(model)
+    check_given(context, TRIGGER_ONLY if task == EMBED else EMBED_ONLY, task)
+    if task != EMBED:
+        evaluate_word(model, data, out, per_hour, threshold, as_json=as_json)
+        return
     if out is not None:
         check_replaceable(out, marker=METRICS)
     loaded = load(model)
     opened = part_of(loaded, open_data(data, group_from=group_from, group_by=group_by), part, say)
+    if (known := calibrated_on(loaded, opened)) is not None:
+        say(known)
     by_group = group_by is not None or group_from is not None
     with progress("encoding") as bar:
         report = measure(loaded, opened, unit=unit, ways=ways, shots=shots, by_group=by_group, seed=seed, progress=bar)

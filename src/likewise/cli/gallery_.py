@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -62,14 +63,17 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """All names and how many records each has, or the records of one."""
+    from likewise.gallery import open_store
+
+    if name is None:
+        with closing(open_store(gallery)) as store:  # a `Gallery` would wait seconds for torch
+            names = store.names()
+        rows = [(one, f"{count:,}") for one, count in names.items()]
+        answer(as_json, {"names": names}, table(rows) if rows else "Nobody is enrolled.")
+        return
     from likewise.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
-        if name is None:
-            names = opened.names()
-            rows = [(one, f"{count:,}") for one, count in names.items()]
-            answer(as_json, {"names": names}, table(rows) if rows else "Nobody is enrolled.")
-            return
         values = [one for block in opened.records(name) for one in block.as_dicts()]
     rows = [(str(one["id"]), f"{_moment(one['time'])}  {_noted(one['metadata'])}".rstrip()) for one in values]
     answer(as_json, {"name": name, "records": values}, table(rows))
@@ -105,10 +109,10 @@ def merge(
 
 def calibrate(
     gallery: GalleryArgument,
-    fpir: Annotated[float, typer.Option(help="Promised share of strangers' looks that end in a name.")] = 0.01,
+    fpir: Annotated[float, typer.Option(help="Promised share of strangers that are given a name.")] = 0.01,
     loose: Annotated[
         float | None,
-        typer.Option(help='Promised share that end in a name or in "unsure"; ten times --fpir, in bounds.'),
+        typer.Option(help='Promised share that get a name or "unsure"; ten times --fpir, in bounds.'),
     ] = None,
     rule: Annotated[Literal["vote", "mean"] | None, typer.Option(help="How to decide from now on.")] = None,
     k: Annotated[int | None, typer.Option(help="How many of the nearest records decide from now on.")] = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say
-from likewise.cli.options import Json
+from likewise.cli.options import Json, MissingArgument
 
 
 def register(app: typer.Typer) -> None:
@@ -17,23 +17,25 @@ def register(app: typer.Typer) -> None:
     app.command()(identify)
 
 
-def _check(context: typer.Context, given: list[str]) -> list[str]:
+def _check(context: typer.Context, given: list[str] | None) -> list[str]:
     """A gallery and files, or files alone where the known people are a folder."""
-    if context.params.get("known") is None and len(given) < 2:
-        raise typer.BadParameter("missing 'FILE...'")
+    given = given or []
+    known = context.params.get("known") is not None
+    if len(given) < (1 if known else 2):
+        raise MissingArgument("FILE..." if known or given else "GALLERY FILE...")
     return given
 
 
 def identify(
     given: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="GALLERY FILE...",
             callback=_check,
             help="A gallery's file, or http://host:port/name on a Milvus server; and pictures, or folders of them."
             " With --known, pictures alone.",
         ),
-    ],
+    ] = None,
     known: Annotated[
         Path | None,
         typer.Option(
@@ -51,7 +53,12 @@ def identify(
         typer.Option(help="vote: of the nearest records; mean: distance to the mean of each name near."),
     ] = None,
     format: Annotated[
-        Literal["text", "csv"], typer.Option(help="csv: path,name,distance; unknown_person and no_persons_found.")
+        Literal["text", "csv", "csv-full"],
+        typer.Option(
+            help="csv: path,name,distance for each face; unknown_person is also who is unsure, no_persons_found a"
+            " picture without a face, and one that cannot be read has no line. csv-full: a heading, behind these three"
+            " the decision, who it perhaps is, the box and what is wrong, and a line for every picture."
+        ),
     ] = "text",
     annotated: Annotated[
         Path | None,
@@ -70,6 +77,7 @@ def identify(
     from likewise.gallery import Gallery
     from likewise.gallery.items import files_in
 
+    given = given or []
     if known is None and model is not None:
         raise UsageError("A gallery has its model", f"--model {model}", "Leave it out, or pass --known DIR.")
     if annotated is not None:
@@ -91,6 +99,6 @@ def identify(
         values["numbered"] = {str(number): name for number, name in shown.numbered.items()}
         for number, name in shown.numbered.items():
             say(f"in the pictures #{number} is {name}")
-    answer(as_json, values, as_csv(found) if format == "csv" else str(found))
+    answer(as_json, values, str(found) if format == "text" else as_csv(found, full=format == "csv-full"))
     say(found.lines.in_words())
     return 0 if found.all_known else 1

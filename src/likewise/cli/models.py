@@ -63,8 +63,11 @@ def list_(
 def info(model: ModelArgument, as_json: Json = False) -> None:
     """What a model is, how it was trained, and what it promises; loading it checks every file."""
     from likewise.encoder import said
-    from likewise.matching import describe, is_registered, load, read_config
+    from likewise.matching import EMBED, describe, is_registered, load, read_config, task_of
 
+    if task_of(model) != EMBED:
+        _info_of_word(model, as_json)
+        return
     loaded = load(model)
     config = describe(loaded) if is_registered(model) else read_config(Path(model))
     calibration = loaded.calibration
@@ -93,4 +96,29 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         rows.append(("calibrated", "no"))
     if loaded.encoder.published is not None:
         rows.append(("published", f"threshold {loaded.encoder.published:g}, which its makers give; no promise of ours"))
+    answer(as_json, values, table(rows))
+
+
+def _info_of_word(model: str, as_json: bool) -> None:
+    from likewise.apps.triggerword import TriggerWord
+    from likewise.encoder import said
+    from likewise.matching import read_config
+
+    loaded, config = TriggerWord.load(model), read_config(Path(model))
+    count, promised = loaded.encoder.parameters_count, loaded.calibration
+    values = {**config, "parameters": count, "calibration": None if promised is None else promised.as_dict()}
+    made, step = config["architecture"], loaded.times.every / loaded.sounds.rate
+    rows: list[tuple[str, object]] = [
+        ("task", "triggerword: hears a word"),
+        ("encoder", f"{made['backbone']}, {count:,} parameters"),
+        ("hears", f"streams at {loaded.sounds.rate:,} Hz; trained on {said(made['preprocessing'])}"),
+        ("gives", f"a probability every {1000 * step:g} ms"),
+        ("taps", ", ".join(made["taps"])),
+        ("trained on", config["trained"].get("data", "nothing")),
+        ("fingerprint", config["fingerprint"]),
+    ]
+    for line in () if promised is None else promised.lines:
+        rows.append((f"at {line.promised:g} per hour", f"threshold {line.threshold:.6g}"))
+    if promised is None:
+        rows.append(("calibrated", "no"))
     answer(as_json, values, table(rows))

@@ -16,6 +16,14 @@ GalleryArgument = Annotated[
 FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")]
 
 
+class MissingArgument(typer.BadParameter):
+    """What is lacking of an argument of several parts, told as typer tells it of one that is not there at all."""
+
+    def format_message(self) -> str:
+        """One line."""
+        return f"Missing argument {self.message!r}."
+
+
 def _no_model(context: typer.Context, data: str) -> str:
     """`data`, unless it is a model, as it is where MODEL and DATA were swapped."""
     from likewise.errors import UsageError
@@ -49,7 +57,10 @@ DataArgument = Annotated[
 ]
 GroupFrom = Annotated[
     str | None,
-    typer.Option(help="Regular expression with one (group): what it finds in a file's name is the item's group."),
+    typer.Option(
+        help="Regular expression with one (group): what it finds in a file's name, or with a / in it in the whole path,"
+        " is the item's group."
+    ),
 ]
 Part = Annotated[
     str | None,

@@ -46,6 +46,7 @@ def serve(
     queue: Annotated[int, typer.Option(min=1, help="Pictures and requests taken on at a time.")] = 256,
     picture_bytes: Annotated[int, typer.Option(min=1, help="Largest picture, in bytes.")] = 10 << 20,
     pixels: Annotated[int, typer.Option(min=1, help="Largest picture, in pixels.")] = 24_000_000,
+    sound_seconds: Annotated[float, typer.Option(help="Longest sound, in seconds.")] = 600.0,
     decode_seconds: Annotated[float, typer.Option(help="Longest time to decode a picture.")] = 5.0,
 ) -> None:
     """Answer over HTTP: verify, identify, enrol, forget, encode, cluster.
@@ -72,6 +73,7 @@ def serve(
         picture_bytes=picture_bytes,
         request_bytes=max(picture_bytes + (1 << 20), Limits.request_bytes),
         pixels=pixels,
+        sound_seconds=sound_seconds,
         decode_seconds=decode_seconds,
         queue=queue,
         files=min(Limits.files, queue),

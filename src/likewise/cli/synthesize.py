@@ -52,6 +52,14 @@ def synthesize(
         -12.0,
         0.0,
     ),
+    background_gain: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="Gain of its background alone, in dB: rooms are quiet at times."),
+    ] = (-20.0, 0.0),
+    speed: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="How many times as fast, and as high, a word is said as in its file."),
+    ] = (1.0, 1.0),
     most_positive: Annotated[int, typer.Option(help="A clip has 0 to this many words to be found.")] = 4,
     most_negative: Annotated[int, typer.Option(help="A clip has 0 to this many others.")] = 4,
     gap: Annotated[float, typer.Option(help="Least seconds between two words.")] = 0.0,
@@ -77,8 +85,10 @@ def synthesize(
     from likewise.apps.synthesize import synthesize as make
 
     options = SynthesisOptions(
-        count=count, seconds=seconds, seed=seed, rate=rate, snr_db=snr, gain_db=gain, most_positive=most_positive,
-        most_negative=most_negative, gap=gap, hard=hard, take=_share(take), group_from=group_from,
+        count=count, seconds=seconds, seed=seed, rate=rate, snr_db=snr, gain_db=gain, background_db=background_gain,
+        speed=speed,
+        most_positive=most_positive, most_negative=most_negative, gap=gap, hard=hard, take=_share(take),
+        group_from=group_from,
     )  # fmt: skip
     with progress("synthesizing") as bar:
         made = make(positive, negative, background, out, options, progress=bar)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from likewise.cli.alarms import check_given
 from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
 
 if TYPE_CHECKING:
+    from likewise.apps.learn import Learned
+    from likewise.apps.triggerword import LearnedTrigger
     from likewise.training import Step
 
 
@@ -22,9 +25,22 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
+# Options of one task; all others go with every task.
+EMBED_ONLY = frozenset({
+    "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
+    "select", "split", "group_from",
+})  # fmt: skip
+TRIGGER_ONLY = frozenset({"labels", "positive_weight", "hold", "hits", "refractory", "tune"})
+
+
 def train(
+    context: typer.Context,
     data: DataArgument,
     out: Out,
+    task: Annotated[
+        Literal["embed", "triggerword"],
+        typer.Option(help="embed: tell identities apart. triggerword: hear a word; DATA are clips of `synthesize`."),
+    ] = "embed",
     loss: Annotated[
         str,
         typer.Option(help=f"Objective: {LOSSES} or pml:Name."),
@@ -33,7 +49,12 @@ def train(
     margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.")] = None,
     distance: Annotated[str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")] = None,
     dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="tutorial, mlp, convnet-small, convnet or resnet-18.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="tutorial, mlp, convnet-small, convnet or resnet-18; for a trigger word conv-gru or conv-lstm."
+        ),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
     prepare: Annotated[
@@ -54,7 +75,10 @@ def train(
     schedule: Annotated[str, typer.Option(help="one-cycle, cosine or constant.")] = "one-cycle",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     augment: Annotated[
-        str, typer.Option(help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech.")
+        str,
+        typer.Option(
+            help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech. Clips: stream."
+        ),
     ] = "none",
     average: Annotated[
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
@@ -77,6 +101,18 @@ def train(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
+    labels: Annotated[
+        Literal["steps", "clip"],
+        typer.Option(help="Trigger word: labels at every step, or one for a clip, which takes far more clips."),
+    ] = "steps",
+    positive_weight: Annotated[float, typer.Option(help="Trigger word: what a step after the word counts.")] = 5.0,
+    hold: Annotated[float, typer.Option(help="Trigger word: seconds after the word that are labelled.")] = 0.3,
+    hits: Annotated[int, typer.Option(help="Trigger word: steps in a row that make an event.")] = 2,
+    refractory: Annotated[float, typer.Option(help="Trigger word: seconds between events.")] = 1.0,
+    tune: Annotated[
+        Path | None,
+        typer.Option(metavar="CLIPS", help="Trigger word: clips with other voices, to set the threshold on."),
+    ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Also log to this folder for TensorBoard.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -85,19 +121,40 @@ def train(
     from likewise.data import open_data
     from likewise.training import FitOptions
 
+    check_given(context, TRIGGER_ONLY if task == "embed" else EMBED_ONLY, task)
+    fit = FitOptions(
+        epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
+        weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
+        select=select, patience=patience, seed=seed, device=device,
+    )  # fmt: skip
+    if task == "triggerword":
+        from likewise.apps.triggerword import TriggerOptions
+        from likewise.apps.triggerword import learn as learn_word
+        from likewise.data import clips
+
+        of_word = TriggerOptions(
+            backbone=backbone, labels=labels, positive_weight=positive_weight, hold=hold, hits=hits,
+            refractory=refractory, rate=rate, start=start, fit=fit,
+        )  # fmt: skip
+        with TrainingBar(tensorboard) as watcher:
+            word = learn_word(
+                clips(data), out, of_word, tune=None if tune is None else clips(tune), resume=resume, watcher=watcher
+            )
+        _tell(word, as_json)
+        return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
         backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare,
         seconds=seconds, rate=rate, split=split, start=start,
-        fit=FitOptions(
-            epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
-            weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
-            select=select, patience=patience, seed=seed, device=device,
-        ),
+        fit=fit,
     )  # fmt: skip
     labelled = open_data(data, group_from=group_from)
     with TrainingBar(tensorboard) as watcher:
         learned = learn(labelled, out, options, resume=resume, watcher=watcher)
+    _tell(learned, as_json)
+
+
+def _tell(learned: Learned | LearnedTrigger, as_json: bool) -> None:
     for note in learned.notes:
         say(note)
     answer(as_json, learned.as_dict(), table(learned.rows()))

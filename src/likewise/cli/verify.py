@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from likewise.cli.console import answer
-from likewise.cli.options import Json
+from likewise.cli.options import Json, MissingArgument
 
 
 def register(app: typer.Typer) -> None:
@@ -16,26 +16,30 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
 
 
-def _check(context: typer.Context, given: list[str]) -> list[str]:
+def _check(context: typer.Context, given: list[str] | None) -> list[str]:
     """Three arguments, or files for one name of a gallery; the options are known before the arguments are looked at."""
     gallery, name = (context.params.get(option) for option in ("gallery", "name"))
     if (gallery is None) != (name is None):
         raise typer.BadParameter("--gallery and --name go together")
-    if gallery is None and len(given) != 3:
-        missing = ("MODEL", "A", "B")[len(given) : len(given) + 1]
-        raise typer.BadParameter(f"missing {missing[0]!r}" if missing else f"{len(given)} of them")
+    given = given or []
+    if gallery is not None and not given:
+        raise MissingArgument("FILE...")
+    if gallery is None and len(given) < 3:
+        raise MissingArgument(("MODEL A B", "A B", "B")[len(given)])
+    if gallery is None and len(given) > 3:
+        raise typer.BadParameter(f"{len(given)} of them, and 3 are wanted")
     return given
 
 
 def verify(
     given: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="MODEL A B",
             callback=_check,
             help="A model and two pictures; with --gallery, pictures that are said to be of NAME, which vote.",
         ),
-    ],
+    ] = None,
     gallery: Annotated[
         str | None, typer.Option(metavar="GALLERY", is_eager=True, help="Compare with what is enrolled instead.")
     ] = None,
@@ -52,6 +56,7 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Are A and B the same? Or are the pictures of NAME? Exit status 0 if so, 1 if not."""
+    given = given or []
     if gallery is not None and name is not None:
         return _verify_name(gallery, name, given, fmr, log, as_json)
     from likewise.errors import UsageError

@@ -1,5 +1,6 @@
 """Labelled sets, where they come from, how they are split and sampled."""
 
+from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
 from likewise.data.health import Health, Problem, check
 from likewise.data.loaders import (
@@ -21,6 +22,7 @@ from likewise.data.splits import By, default_split
 
 __all__ = [
     "By",
+    "Clips",
     "Dataset",
     "Health",
     "IdentityBatches",
@@ -30,6 +32,7 @@ __all__ = [
     "Sampler",
     "arrays",
     "check",
+    "clips",
     "default_split",
     "folder",
     "idx",

@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from likewise.data.sound_augmentation import changed_sounds, changed_spectrograms
+from likewise.data.sound_augmentation import changed_bands, changed_sounds, changed_spectrograms, changed_streams
 from likewise.errors import UsageError
 
 Change = Callable[[Tensor], Tensor]
@@ -21,7 +21,7 @@ class Augmentation:
     """What is changed, and where on the way from an item to an embedding.
 
     Attributes:
-        kind: of the items it is for: "picture" or "sound".
+        kind: of the items it is for: "picture", "sound", or "stream" of sounds whose labels are of times.
         items: (N, ...) floats as scaled by the preprocessing -> the same; None to leave them.
         features: (N, C, H, W) as the network sees them -> the same; None to leave them.
     """
@@ -104,10 +104,16 @@ def _speech() -> Augmentation:
     return Augmentation("sound", changed_sounds, changed_spectrograms)
 
 
+def _stream() -> Augmentation:
+    """Loudness, noise, pitch and gaps: for clips in which it is known when each word is said."""
+    return Augmentation("stream", changed_streams, changed_bands)
+
+
 AUGMENTATIONS: dict[str, tuple[str, Callable[[], Augmentation | None]]] = {
     "none": ("any", lambda: None),
     "jitter": ("picture", _jitter),
     "mirror": ("picture", _mirror),
     "photo": ("picture", _photo),
     "speech": ("sound", _speech),
+    "stream": ("stream", _stream),
 }  # -> the kind of items it is for, and what makes it

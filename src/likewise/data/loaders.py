@@ -302,7 +302,7 @@ def manifest(path: str | os.PathLike[str], *, group_by: str | None = None) -> Da
         DataError: unreadable, a column missing, an empty cell, or a split of another name; the row is named.
         UsageError: there is no column `group_by`.
     """
-    table = _table(path)
+    table = readable_table(path)
     missing = {"path", "label"} - set(table.columns)
     if missing:
         raise DataError(
@@ -317,7 +317,7 @@ def manifest(path: str | os.PathLike[str], *, group_by: str | None = None) -> Da
             "Name one of these.",
         )
     of_group = group_by or GROUP
-    _complete(table, [c for c in ("path", "label", "split", of_group) if c in table.columns], path)
+    complete(table, [c for c in ("path", "label", "split", of_group) if c in table.columns], path)
     base = Path(path).parent
     files = [str(p) for p in table["path"]]
     return _labelled(
@@ -345,10 +345,10 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
         DataError: unreadable, a column missing, an answer that is neither, only one kind of answer, a split of another
             name, or identities that contradict the answer or each other.
     """
-    table = _table(path)
+    table = readable_table(path)
     if not set(table.columns) >= PAIRS_COLUMNS:
         raise DataError("A pairs file has the columns a, b and same", ", ".join(map(str, table.columns)))
-    _complete(table, [c for c in ("a", "b", "same", "split", *IDENTITY_COLUMNS) if c in table.columns], path)
+    complete(table, [c for c in ("a", "b", "same", "split", *IDENTITY_COLUMNS) if c in table.columns], path)
     row_of = _row_of(path)
     yes, no = {"1", "1.0", "true", "yes", "same"}, {"0", "0.0", "false", "no", "different"}
     answers = [str(v).strip().lower() for v in table["same"]]
@@ -541,7 +541,7 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
 
     Args:
         data: items with file names.
-        pattern: regular expression with one capturing group.
+        pattern: regular expression with one capturing group; one with a ``/`` is looked for in the whole path.
 
     Raises:
         UsageError: the expression is wrong. DataError: it is not found in some file's name.
@@ -554,10 +554,13 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
         raise UsageError("--group-from is a regular expression", f"{pattern!r}: {error}") from error
     if expression.groups != 1:
         raise UsageError("--group-from has one group in parentheses", f"{pattern!r}, which has {expression.groups}")
-    found = [expression.search(Path(f).name) for f in data.files]
+    searched = [file if "/" in pattern else Path(file).name for file in data.files]
+    found = [expression.search(name) for name in searched]
     if None in found:
         raise DataError(
-            "Every file name tells its group", f"{data.files[found.index(None)]!r}, which has no {pattern!r}"
+            "Every file name tells its group",
+            f"{searched[found.index(None)]!r}, which has no {pattern!r}",
+            "An expression with a / is looked for in the path, folders and all, such as '^([^/]+)/'.",
         )
     groups = [str(match.group(1)) for match in found if match]
     names = sorted(set(groups), key=_natural)
@@ -574,7 +577,12 @@ def _readable(what: str, path: str | os.PathLike[str], remedy: str = "Check its 
         raise DataError(f"{what} can be read", f"{str(path)!r}: {error}", remedy) from error
 
 
-def _table(path: str | os.PathLike[str]) -> Any:
+def readable_table(path: str | os.PathLike[str]) -> Any:
+    """A pandas table of text, of CSV or TSV, or of what a Parquet file holds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     import pandas as pd
 
     suffix = Path(path).suffix.lower()
@@ -591,13 +599,18 @@ def _table(path: str | os.PathLike[str]) -> Any:
 
 def _columns(path: Path) -> set[str]:
     if path.suffix.lower() == ".parquet":
-        return set(_table(path).columns)
+        return set(readable_table(path).columns)
     with _readable("A table", path), path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline().lstrip("\ufeff")
     return {name.strip().strip('"') for name in first.split("\t" if path.suffix.lower() == ".tsv" else ",")}
 
 
-def _complete(table: Any, columns: Sequence[str], path: str | os.PathLike[str]) -> None:
+def complete(table: Any, columns: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Refuses a table read from `path` without rows, or with an empty cell in one of `columns`.
+
+    Raises:
+        DataError: it is one.
+    """
     if not len(table):
         raise DataError("A table has rows", f"none in {str(path)!r}")
     for column in columns:

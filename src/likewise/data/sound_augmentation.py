@@ -13,6 +13,7 @@ COLOUR = 1.5  # steepest fall of a noise's power with frequency f, as f to the m
 BABBLE, BABBLE_SNR = 0.2, (8.0, 30.0)  # share of items that get another of the batch behind them
 STRETCH = (0.85, 1.18)  # of time
 THROAT = (0.88, 1.14)  # of the frequencies of bands, as longer and shorter vocal tracts have them
+STREAM_MASK = 0.02  # of the frames of a stream: 0.2 s of ten, so that no word is lost
 MASK = 1 / 6  # of bands, and of frames, that are at most masked (Park et al. 2019, SpecAugment)
 
 
@@ -26,16 +27,35 @@ def changed_sounds(x: Tensor) -> Tensor:
     return x * _uniform(count, *GAIN, x)[:, None]
 
 
+def changed_streams(x: Tensor) -> Tensor:
+    """(N, T) in [-1, 1] -> the same: louder or softer, and with noise; everything is where it was."""
+    x = x + _noise(x) * _level(x, NOISY, SNR)
+    return x * _uniform(len(x), *GAIN, x)[:, None]
+
+
+def changed_bands(h: Tensor) -> Tensor:
+    """(N, 1, mels, frames), standardised -> the same: as from other throats, and with masked stripes."""
+    h = _stretched(h, time=(1.0, 1.0))
+    _, _, mels, frames = h.shape
+    return h * _outside(mels, h)[:, None, :, None] * _outside(frames, h, STREAM_MASK)[:, None, None, :]
+
+
 def changed_spectrograms(h: Tensor) -> Tensor:
     """(N, 1, mels, frames), standardised -> the same: stretched in time and frequency, and with masked stripes."""
-    count, _, mels, frames = h.shape
+    h = _stretched(h, time=STRETCH)
+    _, _, mels, frames = h.shape
+    return h * _outside(mels, h)[:, None, :, None] * _outside(frames, h)[:, None, None, :]
+
+
+def _stretched(h: Tensor, time: tuple[float, float]) -> Tensor:
+    """(N, 1, mels, frames) with the frequencies of its bands, and its time, times a number each."""
+    count = len(h)
     theta = h.new_zeros(count, 2, 3)
-    theta[:, 0, 0] = 1 / _uniform(count, *STRETCH, h)
+    theta[:, 0, 0] = 1 / _uniform(count, *time, h)
     throat = 1 / _uniform(count, *THROAT, h)
     theta[:, 1, 1], theta[:, 1, 2] = throat, throat - 1  # the lowest band stays where it is
     grid = F.affine_grid(theta, list(h.shape), align_corners=True)
-    h = F.grid_sample(h, grid, padding_mode="border", align_corners=True)
-    return h * _outside(mels, h)[:, None, :, None] * _outside(frames, h)[:, None, None, :]
+    return F.grid_sample(h, grid, padding_mode="border", align_corners=True)
 
 
 def _uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
@@ -69,10 +89,10 @@ def _noise(x: Tensor) -> Tensor:
     return coloured / _loudness(coloured)
 
 
-def _outside(length: int, like: Tensor) -> Tensor:
+def _outside(length: int, like: Tensor, share: float = MASK) -> Tensor:
     """(N, length) 0 within a random stripe, 1 outside; standardised, 0 is the mean."""
     count = len(like)
-    width = _uniform(count, 0, MASK * length, like)
+    width = _uniform(count, 0, share * length, like)
     start = _uniform(count, 0, 1, like) * (length - width)
     place = torch.arange(length, device=like.device)
     return ((place < start[:, None]) | (place >= (start + width)[:, None])).float()

@@ -9,6 +9,7 @@ from likewise.encoder.kinds import Wanted, are_sounds, said
 from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Decoded, Item, Preprocessing, Progress
 from likewise.encoder.seen import PARTS, Seen
+from likewise.encoder.sequences import SEQUENCES, StepTimes, step_times
 from likewise.encoder.sounds import Sounds
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "EMBEDDING",
     "PARAMETERS",
     "PARTS",
+    "SEQUENCES",
     "Decoded",
     "Encoded",
     "Encoder",
@@ -26,10 +28,12 @@ __all__ = [
     "Progress",
     "Seen",
     "Sounds",
+    "StepTimes",
     "Wanted",
     "are_sounds",
     "evaluating",
     "read_encoding",
     "read_tensors",
     "said",
+    "step_times",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final, overload
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,24 +17,27 @@ from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
 from likewise.encoder.encoding import Encoding, digest_of, evaluating
 from likewise.encoder.files import PARAMETERS, read_tensors
 from likewise.encoder.kinds import Wanted, preprocessing_from
-from likewise.encoder.preprocessing import Preprocessing
+from likewise.encoder.preprocessing import Item, Preprocessing
 from likewise.encoder.seen import Seen
+from likewise.encoder.sequences import SEQUENCES, StepTimes, step_times
+from likewise.encoder.sounds import Sounds
 from likewise.errors import ModelError, UsageError
 from likewise.media.pictures import Resize
 from likewise.objective.distances import DISTANCES, Distance, Euclidean
 from likewise.prepare import Finder
 
 EMBEDDING = "embedding"  # the last tap
+NETWORKS = {**BACKBONES, **SEQUENCES}
 
 
 @final
 class Encoder(Encoding, nn.Module):
-    """Turns items into embeddings: (N, C, H, W) -> (N, D).
+    """Turns items into embeddings: (N, C, H, W) -> (N, D); with a sequence as backbone one at every step: (N, S, D).
 
     An encoder made without preprocessing takes its shape from the data it is first fitted to (`build`).
 
     Args:
-        backbone: a name from `BACKBONES`.
+        backbone: a name from `BACKBONES`, or from `SEQUENCES` to hear a stream.
         dim: D, length of an embedding, at least 1.
         preprocessing: how items become tensors; None to take it from the training data.
         size: side, or (height, width), in pixels that pictures are brought to when preprocessing comes from the data;
@@ -64,8 +69,8 @@ class Encoder(Encoding, nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if backbone not in BACKBONES:
-            raise UsageError(f"A backbone is one of {', '.join(BACKBONES)}", repr(backbone))
+        if backbone not in NETWORKS:
+            raise UsageError(f"A backbone is one of {', '.join(NETWORKS)}", repr(backbone))
         if not 1 <= dim <= 65536:
             raise UsageError("An embedding has 1 to 65536 dimensions", dim, "64 and 128 are usual.")
         self.backbone, self.dim, self.seed = backbone, dim, seed
@@ -80,12 +85,32 @@ class Encoder(Encoding, nn.Module):
         if preprocessing is not None:
             self.build(preprocessing)
 
+    def suiting(self, items: Sequence[Item] | NDArray[Any], seconds: float | None = None) -> Preprocessing:
+        """The preprocessing for `items` that was asked for and that the backbone needs; see `Wanted.suiting`.
+
+        Args:
+            items: what is to be read.
+            seconds: that sounds are brought to where nothing else was asked; None for what suits them.
+        """
+        wanted = self.wanted if self.wanted.seconds is not None else replace(self.wanted, seconds=seconds)
+        found = wanted.suiting(items)
+        if isinstance(found, Sounds) and self.backbone in SEQUENCES:
+            return replace(found, streamed=True)
+        return found
+
     def build(self, preprocessing: Preprocessing) -> None:
         """Makes the layers for items of this shape; the same seed gives the same weights.
 
         Raises:
-            UsageError: the pictures are too small for the backbone.
+            UsageError: the pictures are too small for the backbone; or it hears a stream, and these are no part of one.
         """
+        streamed = isinstance(preprocessing, Sounds) and preprocessing.streamed
+        if self.backbone in SEQUENCES and not streamed:
+            raise UsageError(
+                f"Backbone {self.backbone} hears sounds as a stream",
+                f"{'sounds of their own' if isinstance(preprocessing, Sounds) else preprocessing.kind + 's'}",
+                "Train it with --task triggerword.",
+            )
         least = SMALLEST_SIDE.get(self.backbone, 4)
         if min(preprocessing.shape[1:]) < least:
             raise UsageError(
@@ -96,7 +121,7 @@ class Encoder(Encoding, nn.Module):
         self.preprocessing = preprocessing
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would seed the GPUs too
-            network = BACKBONES[self.backbone](preprocessing.shape)
+            network = NETWORKS[self.backbone](preprocessing.shape)
             self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
         self.front = preprocessing.front()
 
@@ -104,6 +129,21 @@ class Encoder(Encoding, nn.Module):
     def taps(self) -> tuple[str, ...]:
         """Names of the inner outputs, from the first stage to "embedding"."""
         return tuple(self.stages)
+
+    @property
+    def step_times(self) -> StepTimes | None:
+        """When the output of each step is known; None for encoders with one embedding per item."""
+        if self.backbone not in SEQUENCES:
+            return None
+        how = self.ready()
+        assert isinstance(how, Sounds)  # `build` saw to it
+        return step_times(how)
+
+    @property
+    def embedded(self) -> tuple[int, ...]:
+        """See `Encoding`."""
+        times = self.step_times
+        return (self.dim,) if times is None else (times.count(self.ready().layout[0]), self.dim)
 
     @property
     def parameters_count(self) -> int:
@@ -115,10 +155,11 @@ class Encoder(Encoding, nn.Module):
     @overload
     def forward(self, x: Tensor, taps: Sequence[str]) -> dict[str, Tensor]: ...
     def forward(self, x: Tensor, taps: Sequence[str] | None = None) -> Tensor | dict[str, Tensor]:
-        """Items (N, ...) as whole numbers, or floats scaled to at most 1 -> (N, D), or one tensor per asked tap.
+        """Items (N, ...) as whole numbers, or floats of at most 1 -> (N, *embedded), or one tensor per asked tap.
 
         Args:
-            x: (N, C, H, W) of pictures, uint8 or float in [0, 1]; (N, T) of sounds, int16 or float in [-1, 1].
+            x: (N, C, H, W) of pictures, uint8 or float in [0, 1]; (N, T) of sounds, int16 or float in [-1, 1]. Pieces
+                of a stream may be of any length that gives a step.
             taps: names from `taps`; what lies behind the last of them is not computed.
 
         Raises:
@@ -133,7 +174,9 @@ class Encoder(Encoding, nn.Module):
             UsageError: wrong shape.
         """
         preprocessing = self.ready()
-        if x.shape[1:] != preprocessing.layout:
+        times = self.step_times
+        fits = x.shape[1:] == preprocessing.layout if times is None else x.ndim == 2 and times.count(x.shape[1]) > 0
+        if not fits:
             raise UsageError(f"This encoder takes items of shape {preprocessing.layout}", tuple(x.shape[1:]))
         return self.front(preprocessing.scaled(x))
 

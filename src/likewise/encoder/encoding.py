@@ -78,6 +78,11 @@ class Encoding(ABC):
         """(N, *layout) whole numbers of the preprocessing -> (N, D) float32 on the CPU."""
 
     @property
+    def embedded(self) -> tuple[int, ...]:
+        """Shape of the embedding of an item: (D,), or (S, D) of one per step."""
+        return (self.dim,)
+
+    @property
     @abstractmethod
     def parameters_count(self) -> int:
         """How many numbers its network goes by."""
@@ -213,7 +218,7 @@ class Encoding(ABC):
             if progress:
                 progress(min(start + at_once, total), total, "encoding")
         return Encoded(
-            torch.cat(blocks) if blocks else torch.empty(0, self.dim),
+            torch.cat(blocks) if blocks else torch.empty(0, *self.embedded),
             np.concatenate(kept) if kept else np.empty(0, np.int64),
             tuple(problems), tuple(boxes), tuple(flaws),
         )  # fmt: skip

@@ -65,7 +65,9 @@ class Network:
         try:
             found = contents_of(content)
         except ValueError as error:
-            raise ModelError("A network is a whole ONNX file", f"{name!r}: {error}", "Get it again.") from error
+            raise ModelError(
+                "A network is a whole ONNX file", f"{name!r}, which is none, or cut short: {error}", "Get it again."
+            ) from error
         if not found.whole:  # what is fingerprinted and copied would not be all that counts
             raise ModelError(
                 "A network is one file",

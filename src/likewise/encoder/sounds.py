@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from likewise.encoder.preprocessing import Item, Preprocessing, Readable, content_of, name_of, sampled
 from likewise.errors import ModelError, UsageError
-from likewise.media.lengths import whole_numbers
+from likewise.media.lengths import at_length, from_start, whole_numbers
 from likewise.media.sounds import read_sound, sound_info
 from likewise.prepare import Finder, Part
 
@@ -31,8 +31,9 @@ BLOCK = 512  # items whose spectrograms are in memory at a time while their mean
 class Sounds(Preprocessing):
     """How a sound becomes numbers.
 
-    A sound longer than an item is cut to the stretch with the most energy, a shorter one has digital silence on both
-    sides.
+    A sound that stands for itself, as a word does, is cut to the stretch with the most energy where it is longer than
+    an item, has digital silence on both sides where it is shorter, and is brought to one loudness. A piece of a stream
+    is taken from its beginning and as loud as it is: nobody knows yet what will come.
 
     Attributes:
         rate: hertz that sounds are brought to.
@@ -41,7 +42,7 @@ class Sounds(Preprocessing):
         window: samples of a frame of the spectrogram (Hann).
         hop: samples between the beginnings of two frames.
         low, high: hertz where the lowest band begins and the highest ends.
-        even: whether every item is brought to one loudness.
+        streamed: whether items are pieces of a stream.
         mean, std: per band, of the logarithm of its power; taken off and divided by inside the encoder.
     """
 
@@ -57,7 +58,7 @@ class Sounds(Preprocessing):
     hop: int
     low: float
     high: float
-    even: bool
+    streamed: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -81,12 +82,12 @@ class Sounds(Preprocessing):
     @classmethod
     def at(
         cls, rate: int = USUAL_RATE, seconds: float = 1.0, *, mels: int = 40, hop_seconds: float = 0.01,
-        even: bool = True,
+        streamed: bool = False,
     ) -> Sounds:  # fmt: skip
         """The usual spectrogram at a rate: frames of about 30 ms, and bands from 60 Hz to just below half the rate.
 
         Args:
-            rate, mels, even: see the class.
+            rate, mels, streamed: see the class.
             seconds: length of an item.
             hop_seconds: between two frames.
 
@@ -98,7 +99,7 @@ class Sounds(Preprocessing):
         window = 2 ** round(math.log2(0.03 * rate))
         return cls(
             rate, max(window, round(seconds * rate)), mels, window, max(1, round(hop_seconds * rate)), 60.0,
-            0.475 * rate, even, (0.0,) * mels, (1.0,) * mels,
+            0.475 * rate, streamed, (0.0,) * mels, (1.0,) * mels,
         )  # fmt: skip
 
     @classmethod
@@ -166,7 +167,8 @@ class Sounds(Preprocessing):
     def parts(self, item: Item) -> list[Part]:
         """See `Preprocessing`; one, (T,)."""
         samples = read_sound(content_of(item), rate=self.rate, name=name_of(item))
-        return [Part(whole_numbers(samples, self.samples))]
+        placed = from_start if self.streamed else at_length
+        return [Part(whole_numbers(placed(samples, self.samples)))]
 
     def laid_out(self, part: Part) -> NDArray[Any]:
         """(T,) -> (T,)."""
@@ -208,8 +210,8 @@ class Sounds(Preprocessing):
                 raise ValueError(f"kind {values['kind']!r}")
             given |= {name: tuple(float(v) for v in given[name]) for name in ("mean", "std")}
             whole = ("rate", "samples", "mels", "window", "hop")
-            if not all(type(given[name]) is int for name in whole) or type(given["even"]) is not bool:
-                raise ValueError(", ".join(f"{name} {given[name]!r}" for name in (*whole, "even")))
+            if not all(type(given[name]) is int for name in whole) or type(given["streamed"]) is not bool:
+                raise ValueError(", ".join(f"{name} {given[name]!r}" for name in (*whole, "streamed")))
             return cls(**given)
         except (TypeError, KeyError, ValueError, UsageError) as error:
             raise ModelError(
@@ -238,7 +240,7 @@ class LogMel(nn.Module):
         """See the class."""
         with torch.autocast(x.device.type, enabled=False):  # powers span more than bfloat16 tells apart
             x = x.float()
-            if self.settings.even:
+            if not self.settings.streamed:
                 loudness = x.square().mean(dim=1, keepdim=True).add(SILENCE**2).sqrt()
                 x = x * (LOUDNESS / loudness)
             spectrum = torch.stft(

@@ -77,21 +77,27 @@ class Lines:
             return "how often a stranger gets a name is not known: run `likewise gallery calibrate` for this rule"
         if self.fpir == 0:
             return "nobody is enrolled, so nobody gets a name"
-        text = f"up to {self.fpir:.2g} of strangers' looks end in a name"
-        if self.loose > self.strict:
-            text += f", up to {self.fpir_loose:.2g} in a name or unsure"
+        text = f"up to {_of_many(self.fpir)} strangers would be given a name"
+        if self.loose > self.strict and self.fpir_loose is not None:
+            text += f", up to {_of_many(self.fpir_loose)} a name or unsure"
         else:
-            text += ', and none in "unsure", as both lines are one'
+            text += "; nobody is unsure, as both lines are one"
         if self.source == "model" and self.fpir > LOOSE_FPIR:
             return (
-                f"Warning: {text}, by the strictest threshold the model has: take no name for certain before"
-                " `likewise gallery calibrate`, or a model calibrated for a smaller rate"
+                f"Warning: {text}. Take no name for certain: the model has no stricter threshold. Run `likewise gallery"
+                " calibrate`, or calibrate the model for a smaller rate"
             )
         if self.source == "model":
             return f"{text}, by the model's thresholds; `likewise gallery calibrate` measures it"
         if self.grown > _GROWN:
             return f"{text}: the gallery has grown {self.grown:.2g}-fold since it was calibrated; calibrate it again"
         return f"{text}, as calibrated on what is enrolled"
+
+
+def _of_many(rate: float) -> str:
+    """So many of a hundred, or of as many more as make it one at least."""
+    many = next((10**digits for digits in range(2, 6) if rate * 10**digits >= 1), 10**6)
+    return f"{float(f'{rate * many:.2g}'):g} of {many:,}"
 
 
 @final

@@ -43,12 +43,11 @@ from likewise.gallery.modelfiles import files_of, model_from
 from likewise.gallery.names import check_name
 from likewise.gallery.records import MOST_IDS, Records, new_ids
 from likewise.gallery.results import Enrolled, Forgotten, Identified, Probe
-from likewise.gallery.store import Description, Store, exchanged, store_for
+from likewise.gallery.store import UNFINISHED, Description, Store, check_whole, exchanged, store_for
 from likewise.matching import Model, is_registered, load
 from likewise.matching.folder import CALIBRATION
 
 _MOVED_AT_ONCE = 1000  # records, with their originals
-_UNFINISHED = "moved from"  # among the settings of a gallery that a move is still filling
 _CALIBRATED_BY = "calibration of the model"  # among the settings: what stands for the model's thresholds
 
 
@@ -107,7 +106,7 @@ class Gallery:
             description = Description(given.fingerprint, given.dim, time.time(), settings)
             store = kind.create(uri, description, files_of(given, folder))
         try:
-            _check_whole(store)
+            check_whole(store)
             try:
                 return cls(store, given, encode)
             except ModelError:
@@ -455,7 +454,7 @@ class Gallery:
         _remove_unfinished(uri)
         with self._store.alone():
             about, total, done = self._store.describe(), self._store.count(), 0
-            begun = replace(about, settings={**about.settings, _UNFINISHED: self.uri})
+            begun = replace(about, settings={**about.settings, UNFINISHED: self.uri})
             target = kind.create(uri, begun, self._store.model_files())
             try:
                 for block in self._store.records(originals=True, block=_MOVED_AT_ONCE):
@@ -671,15 +670,6 @@ def _uncalibrated() -> ModelError:
     )
 
 
-def _check_whole(store: Store) -> None:
-    if (source := store.describe().settings.get(_UNFINISHED)) is not None:
-        raise DataError(
-            "A gallery is moved as a whole",
-            f"{store.uri}, where a move from {source} was cut short",
-            f"All is still at {source}; move it again.",
-        )
-
-
 def _remove_unfinished(uri: str) -> None:
     """Removes what is at `uri` if it is what a move has left that was cut short."""
     kind = store_for(uri)
@@ -687,7 +677,7 @@ def _remove_unfinished(uri: str) -> None:
         return
     with suppress(DataError):  # something else: making a gallery there will say so
         store = kind.open(uri)
-        if _UNFINISHED in store.describe().settings:
+        if UNFINISHED in store.describe().settings:
             store.remove()
         store.close()
 
@@ -708,9 +698,9 @@ def _check_same(given: Model, about: Description, store: Store) -> None:
     calibration = store.model_files().get(CALIBRATION, b"").decode()
     if calibration != ("" if given.calibration is None else given.calibration.to_json()):
         raise ModelError(
-            "A gallery decides by the calibration of its model that it keeps",
-            "another one of the same model",
-            "Take it over with `likewise gallery rebuild GALLERY MODEL`, or leave the model out.",
+            "A gallery keeps its model with its threshold",
+            "the same model with another threshold, or with none",
+            "Leave the model out to go on with the one kept, or exchange it: `likewise gallery rebuild GALLERY MODEL`.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -172,13 +173,16 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
     """The files among `paths`, and the pictures below the folders among them.
 
     Raises:
-        DataError: a folder that may not be listed, or no file at all.
+        DataError: a folder that may not be listed, no file at all, or none that is there: which is told at once.
     """
     found = [
         file for path in paths for file in ([path / below for below in files_below(path)] if path.is_dir() else [path])
     ]
     if not found:
         raise DataError("There is something to encode", f"no pictures in {', '.join(map(str, paths))}")
+    if not any(os.path.lexists(path) for path in found):
+        reasons = [str(_unreadable(path, os.strerror(errno.ENOENT))) for path in found]
+        raise nothing_read([Unused(i, str(found[i]), reason) for i, reason in enumerate(reasons)])
     return found
 
 
@@ -197,6 +201,8 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            "A picture is a file that can be read", f"{path} ({reason})", "Check its name and permissions."
-        ) from error
+        raise _unreadable(path, reason) from error
+
+
+def _unreadable(path: Path, reason: object) -> DataError:
+    return DataError("A picture is a file that can be read", f"{path} ({reason})", "Check its name and permissions.")

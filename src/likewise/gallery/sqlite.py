@@ -25,19 +25,20 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import DataError, LikewiseError, StoreError, UsageError
-from likewise.gallery.ann import require_faiss
 from likewise.gallery.contents import Contents
-from likewise.gallery.memory import Memory
 from likewise.gallery.records import Found, Records
 from likewise.gallery.store import Description, Store, exchanged, taken
-from likewise.objective.distances import Distance
+
+if TYPE_CHECKING:  # torch is for those who search: listing names starts without it
+    from likewise.gallery.memory import Memory
+    from likewise.objective.distances import Distance
 
 FORMAT = 1
 APPLICATION = 0x4C574753  # what SQLite's header calls the file's kind: "LWGS"
@@ -414,6 +415,8 @@ class SqliteStore(Store):
         return known
 
     def _read(self, distance: Distance) -> Memory:
+        from likewise.gallery.memory import Memory
+
         ((generation, dim),) = self._db.execute("SELECT generation, dim FROM about").fetchall()
         memory = self._memory
         if memory is None or generation != self._generation or not memory.suits(distance):
@@ -439,6 +442,8 @@ def _place(uri: str) -> tuple[Path, bool]:
     if option not in ("index=exact", "index=faiss"):
         raise UsageError("A gallery in a file has the options ?index=exact and ?index=faiss", repr(uri))
     if option == "index=faiss":
+        from likewise.gallery.ann import require_faiss
+
         require_faiss(uri)
     return Path(path), option == "index=faiss"
 

@@ -11,14 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery.records import Found, Records
-from likewise.objective.distances import Distance
+
+if TYPE_CHECKING:  # torch is for those who search: listing names starts without it
+    from likewise.objective.distances import Distance
+
+UNFINISHED = "moved from"  # among the settings of a gallery that a move is still filling
 
 
 @final
@@ -209,6 +213,22 @@ def open_store(uri: str) -> Store:
     """The gallery at `uri`.
 
     Raises:
-        UsageError: see `store_for`. DataError: there is no gallery, or it cannot be read.
+        UsageError: see `store_for`. DataError: there is no gallery, it cannot be read, or see `check_whole`.
     """
-    return store_for(uri).open(uri)
+    store = store_for(uri).open(uri)
+    try:
+        check_whole(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def check_whole(store: Store) -> None:
+    """Raises DataError where a move was cut short before all was there."""
+    if (source := store.describe().settings.get(UNFINISHED)) is not None:
+        raise DataError(
+            "A gallery is moved as a whole",
+            f"{store.uri}, where a move from {source} was cut short",
+            f"All is still at {source}; move it again.",
+        )

@@ -26,6 +26,8 @@ from likewise.media.files import recover_folder, replacing_file, replacing_folde
 from likewise.prepare import check_kept
 
 FORMAT = 1
+EMBED = "embed"
+TASKS = {EMBED: "encoding items", "triggerword": "hearing a word"}  # and what a model for it does
 CONFIG, CALIBRATION = "config.json", "calibration.json"
 GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
 SEEN_NAMES = tuple(field.name for field in fields(Seen))
@@ -47,7 +49,35 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         UsageError: `folder` is there and is no model folder; or the model's prepare step could not be loaded again.
         DataError: it cannot be written, for example because the disk is full.
     """
-    encoder, config = model.encoder, describe(model)
+    config, calibration = describe(model), model.calibration
+    write_folder(
+        folder,
+        model.encoder,
+        config,
+        None if calibration is None else calibration.to_json(),
+        lambda figures: card(folder.name, config, calibration, figures),
+        write_report,
+    )
+
+
+def write_folder(
+    folder: Path,
+    encoder: Encoding,
+    config: dict[str, Any],
+    calibration: str | None,
+    write_card: Callable[[dict[str, Any]], str],
+    write_report: WriteReport | None = None,
+) -> None:
+    """Writes the folder of a model for any task; see `save`.
+
+    Args:
+        folder: where to; a model folder that is there is replaced as a whole.
+        encoder: what is kept.
+        config: of `described`.
+        calibration: text of calibration.json, if there is one.
+        write_card: the model card, given the figures of the report.
+        write_report: fills the sub-folder ``report`` and returns figures for the model card.
+    """
     if (finder := encoder.ready().prepare) is not None:
         check_kept(finder)
     with replacing_folder(folder, marker=CONFIG) as fresh:
@@ -61,9 +91,9 @@ def save(model: Model, folder: Path, write_report: WriteReport | None = None) ->
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for tensors in fresh.glob("*.safetensors"):  # which nobody else may read as they are; the folder is one thing
             shutil.copymode(fresh / CONFIG, tensors)
-        if model.calibration is not None:
-            (fresh / CALIBRATION).write_text(model.calibration.to_json(), encoding="utf-8")
-        _write_card(fresh / CARD, card(folder.name, config, model.calibration, figures))
+        if calibration is not None:
+            (fresh / CALIBRATION).write_text(calibration, encoding="utf-8")
+        _write_card(fresh / CARD, write_card(figures))
 
 
 def save_calibration(model: Model, folder: Path) -> None:
@@ -73,26 +103,35 @@ def save_calibration(model: Model, folder: Path) -> None:
         ModelError: `model` is not calibrated, or `folder` holds another one.
         DataError: it cannot be written.
     """
-    config = read_config(folder)
-    calibration = model.calibrated()
-    _check_owner(calibration, config["fingerprint"], folder)
+    config, calibration = read_config(folder), model.calibrated()
+    check_owner(calibration.model, config["fingerprint"], folder)
+    write_calibration(folder, calibration.to_json(), lambda figures: card(folder.name, config, calibration, figures))
+
+
+def write_calibration(folder: Path, calibration: str, write_card: Callable[[dict[str, Any]], str]) -> None:
+    """Puts the text of a new calibration.json, and a new card, into the folder of a model for any task."""
     metrics = folder / REPORT / "metrics.json"
     figures = _read_json(metrics) if metrics.exists() else {}
     with replacing_file(folder / CALIBRATION) as fresh:
-        fresh.write_text(calibration.to_json(), encoding="utf-8")
+        fresh.write_text(calibration, encoding="utf-8")
     with replacing_file(folder / CARD) as fresh:
-        _write_card(fresh, card(folder.name, config, calibration, figures))
+        _write_card(fresh, write_card(figures))
 
 
 def describe(model: Model) -> dict[str, Any]:
     """What config.json says of it."""
+    return described(model.encoder, EMBED)
+
+
+def described(encoder: Encoding, task: str) -> dict[str, Any]:
+    """What config.json says of a model for any task."""
     return {
         "format": FORMAT,
-        "task": "embed",
-        "architecture": model.encoder.architecture(),
-        "trained": model.encoder.trained,
-        "versions": versions(model.encoder.libraries),
-        "fingerprint": model.fingerprint,
+        "task": task,
+        "architecture": encoder.architecture(),
+        "trained": encoder.trained,
+        "versions": versions(encoder.libraries),
+        "fingerprint": encoder.fingerprint(),
     }
 
 
@@ -106,8 +145,27 @@ def load(folder: str | Path) -> Model:
     """
     if is_registered(folder):
         return registered(str(folder))
-    folder = Path(folder)
+    encoder, config = read_folder(Path(folder), EMBED)
+    text = read_calibration(Path(folder))
+    calibration = None if text is None else Calibration.from_json(text)
+    if calibration is not None:
+        check_owner(calibration.model, config["fingerprint"], Path(folder))
+    return Model(encoder, calibration)
+
+
+def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
+    """The encoder in the folder of a model for `task`, checked, and its config.
+
+    Raises:
+        ModelError: see `load`; or it is a model for another task.
+    """
     config = read_config(folder)
+    if config["task"] != task:
+        raise ModelError(
+            f"This takes a model for {TASKS.get(task, task)}",
+            f"{str(folder)!r}, one for {TASKS.get(config['task'], config['task'])}",
+            "`likewise models info` says what it is.",
+        )
     encoder = read_encoding(config["architecture"], folder)
     encoder.trained, encoder.seen = config["trained"], read_seen(folder)
     if encoder.fingerprint() != config["fingerprint"]:
@@ -117,7 +175,16 @@ def load(folder: str | Path) -> Model:
             "The folder was altered or damaged; copy it again.",
         )
     _check_golden(encoder, read_tensors(folder / GOLDEN), folder)
-    return Model(encoder, _read_calibration(folder, config["fingerprint"]))
+    return encoder, config
+
+
+def task_of(model: str | Path) -> str:
+    """What a model folder, or a registered model, is for: a key of `TASKS`.
+
+    Raises:
+        ModelError: no model.
+    """
+    return EMBED if is_registered(model) else str(read_config(Path(model))["task"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -192,11 +259,12 @@ def _check_golden(encoder: Encoding, golden: dict[str, Tensor], folder: Path) ->
     kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in golden.items()}
     if kinds != {
         "items": ((GOLDEN_ITEMS, *how.layout), how.dtype),
-        "embeddings": ((GOLDEN_ITEMS, encoder.dim), torch.float32),
+        "embeddings": ((GOLDEN_ITEMS, *encoder.embedded), torch.float32),
     }:
         raise ModelError(f"{GOLDEN} holds items and embeddings", f"others in {str(folder)!r}", "Copy the folder again.")
     expected = golden["embeddings"]
     found = encoder.encode(golden["items"]).embeddings
+    found, expected = found.flatten(1), expected.flatten(1)
     off = float(((found - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-12)).max())
     if not off <= GOLDEN_TOLERANCE:  # also when it is NaN
         raise ModelError(
@@ -206,22 +274,30 @@ def _check_golden(encoder: Encoding, golden: dict[str, Tensor], folder: Path) ->
         )
 
 
-def _read_calibration(folder: Path, fingerprint: str) -> Calibration | None:
+def read_calibration(folder: Path) -> str | None:
+    """The text of calibration.json; None where there is none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     path = folder / CALIBRATION
     if not path.exists():
         return None
     try:
-        found = Calibration.from_json(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             "A calibration can be read", f"{str(path)!r}: {error}", "Calibrate the model again."
         ) from error
-    _check_owner(found, fingerprint, folder)
-    return found
 
 
-def _check_owner(calibration: Calibration, fingerprint: str, folder: Path) -> None:
-    if calibration.model != fingerprint:
+def check_owner(owner: str | None, fingerprint: str, folder: Path) -> None:
+    """Refuses a calibration that is of another model than the one with this fingerprint.
+
+    Raises:
+        ModelError: it is.
+    """
+    if owner != fingerprint:
         raise ModelError(
             "A calibration belongs to its model", f"another model's for {str(folder)!r}", "Calibrate this model."
         )

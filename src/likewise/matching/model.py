@@ -20,6 +20,8 @@ from likewise.errors import DataError, ModelError
 from likewise.matching.labelled import Labelled, encode_labelled
 from likewise.prepare import unfit
 
+_NEVER = "a model that was never calibrated"
+
 
 @final
 @dataclass(frozen=True)
@@ -136,10 +138,11 @@ class Model:
 
         Raises:
             DataError: one of them cannot be read, or does not show one thing and show it well.
-            ModelError: the model is not calibrated.
+            ModelError: the model is not calibrated; it then says how far the two are apart.
             UsageError: it is not calibrated for this rate.
         """
-        self.calibrated().threshold_for(fmr)  # refused before the work
+        if self.calibration is not None:
+            self.calibration.threshold_for(fmr)  # refused before the work
         return self.verdict(self.distance(a, b), fmr=fmr)
 
     def verdict(self, distance: float, *, fmr: float | None = None) -> Verdict:
@@ -153,10 +156,12 @@ class Model:
             ModelError: the model is not calibrated, or the distance is not finite.
             UsageError: it is not calibrated for this rate.
         """
-        calibration = self.calibrated()
-        line = calibration.threshold_for(fmr)
         if not math.isfinite(distance):
             raise ModelError("Distances are finite", distance, "The model's parameters are damaged; train it again.")
+        if self.calibration is None:
+            raise _uncalibrated(f"a distance of {distance:.4g} from {self._hint()}")
+        calibration = self.calibration
+        line = calibration.threshold_for(fmr)
         probability = float(calibration.probability([distance])[0])
         return Verdict(
             same=bool(line.accepts(distance)),
@@ -175,13 +180,15 @@ class Model:
             ModelError: there is none.
         """
         if self.calibration is None:
-            raise ModelError(
-                "A model gives verdicts once it knows its threshold",
-                "a model that was never calibrated",
-                "Run `likewise calibrate MODEL DATA --fmr 0.01 --out NEW` with data of people or things it was not"
-                " trained on.",
-            )
+            raise _uncalibrated(_NEVER)
         return self.calibration
+
+    def _hint(self) -> str:
+        """A model without a threshold, and what its makers say of theirs."""
+        published = self.encoder.published
+        if published is None:
+            return _NEVER
+        return f"{_NEVER} (its makers take two for the same up to {published:g}, on their pictures; a hint, no promise)"
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes the model folder; one that is there is replaced as a whole, or kept if anything fails.
@@ -200,6 +207,14 @@ class Model:
             f"<b>model {self.fingerprint[:12]}</b>: {escape(self.encoder.backbone)}, {self.dim}-d,"
             f" {escape(self.encoder.distance.name)} distance, {state}"
         )
+
+
+def _uncalibrated(received: str) -> ModelError:
+    return ModelError(
+        "A model gives verdicts once it knows its threshold",
+        received,
+        "Run `likewise calibrate MODEL DATA --fmr 0.01 --out NEW` with data of people or things it was not trained on.",
+    )
 
 
 def _name(item: Item, otherwise: str) -> str:

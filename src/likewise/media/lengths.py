@@ -16,6 +16,11 @@ def at_length(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     return samples[start : start + count]
 
 
-def whole_numbers(samples: NDArray[np.float32], count: int) -> NDArray[np.int16]:
-    """`at_length`, as 16-bit numbers; what is louder than they can say is clipped."""
-    return np.clip(np.rint(at_length(samples, count) * 32768.0), -32768, 32767).astype(np.int16)
+def from_start(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """(T,) -> (count,): the beginning of a longer sound, silence after a shorter one."""
+    return np.pad(samples[:count], (0, max(0, count - len(samples))))
+
+
+def whole_numbers(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """(T,) as 16-bit numbers; what is louder than they can say is clipped."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)

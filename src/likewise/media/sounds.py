@@ -167,6 +167,24 @@ def stream_sound(
     return _in_blocks(_streamed(source, rate, block, name), block)
 
 
+def stream_pieces(pieces: Iterable[Samples], *, given: int, rate: int, block: int) -> Iterator[Samples]:
+    """Samples of one channel that come in piece by piece, as `stream_sound` gives those of a file.
+
+    Args:
+        pieces: (T,) each, of any length.
+        given: their rate.
+        rate, block: see `stream_sound`.
+
+    Raises:
+        UsageError: an impossible rate or block.
+    """
+    _check_rate(given)
+    _check_rate(rate)
+    if block < 1:
+        raise UsageError("A block has at least 1 sample", block)
+    return _in_blocks(pieces if given == rate else _resampled(pieces, given, rate), block)
+
+
 def write_sound(path: str | os.PathLike[str], samples: NDArray[np.floating[Any]], rate: int) -> None:
     """Writes a WAV of 16 bits; what was there before is replaced in one step.
 
@@ -192,14 +210,14 @@ def write_sound(path: str | os.PathLike[str], samples: NDArray[np.floating[Any]]
         fresh.write_bytes(stream.getbuffer())
 
 
-def word_bounds(samples: Samples, rate: int) -> tuple[int, int] | None:
+def word_bounds(samples: Samples, rate: int, share: float = WORD_SHARE) -> tuple[int, int] | None:
     """Where the one word of a clip lies: ``samples[start:end]``; None where there is none.
 
     The clip may hold silence, noise that is at least some 20 dB quieter, clicks and digital zero besides.
     Energies of frames of 10 ms, each without its mean, are opened in the sense of mathematical morphology
     with 4 frames: each becomes the loudest level that some 4 frames in a row around it reach, so that a
     click shorter than 40 ms is gone. The floor is the 10th percentile of frames that are not digital
-    zero, the peak the loudest after opening. The word is what lies above 0.4 of the way from floor to
+    zero, the peak the loudest after opening. The word is what lies above `share` of the way from floor to
     peak in dB, or 35 dB below the peak where that is higher, with pauses up to 0.2 s; of several such
     stretches the one with the largest area above the line. Where all that is not digital zero is steady
     within 6 dB, it is the word as a whole if there is digital zero too, else there is none.
@@ -215,6 +233,7 @@ def word_bounds(samples: Samples, rate: int) -> tuple[int, int] | None:
     Args:
         samples: (T,) as from `read_sound`.
         rate: samples per second.
+        share: in (0, 1); more of it leaves more noise out, and soft ends of words too.
     """
     size = max(1, round(rate * FRAME_SECONDS))
     frames = samples[: len(samples) // size * size].reshape(-1, size)
@@ -228,7 +247,7 @@ def word_bounds(samples: Samples, rate: int) -> tuple[int, int] | None:
     levels = _opening(levels, CLICK_FRAMES)
     peak = float(levels.max())
     if peak - floor >= STEADY_DB:
-        line = max(floor + WORD_SHARE * (peak - floor), peak - WORD_DEPTH_DB)
+        line = max(floor + share * (peak - floor), peak - WORD_DEPTH_DB)
     elif heard.all():
         return None
     else:

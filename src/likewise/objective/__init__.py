@@ -34,6 +34,7 @@ from likewise.objective.pairs import (
     balanced_pairs,
 )
 from likewise.objective.pml import PML
+from likewise.objective.sequential import ClipBCE, SequentialBCE, StepObjective
 from likewise.objective.supcon import SupCon
 from likewise.objective.triplets import (
     SoftMarginTripletLoss,
@@ -52,6 +53,7 @@ __all__ = [
     "ArcFace",
     "BinaryCrossEntropy",
     "ClassHead",
+    "ClipBCE",
     "Concatenated",
     "ConcatenatedTwins",
     "Contrastive",
@@ -67,9 +69,11 @@ __all__ = [
     "Pairs",
     "RandomTriplets",
     "SemiHard",
+    "SequentialBCE",
     "SoftMarginTripletLoss",
     "Softmax",
     "SoftmaxTripletLoss",
+    "StepObjective",
     "SupCon",
     "TripletLoss",
     "TripletObjective",

@@ -59,15 +59,19 @@ class Objective(nn.Module, ABC):
         Raises:
             DataError: shapes do not fit, or labels are not integers.
         """
+        self._check(embeddings, labels)
+        if labels.is_floating_point():
+            raise DataError("Labels are integers", labels.dtype, "In float32 numbers above 16,777,216 run together.")
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return self._outcome(full_precision(embeddings), labels.long(), generator)
+
+    def _check(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Refuses shapes that do not fit; see `outcome`."""
         if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
             raise DataError(
                 "A batch is embeddings (N, D) with labels (N,)",
                 f"{tuple(embeddings.shape)} and {tuple(labels.shape)}",
             )
-        if labels.is_floating_point():
-            raise DataError("Labels are integers", labels.dtype, "In float32 numbers above 16,777,216 run together.")
-        with torch.autocast(embeddings.device.type, enabled=False):
-            return self._outcome(full_precision(embeddings), labels.long(), generator)
 
     @abstractmethod
     def _outcome(self, embeddings: Tensor, labels: Tensor, generator: Generator | None) -> Outcome:

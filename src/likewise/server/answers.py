@@ -245,6 +245,7 @@ class Item(BaseModel):
 
     file: str
     box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
+    flaw: str | None = Field(description="Why it is too poor to draw others, and joins only what it is clearly near.")
 
 
 class Cluster(BaseModel):

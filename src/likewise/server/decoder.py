@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO
 
 from likewise.errors import DataError, LikewiseError
-from likewise.media.lengths import whole_numbers
+from likewise.media.lengths import at_length, whole_numbers
 from likewise.media.pictures import read_picture
 from likewise.media.sounds import read_sound
 from likewise.prepare import Finder, Part, finder_from, parts_of
@@ -70,7 +70,7 @@ def _picture(header: dict[str, Any], content: bytes, finder: Finder | None) -> l
 
 def _sound(header: dict[str, Any], content: bytes, _: Finder | None) -> list[Part]:
     samples = read_sound(content, rate=header["rate"], max_seconds=header["max_seconds"], name=header["name"])
-    return [Part(whole_numbers(samples, header["samples"]))]
+    return [Part(whole_numbers(at_length(samples, header["samples"])))]
 
 
 _READERS = {"picture": _picture, "sound": _sound}

@@ -26,7 +26,11 @@ _LOOK_EVERY = 0.05  # seconds between two looks for processes that take too long
 _STARTS_WITHIN = 60.0  # seconds that a process has until it can decode
 _WAIT = 20.0  # seconds that a picture may wait for a process
 _PICTURES = 4  # times the seconds of one picture: those of all in a request
-_PIXELS = "A picture has at most"  # how the refusal begins that is about the limit of pixels
+# How refusals begin that are about a limit of the service, and what to do.
+_TOO_LARGE = {
+    "A picture has at most": "Make it smaller, or have the service started with more `serve --pixels`.",
+    "A sound lasts at most": "Cut it, or have the service started with more `serve --sound-seconds`.",
+}
 
 
 @final
@@ -150,8 +154,9 @@ class _Process:
         if self._expect(None):  # it was killed just after it had answered
             self._start_again()
         if "rule" in answer:
-            if answer["rule"].startswith(_PIXELS):
-                raise Refusal(413, DataError(answer["rule"], answer["received"], "Make it smaller."))
+            for beginning, remedy in _TOO_LARGE.items():
+                if answer["rule"].startswith(beginning):
+                    raise Refusal(413, DataError(answer["rule"], answer["received"], remedy))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
         if not answer["parts"]:
             return []

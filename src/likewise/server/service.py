@@ -222,7 +222,11 @@ class Service:
             part = uploads[start : start + _ENCODED_AT_ONCE]
             found = self._lane.encode(model, part, patient=True)
             rows_of = found.kept.tolist()
-            kept += [{"file": str(part[i]), "box": box} for i, box in zip(rows_of, _boxes(found), strict=True)]
+            flaws = found.flaws or (None,) * len(rows_of)
+            kept += [
+                {"file": str(part[i]), "box": box, "flaw": flaw}
+                for i, box, flaw in zip(rows_of, _boxes(found), flaws, strict=True)
+            ]
             of += [start + i for i in rows_of]
             skipped += [{"file": str(part[i]), "reason": reason} for i, reason in found.problems]
             rows.append(found.embeddings)
@@ -231,7 +235,7 @@ class Service:
         together = None if model.encoder.ready().prepare is None else np.array(of, np.int64)
         labels = find_clusters(
             torch.cat(rows), model.encoder.distance_on_cpu(), options, threshold=threshold, pair=pair_cut_of(model),
-            together=together, progress=progress,
+            together=together, flawed=np.array([one["flaw"] is not None for one in kept], bool), progress=progress,
         ).labels  # fmt: skip
         groups: dict[int, list[dict[str, Any]]] = {}
         for item, label in zip(kept, labels.tolist(), strict=True):

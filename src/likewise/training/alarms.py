@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from likewise.objective import Objective
-from likewise.training.history import Epoch
+from likewise.training.history import LESS_IS_BETTER, Epoch
 
 COLLAPSED_SPREAD = 0.02  # below it, embeddings differ by less than 2% of their length
 STUCK_WITHIN = 0.02  # of the loss of a collapse, relative
@@ -54,7 +54,7 @@ def alarms(
         epochs: all so far, at least one.
         objective: what is minimised.
         before: warnings of earlier epochs.
-        select: name of the validation figure; of "eer" less is better.
+        select: name of the validation figure; see `LESS_IS_BETTER`.
     """
     *_, epoch = epochs
     found: dict[str, str] = {}
@@ -90,5 +90,5 @@ def _improved(epochs: Sequence[Epoch], select: str | None) -> bool:
     figures = [epoch.validation for epoch in epochs if epoch.validation is not None]
     if not figures:
         return False
-    best = min(figures) if select == "eer" else max(figures)
+    best = min(figures) if select in LESS_IS_BETTER else max(figures)
     return figures.index(best) >= len(figures) - STUCK_EPOCHS

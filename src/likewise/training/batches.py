@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -13,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from likewise.data import Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
-from likewise.encoder import Encoder
+from likewise.data import Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
+from likewise.encoder import SEQUENCES, Encoder, Preprocessing, Sounds, step_times
 from likewise.errors import DataError, UsageError
-from likewise.objective import Objective, Outcome, PairObjective
+from likewise.objective import Objective, Outcome, PairObjective, StepObjective
 from likewise.training.options import FitOptions
 
+TrainingSet = Dataset | PairSet | Clips
+
 BATCH_ITEMS = 256  # of a default batch
-LEAST_BATCH, STEPS_OF_AN_EPOCH = (
-    32,
-    8,
-)  # of small sets: fewer items would be noise, fewer steps would not move the weights
+BATCH_CLIPS = 32  # likewise; each has hundreds of outputs
+LONGEST_CLIP = 60.0  # seconds
+LEAST_BATCH, STEPS_OF_AN_EPOCH = 32, 8  # of small sets: fewer items would be noise, fewer steps move no weights
 HANDFUL = 4  # least K of a default P x K batch
 
 
@@ -34,14 +35,14 @@ class Batch:
 
     Attributes:
         values: (B, ...) whole numbers as decoded; for pairs the first items and then the second.
-        labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same.
+        labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same; for clips (B, S) int8, one per step.
     """
 
     values: Tensor
     labels: Tensor
 
     def outcome(self, objective: Objective, embeddings: Tensor, random: torch.Generator) -> Outcome:
-        """What `objective` says of the (B, D) embeddings of this batch."""
+        """What `objective` says of the (B, D) embeddings of this batch, or the (B, S, 1) outputs."""
         labels = self.labels.to(embeddings.device)
         if labels.dtype != torch.bool:
             return objective.outcome(embeddings, labels, random)
@@ -57,7 +58,7 @@ class Batches:
 
     Attributes:
         values: (N, ...) whole numbers: (N, C, H, W) uint8 of pictures, (N, T) int16 of sounds.
-        labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`.
+        labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`, or (N, S) int8 of clips.
         pairs: (M, 2) int64 positions in `values`, or None.
         sampler: positions of labels in each batch.
         skipped: file and reason of each item that could not be read.
@@ -74,8 +75,8 @@ class Batches:
 
     @property
     def identities(self) -> int | None:
-        """How many there are; None for pairs, which do not say."""
-        return None if self.pairs is not None else len(self.labels.unique())
+        """How many there are; None for pairs and clips, which do not say."""
+        return len(self.labels.unique()) if self.labels.dtype == torch.int64 else None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -99,20 +100,38 @@ def fingerprint(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, options: FitOptions) -> Batches:
+def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options: FitOptions) -> Batches:
     """Decodes `train`, shapes the encoder by it where it has no shape yet, and chooses the sampler.
 
     Raises:
-        DataError: nothing to learn from. UsageError: a batch that cannot be drawn.
+        DataError: nothing to learn from. UsageError: a batch that cannot be drawn, or an objective on other data.
     """
     items = train.items if isinstance(train, PairSet) else train
-    preprocessing = encoder.preprocessing or encoder.wanted.suiting(items.sources)
+    if isinstance(train, Clips):
+        _check_clips(encoder, train, objective)
+    elif isinstance(objective, StepObjective):
+        raise UsageError(f"{objective.name} learns from clips", "labelled items", "Read them with lw.clips.")
+    longest = float(train.seconds.max()) if isinstance(train, Clips) else None
+    preprocessing = encoder.preprocessing or encoder.suiting(items.sources, longest)
+    if longest is not None and encoder.preprocessing is not None:
+        assert isinstance(preprocessing, Sounds)  # `_check_clips` saw to it
+        # Of a stream all lengths will do: clips may be longer than those the encoder was trained on before.
+        preprocessing = replace(preprocessing, samples=max(preprocessing.window, round(longest * preprocessing.rate)))
+        encoder.preprocessing = preprocessing
     decoded = preprocessing.decode_sole(items.sources)
     skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
     if not len(decoded.kept):
         raise DataError("Training needs readable items", skipped[0][1] if skipped else "none")
     if isinstance(train, PairSet):
         sampler, labels, pairs = _of_pairs(train, decoded.kept, objective, options)
+    elif isinstance(train, Clips):
+        assert isinstance(objective, StepObjective)  # `_check_clips` saw to it
+        labels, pairs = step_labels(train.subset(decoded.kept), objective, preprocessing), None
+        _check_both(labels, objective)
+        size = BATCH_CLIPS if options.batch is None else options.batch
+        if isinstance(size, tuple):
+            raise UsageError("Batches of clips are a number of clips", f"{size}", "Pass for example batch=32.")
+        sampler = PlainBatches(np.zeros(len(labels), np.int64), size, seed=options.seed)
     else:
         sampler, labels = _of_labels(train, decoded.kept, objective, options)
         pairs = None
@@ -121,6 +140,36 @@ def prepare(encoder: Encoder, train: Dataset | PairSet, objective: Objective, op
     if encoder.preprocessing is None:
         encoder.build(preprocessing.standardised(decoded.values))
     return Batches(decoded.values, labels, pairs, sampler, skipped)
+
+
+def _check_clips(encoder: Encoder, train: Clips, objective: Objective) -> None:
+    if not isinstance(objective, StepObjective):
+        raise UsageError("Clips are learned from by sequential-bce or clip-bce", objective.name)
+    if encoder.backbone not in SEQUENCES:
+        raise UsageError(f"Clips are heard by {' or '.join(SEQUENCES)}", encoder.backbone)
+    if float(train.seconds.max()) > LONGEST_CLIP:
+        raise DataError(f"Clips to train with last up to {LONGEST_CLIP:g} s", f"{train.seconds.max():g} s", "Cut them.")
+
+
+def _check_both(labels: Tensor, objective: StepObjective) -> None:
+    """Refuses labels (N, S) that are all of one kind."""
+    of = labels == 1 if objective.timed else (labels == 1).any(dim=1)
+    found = int(of.sum())
+    if not 0 < found < int((labels >= 0).sum() if objective.timed else len(labels)):
+        what = "steps" if objective.timed else "clips"
+        raise DataError(
+            f"Training needs {what} with the trigger, and {what} without",
+            f"{found} {what} with it in {len(labels)} readable clips",
+        )
+
+
+def step_labels(data: Clips, objective: StepObjective, preprocessing: Preprocessing) -> Tensor:
+    """(N, S) int8: what the output at every step of `data` is to be; see `Clips.step_labels`."""
+    assert isinstance(preprocessing, Sounds)
+    times = step_times(preprocessing)
+    first = times.after(np.round(data.end * preprocessing.rate).astype(np.int64))
+    hold, grace = (round(s * preprocessing.rate / times.every) for s in (objective.hold, objective.grace))
+    return torch.from_numpy(data.step_labels(first, times.count(preprocessing.samples), max(1, hold), grace))
 
 
 def check_trainable(data: Dataset) -> None:

@@ -14,28 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from likewise.data import Dataset, PairSet
 from likewise.data.augmentation import augmentation, check_augmentation, seeded
 from likewise.encoder import Encoder, Encoding, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
 from likewise.training.alarms import Diverged, alarms, check_finite, spread
-from likewise.training.batches import Batches, prepare
+from likewise.training.batches import Batches, TrainingSet, prepare
 from likewise.training.device import choose_device, choose_precision
-from likewise.training.history import Epoch, History, Step, Stopped
+from likewise.training.history import LESS_IS_BETTER, Epoch, History, Step, Stopped
 from likewise.training.options import FitOptions
 from likewise.training.state import CHECKPOINT, TrainingState, check_fresh, snapshot
 from likewise.training.validation import validated_by, validator
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 PROBED = 64  # items that the weights of an epoch have to encode where there is no validation set
 
 
 def fit(
     encoder: Encoder,
-    train: Dataset | PairSet,
+    train: TrainingSet,
     objective: Objective,
     *,
-    validation: Dataset | PairSet | None = None,
+    validation: TrainingSet | None = None,
     options: FitOptions = FitOptions(),  # noqa: B008 - frozen
     checkpoint: Path | None = None,
     resume: bool = False,
@@ -51,7 +51,8 @@ def fit(
 
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
-        train: what to learn from; a `PairSet` needs a `PairObjective`.
+        train: what to learn from; a `PairSet` needs a `PairObjective`, `Clips` a
+            `StepObjective` and an encoder that hears a stream.
         objective: what to minimise; its own parameters are trained along.
         validation: chooses the epoch; never the data that will be reported on.
         options: see `FitOptions`; single ones can be given by name, as in ``fit(..., epochs=10, seed=0)``.
@@ -74,8 +75,8 @@ def fit(
     precision = choose_precision(options.precision, device)
     check_augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
-    augment = augmentation(options.augment, encoder.ready().kind)
-    validated = None if validation is None else validator(encoder, validation, options)
+    augment = augmentation(options.augment, encoder.ready().kind if encoder.step_times is None else "stream")
+    validated = None if validation is None else validator(encoder, objective, validation, options)
 
     _hand_on(encoder.distance, objective.distance)
     encoder.distance = objective.distance
@@ -94,7 +95,7 @@ def fit(
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         state.restore(checkpoint)
 
-    averages = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    averages = [module for module in encoder.modules() if isinstance(module, NORMS)]
     random = torch.Generator(device=device)
     steps = len(batches)
     epochs = options.epochs_for(steps)
@@ -124,10 +125,10 @@ def fit(
                     features = seeded(augment.features, features, seed)
                 follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    embeddings = encoder.from_features(features)  # (B, D)
+                    embeddings = seeded(encoder.from_features, features, seed)  # (B, D), or (B, S, D); for dropout
                 outcome = batch.outcome(objective, embeddings.float(), random)
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
-                apart = spread(embeddings.detach().float())
+                apart = spread(embeddings.detach().float().flatten(0, -2))
                 if not math.isfinite(loss):
                     raise Diverged(f"a loss of {loss} in step {step}")
                 if not math.isfinite(apart):  # a miner may find nothing among NaN: loss 0
@@ -146,7 +147,7 @@ def fit(
 
             offered = state.candidate()
             figure = _measured_with(offered, encoder, measure, batches.values[:PROBED])
-            shown = -figure if figure is not None and history.select == "eer" else figure
+            shown = -figure if figure is not None and history.select in LESS_IS_BETTER else figure
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
             entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, shown)
@@ -208,7 +209,7 @@ def schedule(name: str, progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warm) / (1 - warm))
 
 
-def follow(averages: Sequence[nn.BatchNorm2d], step: int) -> None:
+def follow(averages: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], step: int) -> None:
     """Makes running means and variances the plain mean of the first ten steps, and a decaying one after.
 
     They begin at 0 and 1, which after few steps is still most of a decaying mean: a network trained for 20 steps would
@@ -259,7 +260,7 @@ def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch
 
 def _record(
     encoder: Encoder,
-    train: Dataset | PairSet,
+    train: TrainingSet,
     objective: Objective,
     options: FitOptions,
     batches: Batches,

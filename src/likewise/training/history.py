@@ -58,6 +58,9 @@ class Epoch:
 Stopped = Literal["finished", "early", "interrupted", "diverged"]
 
 
+LESS_IS_BETTER = ("eer", "loss")  # of validation figures
+
+
 @final
 @dataclass(frozen=True)
 class History:

@@ -8,23 +8,26 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from likewise.data import Dataset, PairSet
+from likewise.data import Clips, Dataset, PairSet
 from likewise.data.splits import position_within
 from likewise.encoder import Encoder
-from likewise.errors import DataError
+from likewise.errors import DataError, UsageError
 from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
+from likewise.objective import Objective, StepObjective
 from likewise.training.alarms import check_finite
-from likewise.training.batches import fingerprint
+from likewise.training.batches import TrainingSet, fingerprint, step_labels
 from likewise.training.options import FitOptions
 
 VALIDATED_ITEMS = 5000  # a larger validation set is sampled down to this many
 
 
-def validated_by(validation: Dataset | PairSet | None, options: FitOptions) -> str | None:
-    """Name of the figure; pairs tell nothing of neighbours, so theirs is the EER whatever was asked."""
+def validated_by(validation: TrainingSet | None, options: FitOptions) -> str | None:
+    """Name of the figure; pairs tell nothing of neighbours: always the EER; of clips always the loss."""
     if validation is None:
         return None
+    if isinstance(validation, Clips):
+        return "loss"
     return "eer" if isinstance(validation, PairSet) else options.select
 
 
@@ -43,12 +46,16 @@ class Validator(NamedTuple):
     skipped: tuple[tuple[str, str], ...]
 
 
-def validator(encoder: Encoder, validation: Dataset | PairSet, options: FitOptions) -> Validator:
+def validator(encoder: Encoder, objective: Objective, validation: TrainingSet, options: FitOptions) -> Validator:
     """Decodes `validation`, once, to measure `encoder` on it.
 
     Raises:
-        DataError: nothing to compare.
+        DataError: nothing to compare. UsageError: clips, and training is on others; or the other way round.
     """
+    if isinstance(validation, Clips) != isinstance(objective, StepObjective):
+        raise UsageError("A model is validated on data like those it is trained on", validation)
+    if isinstance(validation, Clips):
+        return _on_clips(encoder, objective, validation)
     if not validation.comparable:
         kinds = "pairs of both kinds" if isinstance(validation, PairSet) else "2 identities, one of them with 2 items"
         raise DataError(f"Validation needs {kinds}", f"{len(validation)} items or pairs without", "Leave it out.")
@@ -99,5 +106,24 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
         with torch.inference_mode():
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
+
+    return Validator(figure, seen, skipped)
+
+
+def _on_clips(encoder: Encoder, objective: Objective, validation: Clips) -> Validator:
+    assert isinstance(objective, StepObjective)  # `prepare` saw to it
+    preprocessing = encoder.ready()
+    decoded = preprocessing.decode(validation.sources)
+    skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
+    labels = step_labels(validation.subset(decoded.kept), objective, preprocessing)
+    seen = fingerprint(decoded.values, labels)
+    if not len(labels):
+        return Validator(None, seen, skipped)
+
+    def figure() -> float:
+        outputs = encoder.encode(decoded.values).embeddings
+        check_finite(outputs.flatten(1))
+        with torch.inference_mode():
+            return -objective(outputs, labels).item()
 
     return Validator(figure, seen, skipped)

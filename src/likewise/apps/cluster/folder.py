@@ -20,6 +20,7 @@ from likewise.apps.cluster.cutouts import pictures_of
 from likewise.apps.cluster.keys import box_of, by_content, content_of
 from likewise.apps.cluster.manifest import MANIFEST, Entry, State, read_state
 from likewise.apps.cluster.methods import ClusterOptions, find_clusters
+from likewise.apps.cluster.page import draw_page
 from likewise.apps.cluster.parts import handed_over, together_of
 from likewise.apps.cluster.placing import Plan, numbered_like_before, plan
 from likewise.apps.cluster.prepared import prepared
@@ -46,6 +47,7 @@ class Group:
         yours: whether a person named it or changed what is in it.
         items: its pictures, by where they were found; those no longer there by their place in OUT.
         boxes: where in each picture what belongs to this cluster is; None for all of it.
+        copies: the path in OUT of each, or what it would be; pictures of one content have one copy.
     """
 
     id: int
@@ -53,6 +55,7 @@ class Group:
     yours: bool
     items: tuple[str, ...]
     boxes: tuple[Box | None, ...]
+    copies: tuple[str, ...]
 
 
 @final
@@ -63,8 +66,9 @@ class Clustered:
     Attributes:
         clusters: by their numbers.
         unassigned: pictures in no cluster, or with a part that is in none.
+        unassigned_copies: the path in OUT of each of them; see `Group.copies`.
         empty: pictures in which the model's prepare step finds nothing, and that so were left out.
-        flawed: of what is unassigned, file, box and flaw of what is too poor to decide by.
+        flawed: of each copy that is unassigned, file, box and flaw if it is too poor to decide by.
         removed: pictures that a person deleted from OUT, and that so were left out.
         method: which one.
         threshold: where agglomerative clustering stopped.
@@ -75,12 +79,14 @@ class Clustered:
         corrections: pictures and folders that a person moved, deleted or renamed since the last run.
         curve: what k-means gave for each k, where it had to find k or curves were asked for.
         curves: the picture of the curves over k, where one was asked for.
+        page: the page that shows what each copy stands for, where one was asked for.
         skipped: file and reason of each picture that could not be used.
         notes: what the person should know.
     """
 
     clusters: tuple[Group, ...]
     unassigned: tuple[str, ...]
+    unassigned_copies: tuple[str, ...]
     empty: tuple[str, ...]
     flawed: tuple[tuple[str, Box | None, str], ...]
     removed: tuple[str, ...]
@@ -93,6 +99,7 @@ class Clustered:
     corrections: int
     curve: KCurve | None
     curves: Path | None
+    page: Path | None
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
@@ -106,10 +113,12 @@ class Clustered:
                     "yours": group.yours,
                     "items": list(group.items),
                     "boxes": [box and list(box) for box in group.boxes],
+                    "copies": list(group.copies),
                 }
                 for group in self.clusters
             ],
             "unassigned": list(self.unassigned),
+            "unassigned_copies": list(self.unassigned_copies),
             "empty": list(self.empty),
             "flawed": [{"file": file, "box": box and list(box), "reason": why} for file, box, why in self.flawed],
             "removed": list(self.removed),
@@ -122,6 +131,7 @@ class Clustered:
             "corrections": self.corrections,
             "k_curve": None if self.curve is None else self.curve.as_dict(),
             "curves": None if self.curves is None else str(self.curves),
+            "page": None if self.page is None else str(self.page),
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
             "notes": list(self.notes),
         }
@@ -140,6 +150,7 @@ def cluster_folder(
     afresh: bool = False,
     dry_run: bool = False,
     curves: Path | None = None,
+    page: Path | None = None,
     progress: Progress | None = None,
 ) -> Clustered:
     """Groups the pictures below `folder` and puts each group into a folder of its own in `out`.
@@ -167,6 +178,7 @@ def cluster_folder(
         afresh: make clusters anew that no person touched.
         dry_run: write nothing.
         curves: where to draw, as a PNG, the elbow and silhouette curves over k.
+        page: where to write, as HTML, which copy in `out` stands for which part of which picture.
         progress: told of reading, encoding, clustering and writing.
 
     Raises:
@@ -177,6 +189,7 @@ def cluster_folder(
     """
     folder, out, options = Path(folder), Path(out), options or ClusterOptions()
     _check(folder, out, options, fmr, curves)
+    _check_page(page, model)
     if picture_from is not None:
         pictures_of([], picture_from)  # raises before the work where it is wrong
     asked, model = model, model if prepare is None else prepared(model, prepare)
@@ -214,10 +227,13 @@ def cluster_folder(
             if planned.writing or planned.state != state:
                 skipped += carry_out(out, planned, sources, link, progress)
             _forget(store, planned.state, files, out)
+        if page is not None:
+            found = {key: files.get(content_of(key), []) for key in planned.state.items}
+            draw_page(page, planned.state, out, found, store.flaws)
     skipped += encoded.unreadable.values()
     return _answer(
         planned, store, files, folder, out, seen, method=options.method, threshold=threshold, curve=curve,
-        curves=curves, skipped=tuple(skipped),
+        curves=curves, page=page, skipped=tuple(skipped),
         notes=_notes(
             model, asked, options, fmr, seen, twice=sum(len(found) - 1 for found in files.values()),
             first=not state.items, changed=changed and not afresh,
@@ -236,6 +252,15 @@ def _check(folder: Path, out: Path, options: ClusterOptions, fmr: float | None, 
         raise UsageError(
             "OUT is a folder beside the pictures or inside their folder", repr(str(out)), "Choose another place."
         )
+
+
+def _check_page(page: Path | None, model: Model) -> None:
+    if page is None:
+        return
+    if page.suffix.lower() != ".html":
+        raise UsageError("A page is written as .html", repr(str(page)), "Pass for example --page albums.html.")
+    if (kind := model.encoder.ready().kind) != "picture":
+        raise UsageError("A page shows pictures", f"a model of {kind}s", "Leave it out.")
 
 
 Files = dict[str, list[Path]]  # by content hash, the files that have it
@@ -396,7 +421,8 @@ def _notes(
     if changed:
         notes.append("model or options are others than last time: clusters that nobody touched were made anew")
     if twice:
-        notes.append(f"{twice} of the pictures have the content of others: one copy of each content is put into OUT")
+        which = "1 picture has the content of another" if twice == 1 else f"{twice} pictures have the content of others"
+        notes.append(f"{which}: one copy of each content is put into OUT, and copies are counted")
     if first and seen.moved:
         notes.append(f"what was in OUT before the first run is taken for your examples: {seen.moved} of the pictures")
         return tuple(notes)
@@ -412,8 +438,8 @@ def _notes(
 
 def _answer(
     planned: Plan, store: Store, files: Files, folder: Path, out: Path, seen: Seen, *, method: str,
-    threshold: float | None, curve: KCurve | None, curves: Path | None, skipped: tuple[tuple[str, str], ...],
-    notes: tuple[str, ...],
+    threshold: float | None, curve: KCurve | None, curves: Path | None, page: Path | None,
+    skipped: tuple[tuple[str, str], ...], notes: tuple[str, ...],
 ) -> Clustered:  # fmt: skip
     state = planned.state
     inside: dict[int | None, list[tuple[str, str]]] = {}  # file and key
@@ -425,17 +451,24 @@ def _answer(
             removed += found
         else:
             inside.setdefault(entry.cluster, []).extend((file, key) for file in found)
+    copies = {key: entry.file for key, entry in state.items.items() if entry.file is not None}
     groups: list[Group] = []
     for number, name in sorted(state.folders.items()):
         items = sorted(inside.get(number, []))
         boxes = tuple(box_of(key) for _, key in items)
-        groups.append(Group(number, name, number in state.yours, tuple(file for file, _ in items), boxes))
+        of_group = tuple(copies[key] for _, key in items)
+        groups.append(Group(number, name, number in state.yours, tuple(file for file, _ in items), boxes, of_group))
     unassigned = sorted(inside.get(None, []))
+    poor: dict[str, str] = {}
+    for file, key in unassigned:
+        if key in store.flaws:
+            poor.setdefault(key, file)  # the first of those that have one content
     return Clustered(
         clusters=tuple(groups),
         unassigned=tuple(file for file, _ in unassigned),
+        unassigned_copies=tuple(copies[key] for _, key in unassigned),
         empty=tuple(sorted(str(file) for content in state.empty for file in files[content])),
-        flawed=tuple((file, box_of(key), store.flaws[key]) for file, key in unassigned if key in store.flaws),
+        flawed=tuple((file, box_of(key), store.flaws[key]) for key, file in poor.items()),
         removed=tuple(sorted(removed)),
         method=method,
         threshold=threshold,
@@ -446,6 +479,7 @@ def _answer(
         corrections=seen.moved + seen.removed + len(seen.named),
         curve=curve,
         curves=curves,
+        page=page,
         skipped=skipped,
         notes=notes,
     )

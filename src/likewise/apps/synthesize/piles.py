@@ -23,6 +23,9 @@ Kind = Literal["positive", "negative"]
 Skipped = list[tuple[str, str]]  # file and reason
 Read = TypeVar("Read")
 
+TOO_LONG, TOO_SHORT = 1.6, 0.6  # of the median length of a word
+STRICTER = (0.5, 0.6, 0.7)  # shares for `word_bounds`
+LEAST_FOR_MEDIAN = 5  # clips of a word
 LONGEST_WORD_FILE = 60.0  # s; a word with so much around it is a recording that nobody cut
 BLOCK_SECONDS = 60
 FADE_SECONDS = 0.005  # where a word is cut in the middle: a click would tell halves from words
@@ -207,10 +210,40 @@ def read_words(
         return _stored(word, file, file.word, kind, store)
 
     made = in_order(read, files, workers=workers, progress=progress, text=f"reading {kind}s")
+    if kind == "positive":
+        made = _of_like_length(files, made, store, rate)
     words, skipped = _sorted_out(files, made)
     if not words:
         raise _none_usable(f"{kind} words", skipped)
     return words, skipped
+
+
+def _of_like_length(files: Sequence[File], made: Sequence[Word | str], store: Store, rate: int) -> list[Word | str]:
+    """The same word by many people lasts about as long: what is `TOO_LONG` times the median took in noise.
+
+    It is looked for again above louder and louder floors. Where that does not help the clip is left out: its word would
+    be thought to end when it has long been over.
+    """
+    lengths: dict[str, list[int]] = {}
+    for word in made:
+        if isinstance(word, Word):
+            lengths.setdefault(word.word, []).append(word.length)
+    usual = {word: float(np.median(found)) for word, found in lengths.items() if len(found) >= LEAST_FOR_MEDIAN}
+
+    def checked(file: File, word: Word | str) -> Word | str:
+        if isinstance(word, str) or word.word not in usual or word.length <= TOO_LONG * usual[word.word]:
+            return word
+        samples = read_sound(file.path, rate=rate, max_seconds=LONGEST_WORD_FILE)
+        for share in STRICTER:
+            bounds = word_bounds(samples, rate, share)
+            if bounds and TOO_SHORT * usual[word.word] <= bounds[1] - bounds[0] <= TOO_LONG * usual[word.word]:
+                return _stored(samples[slice(*bounds)], file, file.word, word.kind, store)
+        return (
+            f"the word cannot be told from the noise around it: {word.length / rate:.2f} s, where {word.word!r} lasts"
+            f" {usual[word.word] / rate:.2f} s"
+        )
+
+    return [checked(file, word) for file, word in zip(files, made, strict=True)]
 
 
 def hard_negatives(words: Sequence[Word], store: Store, rate: int, longest: int) -> list[Word]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from likewise.apps.synthesize.piles import Background, File, Word
@@ -29,6 +30,8 @@ class Rules:
     most_negative: int
     snr_db: tuple[float, float]
     gain_db: tuple[float, float]
+    speed: tuple[float, float]
+    background_db: tuple[float, float]
 
 
 @final
@@ -54,12 +57,13 @@ class Piles:
 @final
 @dataclass(frozen=True)
 class Placed:
-    """A word in a clip, from sample `start` to before `end`."""
+    """A word in a clip, from sample `start` to before `end`, said so many times as fast and as high as in its file."""
 
     word: Word
     start: int
     end: int
     snr_db: float
+    speed: float
 
 
 @final
@@ -73,6 +77,7 @@ class Scene:
         background: position in the store where the cut begins.
         file: the background file in which it begins.
         file_start: the sample of that file at which it begins.
+        background_db: gain of the background alone, before words are laid over it.
         gain_db: of the whole; mixing may take more off.
     """
 
@@ -81,6 +86,7 @@ class Scene:
     background: int
     file: File
     file_start: int
+    background_db: float
     gain_db: float
 
 
@@ -99,20 +105,24 @@ def draw_scene(piles: Piles, rules: Rules, rng: np.random.Generator) -> Scene:
     ]
     words = [words[i] for i in rng.permutation(len(words))]  # else it would be negatives for which there is no room
     drawn = len(words)
-    while (starts := place([word.length for word in words], rules.length, rng, gap=rules.gap)) is None:
-        words.pop()
-    levels = rng.uniform(*rules.snr_db, size=len(words))
+    speeds = np.round(rng.uniform(*rules.speed, size=drawn), 3).tolist()
+    lengths = [at_speed(word.length, speed) for word, speed in zip(words, speeds, strict=True)]
+    while (starts := place(lengths, rules.length, rng, gap=rules.gap)) is None:
+        lengths.pop()
+    kept = len(lengths)
+    levels = rng.uniform(*rules.snr_db, size=kept)
     placed = [
-        Placed(word, int(start), int(start) + word.length, round(float(snr), 3))
-        for word, start, snr in zip(words, starts, levels, strict=True)
+        Placed(word, int(start), int(start) + length, round(float(snr), 3), speed)
+        for word, start, length, snr, speed in zip(words[:kept], starts, lengths, levels, speeds[:kept], strict=True)
     ]
     file, file_start = background.at(position)
     return Scene(
         placed=tuple(sorted(placed, key=lambda each: each.start)),
-        left_out=drawn - len(words),
+        left_out=drawn - kept,
         background=background.start + position,
         file=file,
         file_start=file_start,
+        background_db=round(float(rng.uniform(*rules.background_db)), 3),
         gain_db=round(float(rng.uniform(*rules.gain_db)), 3),
     )
 
@@ -123,16 +133,32 @@ def mix(scene: Scene, sounds: Samples, length: int) -> tuple[Samples, float]:
     The SNR of a word is its mean power over that of the background from its start to its end, or over `FLOOR_DBFS`
     where the background is quieter.
     """
-    background = sounds[scene.background : scene.background + length]
+    background = sounds[scene.background : scene.background + length] * np.float32(10 ** (scene.background_db / 20))
     clip = background.copy()
     for placed in scene.placed:
         word, under = placed.word, background[placed.start : placed.end]
         power = max(float(np.square(under, dtype=np.float64).mean()), 10 ** (FLOOR_DBFS / 10))
-        scale = np.float32(np.sqrt(power * 10 ** (placed.snr_db / 10) / word.power))
-        clip[placed.start : placed.end] += scale * sounds[word.start : word.start + word.length]
+        said = sounds[word.start : word.start + word.length]
+        of_word = word.power
+        if placed.speed != 1:
+            said = _said_at(said, placed.speed, placed.end - placed.start)
+            # Its highest tones may be gone; what is left after all of them is noise, and not to be raised.
+            of_word = max(float(np.square(said, dtype=np.float64).mean()), word.power / 100)
+        clip[placed.start : placed.end] += np.float32(np.sqrt(power * 10 ** (placed.snr_db / 10) / of_word)) * said
     gain = 10 ** (scene.gain_db / 20)
     peak = float(np.abs(clip).max())
     if peak * gain > PEAK:
         gain = PEAK / peak
     clip *= np.float32(gain)
     return clip, 20 * float(np.log10(gain))
+
+
+def at_speed(length: int, speed: float) -> int:
+    """Samples of a word of so many samples, said so many times as fast."""
+    return max(1, round(length / speed))
+
+
+def _said_at(samples: Samples, speed: float, length: int) -> Samples:
+    """(T,) -> (length,): as from a tape that runs faster or slower, with higher or lower pitch."""
+    found = soxr.resample(samples, speed, 1.0)[:length]
+    return np.pad(found, (0, length - len(found)))  # which may be a sample short

@@ -39,8 +39,8 @@ MANIFEST = "manifest.csv"
 RECORD = "clips.json"
 SOUNDS = "sounds"  # the folder of the clips in OUT
 COLUMNS = (
-    "path", "seconds", "start", "end", "word", "kind", "source", "group", "snr_db",
-    "background", "background_start", "gain_db",
+    "path", "seconds", "start", "end", "word", "kind", "source", "group", "snr_db", "speed",
+    "background", "background_start", "background_db", "gain_db",
 )  # fmt: skip
 LEAST_RATE = 4_000  # Hz; below it no consonant is left
 MOST_SECONDS = 3_600
@@ -58,6 +58,8 @@ class SynthesisOptions:
         rate: samples per second.
         snr_db: range of a word's mean power over that of the background under it; drawn uniformly for each word.
         gain_db: range of the gain of a whole clip.
+        background_db: range of the gain of a clip's background under the words: rooms are quiet at times.
+        speed: range of how many times as fast, and as high, as in its file a word is said; drawn for each.
         most_positive: a clip has 0 to this many positive words, each number as often as the others.
         most_negative: likewise.
         gap: least seconds between two words.
@@ -73,6 +75,8 @@ class SynthesisOptions:
     rate: int = 16_000
     snr_db: tuple[float, float] = (0.0, 20.0)
     gain_db: tuple[float, float] = (-12.0, 0.0)
+    background_db: tuple[float, float] = (-20.0, 0.0)
+    speed: tuple[float, float] = (1.0, 1.0)
     most_positive: int = 4
     most_negative: int = 4
     gap: float = 0.0
@@ -92,9 +96,17 @@ class SynthesisOptions:
             raise UsageError("A seed is at least 0", self.seed)
         if min(self.most_positive, self.most_negative) < 0:
             raise UsageError("A clip has 0 or more words", min(self.most_positive, self.most_negative))
-        for name, (low, high) in (("SNR", self.snr_db), ("gain", self.gain_db)):
+        for name, (low, high) in (
+            ("SNR", self.snr_db),
+            ("gain", self.gain_db),
+            ("background gain", self.background_db),
+        ):
             if not -100 <= low <= high <= 100:
                 raise UsageError(f"The {name} is from a lower to a higher level in dB", f"{low:g} to {high:g}")
+        if not 0.5 <= self.speed[0] <= self.speed[1] <= 2:
+            raise UsageError(
+                "A speed is from a lower to a higher one, 0.5 to 2", f"{self.speed[0]:g} to {self.speed[1]:g}"
+            )
         if not (math.isfinite(self.gap) and self.gap >= 0):
             raise UsageError("A gap is at least 0 s", self.gap)
         if not 0 <= self.take[0] < self.take[1] <= 1:
@@ -227,6 +239,8 @@ def synthesize(
             most_negative=options.most_negative,
             snr_db=options.snr_db,
             gain_db=options.gain_db,
+            speed=options.speed,
+            background_db=options.background_db,
         )
 
         def make(number: int) -> tuple[Scene, float]:
@@ -357,11 +371,18 @@ def _write_manifest(file: Path, clips: Sequence[tuple[Scene, float]], options: S
         table.writerow(COLUMNS)
         for number, (scene, gain_db) in enumerate(clips):
             clip = (_path(number, options), seconds)
-            whole = (scene.file.name, f"{scene.file_start / rate:.6f}", f"{gain_db:.4f}")
+            whole = (scene.file.name, f"{scene.file_start / rate:.6f}", f"{scene.background_db:.3f}", f"{gain_db:.4f}")
             for placed in scene.placed:
                 word = placed.word
                 times = (f"{placed.start / rate:.6f}", f"{placed.end / rate:.6f}")
-                origin = (word.word, word.kind, word.file.name, word.file.group, f"{placed.snr_db:.3f}")
+                origin = (
+                    word.word,
+                    word.kind,
+                    word.file.name,
+                    word.file.group,
+                    f"{placed.snr_db:.3f}",
+                    f"{placed.speed:.3f}",
+                )
                 table.writerow((*clip, *times, *origin, *whole))
             if not scene.placed:
-                table.writerow((*clip, *[""] * 7, *whole))
+                table.writerow((*clip, *[""] * 8, *whole))

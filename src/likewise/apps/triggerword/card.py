@@ -1,0 +1,98 @@
+"""The card of a model that hears a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likewise.apps.triggerword.promise import AlarmCalibration
+from likewise.encoder import said
+
+
+def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None, figures: dict[str, Any]) -> str:
+    """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
+    made, trained = config["architecture"], config["trained"]
+    versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
+    lines = [
+        f"# {name}",
+        "",
+        f"Hears whether a word has just been said, made by Likewise. It was trained on {said(made['preprocessing'])},"
+        " and hears streams of any length.",
+        "",
+        f"    likewise listen {name} FILE",
+        "",
+        "## How it was trained",
+        "",
+        f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
+        *_training(trained),
+        f"- Made with {versions}.",
+        f"- Fingerprint `{config['fingerprint']}`.",
+        "",
+        *_figures(figures),
+        "## What it promises",
+        "",
+        *_promises(name, calibration),
+        "",
+        "## Limits",
+        "",
+        "- A promise holds for sounds like those it was calibrated on, in which other rooms, microphones and voices may"
+        " not be. Calibrate on hours of your own with `likewise calibrate`.",
+        "- Hours that were mixed from fewer hours say less than they count for.",
+        "- Voices that no model was trained with are found less often; measure on some of your own.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _training(trained: dict[str, Any]) -> list[str]:
+    if not trained:
+        return []
+    options = trained["fit"]
+    objective = ", ".join(f"{k} {v}" for k, v in trained["objective"].items() if k != "name")
+    return [
+        f"- Data: {trained['data']} ({trained['items']:,} clips, fingerprint `{trained['data_fingerprint'][:16]}`).",
+        f"- Objective: {trained['objective']['name']}, {objective}.",
+        f"- {options['epochs'] or 'up to'} epochs, best {trained['best_epoch']}, optimizer {options['optimizer']}, seed"
+        f" {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
+    ]
+
+
+def _figures(figures: dict[str, Any]) -> list[str]:
+    if not figures:
+        return []
+    missed = figures["miss_rate"]
+    lines = [
+        "## How good it is",
+        "",
+        f"Measured on {figures['data']}, which it was not trained on, but with which it may share voices and"
+        " backgrounds.",
+        "",
+        "| figure | value (95%) |",
+        "|---|---|",
+    ]
+    if missed is not None:
+        interval = f"{figures['miss_rate_low']:.4f} to {figures['miss_rate_high']:.4f}"
+        lines.append(f"| misses, of {figures['words']} words | {missed:.4f} ({interval}) |")
+    lines += [
+        f"| false alarms per hour, in {figures['hours']:.2f} h | {figures['false_alarms_per_hour']:.3g}"
+        f" ({figures['false_alarms_per_hour_low']:.3g} to {figures['false_alarms_per_hour_high']:.3g}) |",
+        "",
+        "![misses and false alarms](report/alarms.png)",
+        "",
+    ]
+    return lines
+
+
+def _promises(name: str, calibration: AlarmCalibration | None) -> list[str]:
+    if calibration is None:
+        return [f"Nothing yet: it was not calibrated. Run `likewise calibrate {name} CLIPS --per-hour 0.5`."]
+    lines = ["| at most, per hour | threshold | false alarms there were | misses (95%) |", "|---|---|---|---|"]
+    for line in calibration.lines:
+        missed = line.miss_rate
+        text = "not known" if missed is None else f"{missed.value:.4f} ({missed.low:.4f} to {missed.high:.4f})"
+        lines.append(f"| {line.promised:g} | {line.threshold:.6g} | {line.alarms} | {text} |")
+    return [
+        *lines,
+        "",
+        f"Set on {calibration.data}: {calibration.hours:.2f} hours without the word and {calibration.words} words. An"
+        f" event takes {calibration.hits} steps in a row; {calibration.refractory:g} s after it there is no other."
+        f" Default: {calibration.default:g} per hour.",
+    ]

@@ -1,0 +1,309 @@
+"""Hearing a stream as it comes in, at a cost of a few thousandths of its length and in constant memory.
+
+The network is small and its steps follow one another, so that plain NumPy is several times faster than a framework:
+there are some twenty small products per step, and no graph, dispatch or thread pool around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.apps.triggerword.events import EventFinder, EventRule, Floats
+from likewise.encoder import EMBEDDING, Encoder, Sounds, StepTimes
+from likewise.encoder.sequences import BandConvolution, Recurrent
+from likewise.encoder.sounds import FLOOR, mel_matrix
+from likewise.errors import DataError, UsageError
+from likewise.media.sounds import LOUDEST
+
+CHUNK = 0.08  # seconds that are looked at together
+GATE = -60.0  # dBFS of a chunk, below which it is silence
+AWAKE = 1.5  # seconds of silence after which nothing is computed until it ends
+RUN_UP = 0.4  # seconds before its end that are heard all the same: the beginning of a word is soft
+
+Array = NDArray[np.float32]
+
+
+@final
+@dataclass(frozen=True)
+class Event:
+    """The word has been said.
+
+    Attributes:
+        time_s: seconds from the beginning of the stream at which that was known.
+        score: least probability of the steps in a row that made the event; see `GalleryListener` for that of a gallery.
+        name: which word, where several are listened for.
+    """
+
+    time_s: float
+    score: float
+    name: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; a line of `likewise listen --json`."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@final
+class Listener:
+    """Hears a stream that comes in pieces of any size.
+
+    Its outputs are those of the encoder for the whole stream at once. With a gate, silence costs next to nothing: after
+    `AWAKE` seconds below it the network rests, and begins anew shortly before the next sound. What is less than `CHUNK`
+    waits for the next piece.
+
+    Args:
+        encoder: that of a `TriggerWord`.
+        rule: what makes an event.
+        gate: level of silence in dBFS; None to compute always.
+
+    Raises:
+        UsageError: another encoder.
+    """
+
+    def __init__(self, encoder: Encoder, rule: EventRule, *, gate: float | None = GATE) -> None:
+        how, self.times = heard_by(encoder)
+        self.rate, self.rule = how.rate, rule
+        self._chunk = round(CHUNK * how.rate)
+        self._gate = None if gate is None else 10 ** (gate / 10)  # mean square
+        self._awake_for = round(AWAKE * how.rate)
+        self._run_up = round(RUN_UP * how.rate)
+        self._network = _Network(encoder, how)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything heard: another stream begins."""
+        self._pending: Array = np.empty(0, np.float32)  # less than a chunk
+        self._heard = 0  # samples in whole chunks
+        self._quiet = 0  # of them, silent ones at the end
+        self._recent: Array = np.empty(0, np.float32)  # the last `RUN_UP` of them
+        self._network.reset()
+        self._finder = EventFinder(self.rule, self.times.every / self.rate)
+
+    @property
+    def seconds(self) -> float:
+        """How long the stream has been."""
+        return (self._heard + len(self._pending)) / self.rate
+
+    def feed(self, samples: NDArray[np.floating[Any]]) -> list[Event]:
+        """(T,) in [-1, 1] at `rate`, the next piece of the stream -> the events that it completes.
+
+        Raises:
+            DataError: something else.
+        """
+        samples = checked(samples)
+        self._pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
+        events: list[Event] = []
+        place = 0
+        while place + self._chunk <= len(self._pending):
+            events += self._hear(self._pending[place : place + self._chunk])
+            place += self._chunk
+        self._pending = self._pending[place:].copy()  # the caller may use its array again
+        return events
+
+    def _hear(self, chunk: Array) -> list[Event]:
+        awake = self._gate is None or self._quiet < self._awake_for
+        silent = self._gate is not None and float(np.dot(chunk, chunk)) < self._gate * len(chunk)
+        given = chunk
+        if not awake and not silent:
+            given = self._wake(chunk)
+        self._heard += len(chunk)
+        self._quiet = self._quiet + len(chunk) if silent else 0
+        if self._gate is not None:
+            self._recent = np.concatenate([self._recent, chunk])[-self._run_up :]
+        if silent and not awake:
+            return []
+        logits = self._network.feed(given)
+        if not len(logits):
+            return []
+        found = self._finder.feed(_sigmoid(logits.astype(np.float64)))
+        return [Event(self.times.heard(step) / self.rate, score) for step, score in found]
+
+    def _wake(self, chunk: Array) -> Array:
+        """`chunk` and what came right before it, from where on steps are those of the stream heard without a rest."""
+        begin = self._heard - len(self._recent)
+        step = -(-begin // self.times.every)
+        self._network.reset()
+        self._finder.go_on_at(step)
+        return np.concatenate([self._recent, chunk])[step * self.times.every - begin :]
+
+
+def heard_by(encoder: Encoder) -> tuple[Sounds, StepTimes]:
+    """How an encoder hears a stream, and when its outputs are known.
+
+    Raises:
+        UsageError: it does not, or has not one output at every step.
+    """
+    how, times = encoder.ready(), encoder.step_times
+    if times is None or encoder.dim != 1:
+        raise UsageError(
+            "A trigger word is heard by an encoder with one output at every step",
+            f"{encoder.backbone}, {encoder.dim} of them",
+            "Make it with lw.Encoder('conv-gru', dim=1).",
+        )
+    assert isinstance(how, Sounds)  # nothing else has steps
+    return how, times
+
+
+def stream_probabilities(encoder: Encoder, pieces: Iterable[Array]) -> Floats:
+    """A whole stream in pieces (T,) -> (S,): every output, without gate and events; as `TriggerWord.probabilities`."""
+    network = _Network(encoder, heard_by(encoder)[0])
+    logits = np.concatenate([np.empty(0, np.float32), *map(network.feed, pieces)])
+    return _sigmoid(logits.astype(np.float64))
+
+
+def checked(samples: NDArray[np.floating[Any]]) -> Array:
+    """A piece of a stream as float32.
+
+    Raises:
+        DataError: not one row of numbers in about [-1, 1].
+    """
+    samples = np.asarray(samples)
+    peak = float(np.abs(samples).max(initial=0)) if samples.dtype.kind == "f" else np.inf
+    if samples.ndim != 1 or not peak <= LOUDEST:  # nor does NaN
+        raise DataError(
+            "A stream is one row of floats in [-1, 1]", f"{samples.dtype} of shape {samples.shape}, up to {peak:g}"
+        )
+    return samples.astype(np.float32, copy=False)
+
+
+@final
+class _Network:
+    """The encoder in NumPy: samples in, logits of the steps they complete out."""
+
+    def __init__(self, encoder: Encoder, how: Sounds) -> None:
+        settings = encoder.parameters_for_use()
+        self._frames = _Windows(how.window, how.hop, 1)
+        # torch's window is periodic, NumPy's is not.
+        self._hann = np.hanning(how.window + 1)[:-1].astype(np.float32)
+        self._mel = mel_matrix(how.rate, how.window, how.mels, how.low, how.high).astype(np.float32)
+        self._mean, self._scale = np.array(how.mean, np.float32), (1 / np.array(how.std)).astype(np.float32)
+        self._convolutions = [
+            _Convolution(stage) for stage in encoder.stages.values() if isinstance(stage, BandConvolution)
+        ]
+        (recurrent,) = (stage for stage in encoder.stages.values() if isinstance(stage, Recurrent))
+        self._recurrent = _Gru(recurrent) if recurrent.kind == "gru" else _Lstm(recurrent)
+        self._weight = settings[f"stages.{EMBEDDING}.weight"].numpy()[0]
+        self._bias = float(settings[f"stages.{EMBEDDING}.bias"][0])
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._frames.reset()
+        for convolution in self._convolutions:
+            convolution.windows.reset()
+        self._recurrent.reset()
+
+    def feed(self, samples: Array) -> Array:
+        """(T,) -> (n,)."""
+        frames = self._frames.feed(samples[:, None])
+        if not len(frames):
+            return np.empty(0, np.float32)
+        spectrum = np.fft.rfft(frames * self._hann)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        x: Array = (np.log(power @ self._mel + np.float32(FLOOR)) - self._mean) * self._scale
+        for convolution in self._convolutions:
+            x = convolution(x)
+        return self._recurrent(x) @ self._weight + self._bias
+
+
+@final
+class _Windows:
+    """Overlapping windows of rows that come in piece by piece."""
+
+    def __init__(self, length: int, stride: int, width: int) -> None:
+        self._length, self._stride, self._width = length, stride, width
+        self._within = np.arange(length)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._rest: Array = np.empty((0, self._width), np.float32)
+
+    def feed(self, rows: Array) -> Array:
+        """(n, C) -> (windows, length * C), row by row."""
+        rows = np.concatenate([self._rest, rows])
+        count = max(0, 1 + (len(rows) - self._length) // self._stride)
+        self._rest = rows[count * self._stride :]
+        # Faster than NumPy's own windows, which check a lot.
+        return rows[np.arange(count)[:, None] * self._stride + self._within].reshape(count, self._length * self._width)
+
+
+@final
+class _Convolution:
+    """`BandConvolution`, with the normalisation folded into its weights."""
+
+    def __init__(self, stage: BandConvolution) -> None:
+        weight = stage.convolution.weight.detach().cpu().double().numpy()  # (after, before, kernel)
+        held = stage.norm.state_dict()
+        gamma, beta, mean, variance = (
+            held[name].cpu().double().numpy() for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + stage.norm.eps)
+        after, before, kernel = weight.shape
+        self._weight = (weight * scale[:, None, None]).transpose(2, 1, 0).reshape(-1, after).astype(np.float32)
+        self._bias = (beta - mean * scale).astype(np.float32)
+        self.windows = _Windows(kernel, stage.convolution.stride[0], before)
+
+    def __call__(self, rows: Array) -> Array:
+        return np.maximum(self.windows.feed(rows) @ self._weight + self._bias, 0)
+
+
+class _Layer:
+    """Weights and state of a recurrent layer."""
+
+    def __init__(self, stage: Recurrent) -> None:
+        held = stage.layer.state_dict()
+        inputs, states, bias, bias_of_state = (
+            held[f"{name}_l0"].cpu().numpy().astype(np.float32)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        self._inputs, self._bias = np.ascontiguousarray(inputs.T), bias
+        self._states, self._bias_of_state = states, bias_of_state
+        self.units = stage.layer.hidden_size
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._h: Array = np.zeros(self.units, np.float32)
+        self._c: Array = np.zeros(self.units, np.float32)
+
+
+@final
+class _Gru(_Layer):
+    """(n, C) -> (n, units), as torch.nn.GRU."""
+
+    def __call__(self, rows: Array) -> Array:
+        given, units, h = rows @ self._inputs + self._bias, self.units, self._h
+        found = np.empty((len(rows), units), np.float32)
+        for i, x in enumerate(given):
+            s = self._states @ h + self._bias_of_state
+            gates = _sigmoid(x[: 2 * units] + s[: 2 * units])
+            new = np.tanh(x[2 * units :] + gates[:units] * s[2 * units :])
+            found[i] = h = new + gates[units:] * (h - new)
+        self._h = h
+        return found
+
+
+@final
+class _Lstm(_Layer):
+    """(n, C) -> (n, units), as torch.nn.LSTM."""
+
+    def __call__(self, rows: Array) -> Array:
+        given, units, h, c = rows @ self._inputs + self._bias, self.units, self._h, self._c
+        found = np.empty((len(rows), units), np.float32)
+        for i, x in enumerate(given):
+            s = x + self._states @ h + self._bias_of_state
+            into, forget = _sigmoid(s[:units]), _sigmoid(s[units : 2 * units])
+            new, out = np.tanh(s[2 * units : 3 * units]), _sigmoid(s[3 * units :])
+            c = forget * c + into * new
+            found[i] = h = out * np.tanh(c)
+        self._h, self._c = h, c
+        return found
+
+
+def _sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)

@@ -1,0 +1,261 @@
+"""A model that hears a word: encoder, and once calibrated its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from likewise.apps.triggerword.card import card
+from likewise.apps.triggerword.events import HITS, REFRACTORY, EventRule, Floats
+from likewise.apps.triggerword.listener import Listener, checked, heard_by, stream_probabilities
+from likewise.apps.triggerword.measure import Heard
+from likewise.apps.triggerword.promise import AlarmCalibration, promise
+from likewise.data import Clips
+from likewise.encoder import Encoder, Progress, evaluating
+from likewise.errors import DataError, LikewiseError, ModelError, UsageError
+from likewise.matching import (
+    WriteReport,
+    check_owner,
+    described,
+    read_calibration,
+    read_folder,
+    write_calibration,
+    write_folder,
+)
+from likewise.media.sounds import Samples, read_sound, stream_sound
+
+TASK = "triggerword"
+AT_ONCE = 32  # clips that the network hears together
+PIECE = 30.0  # seconds; longer sounds are heard as a stream,
+AT_A_TIME = 5.0  # so many seconds at a time
+
+
+@final
+class TriggerWord:
+    """Hears whether a word has just been said.
+
+    Args:
+        encoder: with a sequence as backbone and one output per step, usually trained.
+        calibration: the threshold; without it a threshold has to be given.
+
+    Attributes:
+        sounds: how it hears.
+        times: when each output is known.
+
+    Raises:
+        UsageError: another encoder.
+    """
+
+    task: ClassVar[str] = TASK
+
+    def __init__(self, encoder: Encoder, calibration: AlarmCalibration | None = None) -> None:
+        self.sounds, self.times = heard_by(encoder)
+        self.encoder, self.calibration = encoder, calibration
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides its outputs."""
+        return self.encoder.fingerprint()
+
+    def probabilities(self, samples: NDArray[np.floating[Any]]) -> Floats:
+        """(T,) in [-1, 1] at the rate of the model -> (S,): that the word has just ended, at every step.
+
+        Raises:
+            DataError: something else.
+        """
+        return self._probabilities([checked(samples)])[0]
+
+    def hear(
+        self, data: Clips, *, hits: int = HITS, refractory: float = REFRACTORY, progress: Progress | None = None
+    ) -> tuple[Heard, tuple[tuple[str, str], ...]]:
+        """Listens to clips, and says which files could not be read, and why.
+
+        Raises:
+            DataError: none can be.
+        """
+        found: dict[int, Floats] = {}
+        skipped: list[tuple[str, str]] = []
+        for start in range(0, len(data), AT_ONCE):
+            stop = min(start + AT_ONCE, len(data))
+            block: dict[int, Samples] = {}
+            for i in range(start, stop):
+                try:
+                    if data.seconds[i] > PIECE:
+                        found[i] = self._streamed(data.sources[i])
+                    else:
+                        block[i] = read_sound(data.sources[i], rate=self.sounds.rate)
+                except LikewiseError as error:
+                    skipped.append((data.files[i], str(error)))
+            found.update(zip(block, self._probabilities(list(block.values())), strict=True))
+            if progress:
+                progress(stop, len(data), "listening")
+        kept = sorted(found)
+        readable = data if len(kept) == len(data) else data.subset(kept)
+        rows = [found[i] for i in kept]
+        return Heard(rows, readable, self.times, self.sounds.rate, hits=hits, refractory=refractory), tuple(skipped)
+
+    def known(self, data: Clips) -> NDArray[np.bool_]:
+        """(N,) whether it was trained on each of the clips, or its epoch was chosen by it."""
+        return self.encoder.seen.rows(data.contents) >= 0
+
+    def promising(self, heard: Heard, per_hour: float) -> TriggerWord:
+        """With a threshold for at most `per_hour` false alarms, set on clips that it was not trained on.
+
+        Earlier promises made with the same clips and rules stay.
+
+        Raises:
+            SupportError, UsageError: see `promise`.
+        """
+        line, before = promise(heard, per_hour), self.calibration
+        shape = (self.fingerprint, heard.hits, heard.refractory, heard.hours, heard.words, heard.origin)
+        if before is not None and shape == (
+            before.model, before.hits, before.refractory, before.hours, before.words, before.data,
+        ):  # fmt: skip
+            return TriggerWord(self.encoder, before.with_line(line))
+        fresh = AlarmCalibration(
+            model=self.fingerprint, hits=heard.hits, refractory=heard.refractory, lines=(line,), default=line.promised,
+            hours=heard.hours, words=heard.words, data=heard.origin,
+        )  # fmt: skip
+        return TriggerWord(self.encoder, fresh)
+
+    def rule(self, per_hour: float | None = None, threshold: float | None = None) -> EventRule:
+        """What makes an event: a promise of so many false alarms per hour, by default that of the calibration.
+
+        Args:
+            per_hour: which promise.
+            threshold: instead of a promise.
+
+        Raises:
+            UsageError: both, or a promise that was not calibrated. ModelError: never calibrated, and no threshold.
+        """
+        if threshold is not None:
+            if per_hour is not None:
+                raise UsageError("Events are made by a promise or by a threshold", "both", "Leave one out.")
+            if self.calibration is None:
+                return EventRule(threshold)
+            return EventRule(threshold, self.calibration.hits, self.calibration.refractory)
+        if self.calibration is None:
+            raise ModelError(
+                "A model decides once it knows its threshold",
+                "a model that was never calibrated",
+                "Run `likewise calibrate MODEL CLIPS --per-hour 0.5`, or pass a threshold.",
+            )
+        return self.calibration.rule(per_hour)
+
+    def event_shape(self, hits: int | None = None, refractory: float | None = None) -> tuple[int, float]:
+        """`hits` and `refractory` of events as given; else those of the calibration, or the usual ones."""
+        before = self.calibration
+        usual = (HITS, REFRACTORY) if before is None else (before.hits, before.refractory)
+        return usual[0] if hits is None else hits, usual[1] if refractory is None else refractory
+
+    def listener(self, per_hour: float | None = None, *, threshold: float | None = None) -> Listener:
+        """Hears a stream as it comes in; see `rule` and `Listener`."""
+        return Listener(self.encoder, self.rule(per_hour, threshold))
+
+    def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
+        """Writes the model folder; see `likewise.matching.save`."""
+        folder, config, promised = Path(folder), described(self.encoder, TASK), self.calibration
+        write_folder(
+            folder,
+            self.encoder,
+            config,
+            None if promised is None else promised.to_json(),
+            lambda figures: card(folder.name, config, promised, figures),
+            write_report,
+        )
+
+    def save_calibration(self, folder: Path, name: str | None = None) -> None:
+        """Puts the calibration into the model's folder; `name` is what its card calls it, where not as the folder.
+
+        Raises:
+            ModelError: there is none, or `folder` holds another model.
+        """
+        _, config = read_folder(folder, TASK)
+        promised = self.calibration
+        check_owner(None if promised is None else promised.model, config["fingerprint"], folder)
+        assert promised is not None
+        write_calibration(
+            folder, promised.to_json(), lambda figures: card(name or folder.name, config, promised, figures)
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TriggerWord:
+        """The model in `folder`.
+
+        Raises:
+            ModelError: it is damaged, or one for another task.
+        """
+        folder = Path(folder)
+        encoder, config = read_folder(folder, TASK)
+        if not isinstance(encoder, Encoder) or encoder.step_times is None or encoder.dim != 1:
+            raise ModelError(
+                "A model of a trigger word has one output at every step", f"another encoder in {str(folder)!r}"
+            )
+        text = read_calibration(folder)
+        calibration = None if text is None else AlarmCalibration.from_json(text)
+        if calibration is not None:
+            check_owner(calibration.model, config["fingerprint"], folder)
+        return cls(encoder, calibration)
+
+    def _probabilities(self, sounds: Sequence[Samples]) -> list[Floats]:
+        """One (S,) per sound (T,), each heard from a fresh start; those of one length together."""
+        found: list[Floats] = [np.empty(0)] * len(sounds)
+        by_length: dict[int, list[int]] = {}
+        for i, sound in enumerate(sounds):
+            by_length.setdefault(len(sound), []).append(i)
+        for length, of in by_length.items():
+            if length > PIECE * self.sounds.rate:
+                for i in of:
+                    found[i] = self._streamed(sounds[i])
+            elif self.times.count(length):
+                batch = torch.from_numpy(np.stack([sounds[i] for i in of]))
+                with evaluating(self.encoder), torch.inference_mode():
+                    logits = self.encoder(batch)[..., 0].double()
+                for i, row in zip(of, torch.sigmoid(logits).numpy(), strict=True):
+                    found[i] = row
+        return found
+
+    def _streamed(self, sound: Samples | Path) -> Floats:
+        """The same of a sound of any length, in memory that does not grow with it."""
+        many = round(self.sounds.rate * AT_A_TIME)
+        if isinstance(sound, Path):
+            return stream_probabilities(self.encoder, stream_sound(sound, rate=self.sounds.rate, block=many))
+        return stream_probabilities(self.encoder, (sound[i : i + many] for i in range(0, len(sound), many)))
+
+
+def calibrate(
+    model: TriggerWord,
+    data: Clips,
+    per_hour: float,
+    *,
+    hits: int = HITS,
+    refractory: float = REFRACTORY,
+    progress: Progress | None = None,
+) -> tuple[TriggerWord, tuple[tuple[str, str], ...]]:
+    """The model with a threshold for at most `per_hour` false alarms, and what could not be read; see `promising`.
+
+    Args:
+        model: is not changed.
+        data: hours without the word, for the promise; with it, to know what the promise costs. Clips that the model was
+            trained on are left out.
+        per_hour: see `promise`.
+        hits, refractory: see `EventRule`.
+        progress: told how many clips were heard.
+
+    Raises:
+        SupportError: too few hours. DataError: no clip can be read, or is new.
+    """
+    known = model.known(data)
+    if known.all():
+        raise DataError(
+            "A threshold comes from clips the model was not trained on", f"{len(data)} that it was", "Bring others."
+        )
+    if known.any():
+        data = data.subset(np.flatnonzero(~known), f"{data.origin}, without {known.sum():,} clips trained on")
+    heard, skipped = model.hear(data, hits=hits, refractory=refractory, progress=progress)
+    return model.promising(heard, per_hour), skipped

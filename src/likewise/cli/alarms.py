@@ -1,0 +1,114 @@
+"""`evaluate` and `calibrate` for a model that hears a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from likewise.cli.console import answer, progress, report_skipped, table
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+METRICS = "metrics.json"
+
+
+def check_given(context: typer.Context, foreign: AbstractSet[str], task: str) -> None:
+    """Refuses options of another task.
+
+    Raises:
+        UsageError: one was given on the command line.
+    """
+    from likewise.errors import UsageError
+
+    sources = {name: context.get_parameter_source(name) for name in sorted(foreign)}
+    given = [
+        f"--{name.replace('_', '-')}" for name, source in sources.items() if source and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(f"A model for {task} has no {', '.join(given)}", None, "Leave it out.")
+
+
+def evaluate_word(
+    model: str, data: str, out: Path | None, per_hour: float | None, threshold: float | None, *, as_json: bool
+) -> None:
+    """Misses and false alarms of a model on clips."""
+    from likewise.apps.triggerword import TriggerWord, evaluate
+    from likewise.data import clips
+    from likewise.media.files import check_replaceable, replacing_folder
+
+    if out is not None:
+        check_replaceable(out, marker=METRICS)
+    loaded, opened = TriggerWord.load(model), clips(data)
+    with progress("listening") as bar:
+        report = evaluate(loaded, opened, per_hour=per_hour, threshold=threshold, progress=bar)
+    report_skipped(report.skipped)
+    values, rows = report.as_dict(), report.rows()
+    if out is not None:
+        with replacing_folder(out, marker=METRICS) as fresh:
+            values["files"] = [str(out / file.name) for file in report.write(fresh)]
+        rows.append(("files", ", ".join(values["files"])))
+    answer(as_json, values, table(rows))
+
+
+def calibrate_word(
+    model: str,
+    data: str,
+    out: Path | None,
+    per_hour: float,
+    hits: int | None,
+    refractory: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Sets the threshold of a model for a promised number of false alarms per hour."""
+    import shutil
+
+    from likewise.apps.triggerword import TriggerWord, calibrate
+    from likewise.data import clips
+    from likewise.matching import CONFIG
+    from likewise.media.files import check_replaceable, replacing_folder
+
+    if out is not None:
+        check_replaceable(out, marker=CONFIG)
+    loaded, opened = TriggerWord.load(model), clips(data)
+    rule = loaded.event_shape(hits, refractory)
+    with progress("listening") as bar:
+        calibrated, skipped = calibrate(loaded, opened, per_hour, hits=rule[0], refractory=rule[1], progress=bar)
+    report_skipped(skipped)
+    if out is None or out.resolve() == Path(model).resolve():
+        calibrated.save_calibration(Path(model))
+    else:
+        with replacing_folder(out, marker=CONFIG) as fresh:
+            shutil.copytree(model, fresh, dirs_exist_ok=True)
+            calibrated.save_calibration(fresh, name=out.resolve().name)
+    promised = calibrated.calibration
+    assert promised is not None
+    line = promised.line_for()
+    missed, alarms = line.miss_rate, line.alarms_per_hour
+    values = {
+        "per_hour": line.promised,
+        "threshold": line.threshold,
+        "false_alarms": line.alarms,
+        "false_alarms_per_hour": alarms.value,
+        "false_alarms_per_hour_low": alarms.low,
+        "false_alarms_per_hour_high": alarms.high,
+        "hours": promised.hours,
+        "words": promised.words,
+        "miss_rate": None if missed is None else missed.value,
+        "miss_rate_low": None if missed is None else missed.low,
+        "miss_rate_high": None if missed is None else missed.high,
+        "data": promised.data,
+        "model": str(out or model),
+    }
+    rows = [
+        ("promised", f"at most {line.promised:g} false alarms per hour"),
+        ("threshold", f"{line.threshold:.6g}, {promised.hits} steps in a row"),
+        ("false alarms", f"{line.alarms} in {promised.hours:.3g} h of {promised.data}"),
+    ]
+    if missed is not None:
+        interval = f"95%: {missed.low:.2%} to {missed.high:.2%}"
+        rows.append(("misses", f"{missed.value:.2%} of {promised.words} words ({interval})"))
+    answer(as_json, values, table(rows))

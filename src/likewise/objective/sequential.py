@@ -1,0 +1,78 @@
+"""Objectives on outputs at every step of a sequence: has the word just been said?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from likewise.errors import DataError
+from likewise.objective.distances import Euclidean
+from likewise.objective.objective import Objective, Outcome, positive
+
+
+class StepObjective(Objective):
+    """Binary cross-entropy on logits (N, S, 1) and labels (N, S) that are 1, 0, or -1 where nothing counts.
+
+    Args:
+        positive_weight: what a label of 1 counts, > 0, where one of 0 counts 1. There are many more of these.
+        hold: seconds after the end of the word in which labels are 1, > 0.
+        grace: seconds before it in which they are -1, > 0: an answer a little early is no mistake.
+
+    Raises:
+        UsageError: a number that cannot be.
+    """
+
+    batches = "item"
+    unit = False
+    timed: ClassVar[bool]  # whether every step has a term of its own
+
+    def __init__(self, positive_weight: float = 5.0, hold: float = 0.3, grace: float = 0.12) -> None:
+        super().__init__()
+        self.distance = Euclidean()
+        self.positive_weight = positive("positive_weight", positive_weight)
+        self.hold, self.grace = positive("hold", hold), positive("grace", grace)
+
+    def _check(self, embeddings: Tensor, labels: Tensor) -> None:
+        if embeddings.ndim != 3 or embeddings.shape[2] != 1 or labels.shape != embeddings.shape[:2]:
+            raise DataError(
+                "A batch is outputs (N, S, 1) with labels (N, S)",
+                f"{tuple(embeddings.shape)} and {tuple(labels.shape)}",
+            )
+
+    def options(self) -> dict[str, Any]:
+        """Name and what it was made with."""
+        return {**super().options(), "positive_weight": self.positive_weight, "hold": self.hold, "grace": self.grace}
+
+    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T,), (T,) -> (T,)."""
+        weight = logits.new_tensor(self.positive_weight)
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weight, reduction="none")
+
+
+@final
+class SequentialBCE(StepObjective):
+    """The mean over all steps that count: timed labels."""
+
+    name = "sequential-bce"
+    timed = True
+
+    def _outcome(self, embeddings: Tensor, labels: Tensor, generator: Generator | None) -> Outcome:
+        counted = labels >= 0
+        return Outcome.mean(self._losses(embeddings[..., 0][counted], labels[counted]))
+
+
+@final
+class ClipBCE(StepObjective):
+    """One label per clip, 1 where any of its steps has 1, on the largest of its outputs.
+
+    What one would try first, as it needs no times. It takes far more clips to learn as much: nothing says what in the
+    ten seconds mattered.
+    """
+
+    name = "clip-bce"
+    timed = False
+
+    def _outcome(self, embeddings: Tensor, labels: Tensor, generator: Generator | None) -> Outcome:
+        return Outcome.mean(self._losses(embeddings[..., 0].amax(dim=1), (labels == 1).any(dim=1)))
