@@ -1,4 +1,4 @@
-"""A word is learnt from three small piles, heard in a stream, and its false alarms become training data.
+"""A word is learnt from three small piles and heard in a stream, and what set off the listener is kept as a clip.
 
     python examples/listen.py
 

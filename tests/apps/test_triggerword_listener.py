@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from likewise.apps.triggerword import Event, EventRule, LearnedTrigger, Listener, TriggerWord
 from likewise.apps.triggerword import listener as module
 from likewise.apps.triggerword.events import events_at, scores
-from likewise.apps.triggerword.listener import AWAKE, CHUNK, RUN_UP, stream_probabilities
+from likewise.apps.triggerword.listener import AWAKE, CHUNK, RUN_UP, gate_power, stream_probabilities
 from likewise.encoder import SEQUENCES, Encoder, Sounds
 from likewise.errors import DataError, UsageError
 
@@ -248,3 +248,10 @@ def test_a_word_is_heard_once_in_noise_and_after_silence(trigger: LearnedTrigger
         assert len(events) == len(said)
         assert all(0.1 < e.time_s - start < 0.9 for e, start in zip(events, said, strict=True))
     assert all(set(event.as_dict()) == {"time_s", "score"} for event in model.listener(threshold=0.5).feed(sound))
+
+
+@pytest.mark.parametrize("gate", [5.0, 0.0, -130.0, float("nan")])
+def test_a_gate_that_lets_nothing_through_is_refused(gate: float) -> None:
+    with pytest.raises(UsageError, match="A gate is from -120"):
+        gate_power(gate)
+    assert gate_power(-20.0) == pytest.approx(0.01)

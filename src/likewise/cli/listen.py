@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GATE = -60.0  # dBFS
 BEFORE = 3.0  # seconds
+ENDING = 0.5  # seconds of silence after a stream that ends
 
 
 class Hearer(Protocol):
@@ -126,12 +127,14 @@ def listen(
 
 def _listen(hearer: Hearer, blocks: Iterator[Samples], recorder: Recorder | None, as_json: bool) -> int:
     """Tells of each event as it comes; how many there were. What breaks off the stream is raised after the summary."""
-    count = 0
+    count, seconds = 0, 0.0
     try:
-        for samples in blocks:
+        for samples, real in _then_silence(blocks, round(ENDING * hearer.rate)):
             if recorder is not None:
                 recorder.feed(samples)
-            for event in hearer.feed(samples):
+            heard = hearer.feed(samples)
+            seconds = hearer.seconds if real else seconds
+            for event in heard:
                 count += 1
                 values: dict[str, Any] = event.as_dict()
                 said = f"{event.time_s:9.2f} s  {event.score:.4f}"
@@ -144,8 +147,17 @@ def _listen(hearer: Hearer, blocks: Iterator[Samples], recorder: Recorder | None
     except KeyboardInterrupt:
         pass  # the usual end of listening
     finally:
-        say(f"heard {hearer.seconds:.1f} s, {count} event{'s' if count != 1 else ''}")
+        say(f"heard {seconds:.1f} s, {count} event{'s' if count != 1 else ''}")
     return count
+
+
+def _then_silence(blocks: Iterator[Samples], count: int) -> Iterator[tuple[Samples, bool]]:
+    """The blocks of a stream that ends, and silence: the word is known a little after it was said."""
+    import numpy as np
+
+    for block in blocks:
+        yield block, True
+    yield np.zeros(count, np.float32), False
 
 
 def _source(

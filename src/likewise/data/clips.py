@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from likewise.data.contents import content_keys
 from likewise.data.dataset import IntArray
 from likewise.data.loaders import complete, readable_table
-from likewise.errors import DataError, UsageError
+from likewise.errors import DataError, LikewiseError, UsageError
 from likewise.media.sounds import sound_info
 
 MANIFEST = "manifest.csv"  # of a folder of clips
@@ -157,6 +157,9 @@ def clips(path: str | os.PathLike[str]) -> Clips:
     seconds = _lengths(table, clip, sources, file)
     empty = (table["start"].str.strip() + table["end"].str.strip() == "").to_numpy()
     start, end = (_numbers(table[name].where(~empty, "0"), file) for name in ("start", "end"))
+    reach = np.zeros(len(sources))
+    np.maximum.at(reach, clip, end)
+    seconds = np.where(np.isnan(seconds), np.maximum(reach, SLACK), seconds)  # what cannot be read lasts as its words
     length = seconds[clip]
     _refuse(
         ~empty & ~((start >= 0) & (start < end) & (end <= length + SLACK)), file,
@@ -183,12 +186,20 @@ def clips(path: str | os.PathLike[str]) -> Clips:
 def _lengths(table: Any, clip: IntArray, sources: Sequence[Path], file: Path) -> Floats:
     """(N,) seconds of each clip: as the table says, or as the header of the file does."""
     if "seconds" not in table.columns:
-        return np.array([sound_info(source).seconds for source in sources])
+        return np.array([_length(source) for source in sources])
     told = _numbers(table["seconds"], file)
     _refuse(~(told > 0), file, "A clip lasts longer than 0 s", lambda i: f"{told[i]:g} s")
     found = told[np.unique(clip, return_index=True)[1]]
     _refuse(told != found[clip], file, "A clip has one length", lambda i: f"{told[i]:g} and {found[clip[i]]:g} s")
     return found
+
+
+def _length(source: Path) -> float:
+    """Seconds of a file; NaN of one that cannot be read, which is skipped and told when it is listened to."""
+    try:
+        return sound_info(source).seconds
+    except LikewiseError:
+        return np.nan
 
 
 def _numbers(column: Any, file: Path) -> Floats:

@@ -23,7 +23,7 @@ LONGEST_DEFAULT = 4.0  # seconds
 FLOOR = 1e-5  # power of a mel band below which it counts as silent: some 50 dB below speech
 LOUDNESS = 0.1  # root mean square that sounds are brought to
 SILENCE = 1e-3  # root mean square, of 1, far below which that would be to make noise of silence
-BLOCK = 512  # items whose spectrograms are in memory at a time while their mean is taken
+BLOCK_SECONDS = 512  # of sound whose spectrogram is in memory at a time while its mean is taken
 
 
 @final
@@ -134,6 +134,10 @@ class Sounds(Preprocessing):
         return self.samples / self.rate
 
     @property
+    def _at_once(self) -> int:
+        return max(1, int(BLOCK_SECONDS / self.seconds))
+
+    @property
     def frames(self) -> int:
         """Of an item's spectrogram."""
         return 1 + (self.samples - self.window) // self.hop
@@ -152,7 +156,7 @@ class Sounds(Preprocessing):
         """See `Preprocessing`; per band."""
         log_mel = LogMel(replace(self, mean=(0.0,) * self.mels, std=(1.0,) * self.mels))
         total = torch.zeros(2, self.mels, dtype=torch.float64)
-        for block in values.split(BLOCK):
+        for block in values.split(self._at_once):
             power = log_mel(self.scaled(block)).double()  # (n, 1, mels, frames)
             total += torch.stack([power.sum(dim=(0, 1, 3)), power.square().sum(dim=(0, 1, 3))])
         mean, square = total / (len(values) * self.frames)
@@ -180,7 +184,7 @@ class Sounds(Preprocessing):
 
     def shown(self, values: Tensor) -> NDArray[np.uint8]:
         """See `Preprocessing`: spectrograms, high sounds above, loud ones bright."""
-        power = torch.cat([LogMel(self)(self.scaled(block)) for block in values.split(BLOCK)])
+        power = torch.cat([LogMel(self)(self.scaled(block)) for block in values.split(self._at_once)])
         grey = (64 * power + 128).clamp(0, 255).to(torch.uint8)  # two standard deviations either way
         return grey.flip(2).permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -286,7 +286,9 @@ def _list_piles(
         if wanted and folders[name] is None:
             option = name.removesuffix("s")
             raise UsageError(
-                f"Clips with {option} words need a pile of them", "none", f"Pass --{option} DIR, or --most-{option} 0."
+                f"Clips with {option} words need a pile of them",
+                "none",
+                f"Pass --{option} DIR, or --most-{option} 0{' without --hard' * (name == 'positives')}.",
             )
     target = out.resolve()
     for folder in folders.values():

@@ -27,7 +27,7 @@ def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None
         f"- Made with {versions}.",
         f"- Fingerprint `{config['fingerprint']}`.",
         "",
-        *_figures(figures),
+        *_figures(figures, calibration),
         "## What it promises",
         "",
         *_promises(name, calibration),
@@ -55,14 +55,15 @@ def _training(trained: dict[str, Any]) -> list[str]:
     ]
 
 
-def _figures(figures: dict[str, Any]) -> list[str]:
+def _figures(figures: dict[str, Any], calibration: AlarmCalibration | None) -> list[str]:
     if not figures:
         return []
     missed = figures["miss_rate"]
     lines = [
         "## How good it is",
         "",
-        f"Measured on {figures['data']}, which it was not trained on, but with which it may share voices and"
+        f"Measured at the threshold {figures['threshold']:.6g}{_in_use(figures['threshold'], calibration)} on"
+        f" {figures['data']}, which it was not trained on, but with which it may share voices and"
         " backgrounds.",
         "",
         "| figure | value (95%) |",
@@ -79,6 +80,13 @@ def _figures(figures: dict[str, Any]) -> list[str]:
         "",
     ]
     return lines
+
+
+def _in_use(threshold: float, calibration: AlarmCalibration | None) -> str:
+    """That a report is of an earlier calibration, where it is."""
+    if calibration is None or any(line.threshold == threshold for line in calibration.lines):
+        return ""
+    return ", which is no longer in use (`likewise evaluate` measures the one that is),"
 
 
 def _promises(name: str, calibration: AlarmCalibration | None) -> list[str]:

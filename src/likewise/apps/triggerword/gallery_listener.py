@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.apps.triggerword.events import HITS, EventFinder, EventRule
-from likewise.apps.triggerword.listener import CHUNK, GATE, Array, Event, checked
+from likewise.apps.triggerword.listener import CHUNK, GATE, Array, Event, checked, gate_power
 from likewise.encoder import Sounds
 from likewise.errors import ModelError
 from likewise.gallery import Gallery
@@ -53,7 +53,7 @@ class GalleryListener:
         self.rate = how.rate
         self._gallery, self._only, self._threshold = gallery, name, gallery.lines().strict
         self._window, self._every, self._chunk = how.samples, round(EVERY * how.rate), round(CHUNK * how.rate)
-        self._gate = 0.0 if gate is None else 10 ** (gate / 10)  # mean square
+        self._gate = 0.0 if gate is None else gate_power(gate)
         self._rule = EventRule(0.5, hits, how.seconds + AFTER if refractory is None else refractory)
         self._finders: dict[str, EventFinder] = {}  # of each word that was ever heard
         self._looks = 0

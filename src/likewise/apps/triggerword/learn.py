@@ -16,7 +16,7 @@ from likewise.apps.triggerword.promise import smallest_supported
 from likewise.apps.triggerword.report import AlarmReport, report_on
 from likewise.data import Clips
 from likewise.encoder import Encoder
-from likewise.errors import DataError, UsageError
+from likewise.errors import DataError, SupportError, UsageError
 from likewise.evaluation.pictures import draw_history
 from likewise.matching import CONFIG, REPORT
 from likewise.media.files import check_replaceable
@@ -169,14 +169,22 @@ def learn(
     if history.stopped == "interrupted":
         notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; --resume goes on.")
     model, report = TriggerWord(encoder), None
+    offered = len(held)
     held = held.subset(np.flatnonzero(~model.known(held)), held.origin)  # a model to start from may have met some
+    if len(held) < offered:
+        notes.append(f"{offered - len(held)} of {offered} clips for the threshold were trained on, and are left out.")
     heard = _heard(model, held, options, watcher)
     supported = None if heard is None else smallest_supported(heard.hours)
-    if heard is None or supported is None:
-        notes.append("Not calibrated: too few clips for a threshold. Run `likewise calibrate` with hours of others.")
+    try:
+        promising = None if heard is None or supported is None else model.promising(heard, supported)
+    except SupportError as error:  # no threshold keeps it; the model is worth keeping all the same
+        notes.append(f"Not calibrated: {error}")
+        promising = None
     else:
-        model = model.promising(heard, supported)
-        report = report_on(model, heard)
+        if promising is None:
+            notes.append("Not calibrated: too few clips for a threshold. `likewise calibrate` with hours of others.")
+    if promising is not None and heard is not None:
+        model, report = promising, report_on(promising, heard)
         notes.append(
             f"Calibrated for at most {supported:g} false alarms per hour, the smallest that {report.hours:.2g} h can"
             " show."

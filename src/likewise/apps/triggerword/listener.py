@@ -21,6 +21,7 @@ from likewise.errors import DataError, UsageError
 from likewise.media.sounds import LOUDEST
 
 CHUNK = 0.08  # seconds that are looked at together
+LOWEST_GATE = -120.0  # dBFS
 GATE = -60.0  # dBFS of a chunk, below which it is silence
 AWAKE = 1.5  # seconds of silence after which nothing is computed until it ends
 RUN_UP = 0.4  # seconds before its end that are heard all the same: the beginning of a word is soft
@@ -62,14 +63,14 @@ class Listener:
         gate: level of silence in dBFS; None to compute always.
 
     Raises:
-        UsageError: another encoder.
+        UsageError: another encoder, or a gate that cannot be.
     """
 
     def __init__(self, encoder: Encoder, rule: EventRule, *, gate: float | None = GATE) -> None:
         how, self.times = heard_by(encoder)
         self.rate, self.rule = how.rate, rule
         self._chunk = round(CHUNK * how.rate)
-        self._gate = None if gate is None else 10 ** (gate / 10)  # mean square
+        self._gate = None if gate is None else gate_power(gate)
         self._awake_for = round(AWAKE * how.rate)
         self._run_up = round(RUN_UP * how.rate)
         self._network = _Network(encoder, how)
@@ -169,6 +170,17 @@ def checked(samples: NDArray[np.floating[Any]]) -> Array:
             "A stream is one row of floats in [-1, 1]", f"{samples.dtype} of shape {samples.shape}, up to {peak:g}"
         )
     return samples.astype(np.float32, copy=False)
+
+
+def gate_power(gate: float) -> float:
+    """Mean square of samples at a level in dBFS.
+
+    Raises:
+        UsageError: full scale or more, where all would be silence; or next to nothing.
+    """
+    if not LOWEST_GATE <= gate < 0:
+        raise UsageError(f"A gate is from {LOWEST_GATE:g} to below 0 dBFS", f"{gate:g}", "-60 is usual.")
+    return 10 ** (gate / 10)
 
 
 @final

@@ -190,9 +190,9 @@ def _share_by_voice(misses: NDArray[np.bool_], voices: IntArray) -> Estimate:
 
 
 def _between(low: float, high: float) -> float:
-    """Above `low`, halfway to `high` in log-odds; `high` may be 1."""
+    """Above `low`, halfway to `high` in log-odds; just above it where `high` is 1, so that nothing is known between."""
     if high >= 1:
-        return low + (1 - low) / 2
+        return float(np.nextafter(low, 1))
     odds = [np.log(p / (1 - p)) for p in (low, high)]
     middle = float(1 / (1 + np.exp(-np.mean(odds))))
     return middle if low < middle < high else high  # of neighbours nothing lies between
