@@ -8,7 +8,8 @@ voices speak: one Spanish and the English prompts are one person. They are 8 kHz
 the bandwidth must not give the answer away. WORK gets the clips, some 5 GB, and keeps them for the next run.
 
 Recorded words are split by contiguous blocks of their numbers, 60/20/20, as neighbours are often one speaker; voices of
-training, tuning and test are different people. The threshold is set on the tuning hours, all figures are of the test.
+training, tuning and test are different people, but perhaps for those who say the other recorded word ("computer"), whose
+files tell nothing of speakers. The threshold is set on the tuning hours, all figures are of the test.
 """
 
 from __future__ import annotations
@@ -109,11 +110,10 @@ def spoken_word(work: Path, word: str, near: int) -> Path:
 
 
 def make_clips(piles: Piles, out: Path, options: SynthesisOptions) -> lw.Clips:
-    """Made once."""
-    if not (out / "manifest.csv").exists():
-        made = synthesize(piles.positive, piles.negative, piles.background, out, options)
-        print(f"{out.name}: {made.clips} clips, {made.positive} triggers, {made.negative} others, skipped:")
-        print("".join(f"  {file}: {reason}\n" for file, reason in made.skipped), end="")
+    """Clips that are there are kept; those of other options or piles are refused, never taken for these."""
+    made = synthesize(piles.positive, piles.negative, piles.background, out, options)
+    print(f"{out.name}: {made.clips} clips, {made.positive} triggers, {made.negative} others, skipped:")
+    print("".join(f"  {file}: {reason}\n" for file, reason in made.skipped), end="")
     return lw.clips(out)
 
 

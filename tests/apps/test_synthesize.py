@@ -96,6 +96,28 @@ def clips(made: Synthesized) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def test_a_word_that_took_in_noise_is_found_anew_or_left_out(piles: Piles, zero: Path, tmp_path: Path) -> None:
+    """Words of 0.4 s; before one of them 0.8 s of a hum that stands out of the floor, and one that hums for 2 s."""
+    rng = np.random.default_rng(0)
+
+    def room(*parts: np.ndarray) -> np.ndarray:
+        sound = np.concatenate([np.zeros(RATE), *parts, np.zeros(RATE)])
+        return sound + 1e-4 * rng.standard_normal(len(sound))
+
+    hum = 0.0063 * np.sin(2 * np.pi * 150 * np.arange(round(0.8 * RATE)) / RATE)  # at -47 dBFS
+    for i in range(6):
+        write(tmp_path / "word" / f"{i}.wav", room(tone(0.4, 900)))
+    write(tmp_path / "word" / "hum.wav", room(hum, tone(0.4, 900)))
+    write(tmp_path / "word" / "long.wav", room(tone(2.0, 900)))
+    made = synthesize(tmp_path / "word", None, zero, tmp_path / "clips", replace(QUICK, count=60, most_negative=0))
+    ((file, reason),) = made.skipped
+    assert file.endswith("long.wav")
+    assert "cannot be told from the noise around it: 2.0" in reason
+    lengths = {Path(row["source"]).name: float(row["end"]) - float(row["start"]) for row in rows(made) if row["start"]}
+    assert {"hum.wav", "0.wav"} <= set(lengths)
+    assert all(0.3 < length < 0.5 for length in lengths.values())
+
+
 def test_backgrounds_are_as_quiet_as_drawn(piles: Piles, tmp_path: Path) -> None:
     """The same scenes with and without: what is not under a word is quieter by what the manifest says."""
     options = replace(QUICK, count=8, gain_db=(0.0, 0.0), most_negative=0, snr_db=(-10.0, -10.0))

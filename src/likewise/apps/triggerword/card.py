@@ -63,8 +63,8 @@ def _figures(figures: dict[str, Any], calibration: AlarmCalibration | None) -> l
         "## How good it is",
         "",
         f"Measured at the threshold {figures['threshold']:.6g}{_in_use(figures['threshold'], calibration)} on"
-        f" {figures['data']}, which it was not trained on, but with which it may share voices and"
-        " backgrounds.",
+        f" {figures['data']}, which it was not trained on, but on which a threshold was set, and"
+        " with which it may share voices and backgrounds: a first impression, no test.",
         "",
         "| figure | value (95%) |",
         "|---|---|",
