@@ -8,7 +8,7 @@ voices speak: one Spanish and the English prompts are one person. They are 8 kHz
 the bandwidth must not give the answer away. WORK gets the clips, some 5 GB, and keeps them for the next run.
 
 Recorded words are split by contiguous blocks of their numbers, 60/20/20, as neighbours are often one speaker; voices of
-training, tuning and test are different people, but perhaps for those who say the other recorded word ("computer"), whose
+training, tuning and test are different people, but perhaps for those who say "computer", the other recorded word, whose
 files tell nothing of speakers. The threshold is set on the tuning hours, all figures are of the test.
 """
 
