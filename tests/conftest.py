@@ -108,7 +108,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports get empty pictures: drawing takes nine tenths of a small run, and is looked at elsewhere."""
     monkeypatch.setattr("likewise.evaluation.report.draw_curves", lambda _, __, file: file.touch())
     monkeypatch.setattr("likewise.evaluation.report.draw_hardest", lambda _, __, file: file.touch())
-    monkeypatch.setattr("likewise.apps.learn.draw_history", lambda _, file: file.touch())
+    monkeypatch.setattr("likewise.apps.training.draw_history", lambda _, file: file.touch())
     monkeypatch.setattr("likewise.apps.learn.draw_labelled", lambda _, __, files, ___: [file.touch() for file in files])
 
 

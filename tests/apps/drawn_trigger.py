@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from likewise.apps.learn import Watcher
 from likewise.apps.synthesize import SynthesisOptions, synthesize
+from likewise.apps.training import Watcher
 from likewise.apps.triggerword import LearnedTrigger, TriggerOptions, learn
 from likewise.data import Clips, clips
 from likewise.training import FitOptions

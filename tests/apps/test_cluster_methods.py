@@ -283,7 +283,7 @@ def test_the_cut_of_a_model() -> None:
     assert calibration().probability(cut_of(model)) == pytest.approx(0.5)
     line = calibration().threshold_for(0.1)
     assert cut_of(model, 0.1) == line.threshold
-    with pytest.raises(UsageError, match="threshold for a false match rate of"):
+    with pytest.raises(UsageError, match="promises a false match rate of"):
         cut_of(model, 0.3)
     assert pair_cut_of(model) is None
     model = PointModel(calibrated=False)

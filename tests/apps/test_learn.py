@@ -52,6 +52,17 @@ class TestLearn:
         assert learned.report.retrieval.precision_at_1 > 0.93
         assert learned.history.epochs[-1].loss < learned.history.epochs[0].loss
 
+    def test_a_promise_that_refuses_nearly_everything_comes_with_what_to_do(
+        self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object
+    ) -> None:
+        idle = replace(QUICK, fit=replace(QUICK.fit, lr=1e-9, epochs=1))
+        poor = learn(digits, tmp_path / "poor.model", idle, watcher=watcher)
+        assert poor.model.calibrated().threshold_for().fnmr.value > 0.5
+        advice = f"`likewise calibrate {tmp_path / 'poor.model'} DATA --part tune --fmr 0.05`"
+        assert [advice in note for note in poor.notes].count(True) == 1
+        assert learned.model.calibrated().threshold_for().fnmr.value < 0.5
+        assert not any("--fmr" in note for note in learned.notes)
+
     def test_no_training_state_is_left_beside_the_model(self, learned: Learned) -> None:
         assert [path.name for path in learned.folder.parent.iterdir()] == ["digits.model"]
 
@@ -222,7 +233,6 @@ REFUSED: dict[str, tuple[LearnOptions, str]] = {
     "pictures too small": (replace(QUICK, backbone="resnet-18"), "at least 32 pixels"),
     "size 0": (replace(QUICK, size=0), "1 to 4096 pixels"),
     "K too large": (replace(QUICK, fit=replace(QUICK.fit, batch=(4, 5000))), "K is at most"),
-    "unknown augmentation": (replace(QUICK, fit=replace(QUICK.fit, augment="nosuch")), "An augmentation is one of"),
     "no groups": (replace(QUICK, split="group"), "needs groups"),
     "no such model": (LearnOptions(start="/nonexistent/model"), "A model is a folder"),
 }
@@ -335,6 +345,17 @@ class TestFrom:
         (bad / "golden.safetensors").unlink()
         with pytest.raises(ModelError):
             learn(digits, tmp_path / "m", LearnOptions(start=str(bad)), watcher=watcher)
+
+
+def test_options_that_cannot_work_are_found_without_data() -> None:
+    for options in (
+        replace(QUICK, loss="nosuch"), replace(QUICK, class_weights=True), replace(QUICK, dim=0),
+        replace(QUICK, backbone="nosuch"), replace(QUICK, fit=replace(QUICK.fit, device="toaster")),
+    ):  # fmt: skip
+        with pytest.raises(UsageError):
+            prepare(None, options)
+    encoder, objective = prepare(None, replace(QUICK, loss="softmax", class_weights=True))
+    assert (encoder.dim, objective.name) == (8, "softmax")
 
 
 class TestResume:

@@ -117,7 +117,7 @@ class TestDivide:
         assert "\n" not in said
 
     def test_too_little_for_four_parts_is_refused(self, digits: Dataset) -> None:
-        with pytest.raises(DataError, match="Every part of a split"):
+        with pytest.raises(DataError, match="A split by item fills 4 parts; got 3 items"):
             divide(digits.subset([0, 1, 2]))
 
     def test_all_of_a_plain_set_is_used(self) -> None:

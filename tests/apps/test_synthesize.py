@@ -118,6 +118,29 @@ def test_a_word_that_took_in_noise_is_found_anew_or_left_out(piles: Piles, zero:
     assert all(0.3 < length < 0.5 for length in lengths.values())
 
 
+def test_a_word_of_which_next_to_nothing_was_found_is_left_out(zero: Path, tmp_path: Path) -> None:
+    """Among eight of 0.6 s one of 0.38 s, which some people may say it in, and two that nobody can."""
+    for i in range(8):
+        write(tmp_path / "word" / f"{i}.wav", in_silence(tone(0.6, 900)))
+    for seconds in (0.38, 0.34, 0.07):
+        write(tmp_path / "word" / f"{seconds}.wav", in_silence(tone(seconds, 900)))
+    made = synthesize(tmp_path / "word", None, zero, tmp_path / "clips", replace(QUICK, count=60, most_negative=0))
+    told = {Path(file).name: reason for file, reason in made.skipped}
+    assert set(told) == {"0.34.wav", "0.07.wav"}
+    assert "a part of the word, or a click: 0.07 s, where 'word' lasts 0.60 s" in told["0.07.wav"]
+    used = {Path(row["source"]).name for row in rows(made) if row["start"]}
+    assert {"0.38.wav", "0.wav"} <= used
+    assert not used & set(told)
+
+
+def test_few_words_may_differ_in_length(zero: Path, tmp_path: Path) -> None:
+    """Of four there is no saying which is the odd one."""
+    for i, seconds in enumerate((0.6, 0.6, 0.07, 1.4)):
+        write(tmp_path / "word" / f"{i}.wav", in_silence(tone(seconds, 900)))
+    made = synthesize(tmp_path / "word", None, zero, tmp_path / "clips", replace(QUICK, most_negative=0))
+    assert (made.files["positives"], made.skipped) == (4, ())
+
+
 def test_backgrounds_are_as_quiet_as_drawn(piles: Piles, tmp_path: Path) -> None:
     """The same scenes with and without: what is not under a word is quieter by what the manifest says."""
     options = replace(QUICK, count=8, gain_db=(0.0, 0.0), most_negative=0, snr_db=(-10.0, -10.0))
@@ -149,8 +172,7 @@ def test_over_digital_zero_a_clip_is_the_scaled_words_and_nothing_else(
         assert len(clip) == 2 * RATE
         for row in listed:
             if row["start"]:
-                pile = piles.positive if row["kind"] == "positive" else piles.negative
-                source, _ = soundfile.read(pile / row["source"])
+                source, _ = soundfile.read(piles.positive.parent / row["source"])
                 where = np.flatnonzero(source)
                 # bounds are found to a frame of 10 ms, and these words begin and end on one
                 word = source[where[0] // 160 * 160 : -(-where[-1] // 160) * 160]
@@ -312,13 +334,120 @@ def test_what_is_recorded(piles: Piles, tmp_path: Path) -> None:
     made = synthesize(*piles, tmp_path / "clips", QUICK)
     record = json.loads((tmp_path / "clips" / "clips.json").read_text())
     assert record["finished"] is True
-    assert record["made_from"]["options"]["seconds"] == 2.0
+    assert record["made_from"]["--seconds"] == 2.0
     assert set(record["made_from"]["versions"]) == {"likewise", "numpy", "soundfile", "soxr"}
     listed = [row for row in rows(made) if row["start"]]
     assert record["positive"] == made.positive == sum(row["kind"] == "positive" for row in listed)
     assert record["negative"] == made.negative == sum(row["kind"] == "negative" for row in listed)
     assert record["files"] == {"positives": 5, "negatives": 6, "backgrounds": 1}
     assert {(row["kind"], row["word"]) for row in listed} == {("positive", "beep"), ("negative", "boop")}
+
+
+class TestFolders:
+    def test_all_of_a_pile_are_used_and_told_apart(self, piles: Piles, tmp_path: Path) -> None:
+        """Though their files have the same names, and two of the folders as well."""
+        alarms = tmp_path / "alarms" / "boop"
+        for i in range(6):
+            write(alarms / f"{i}.wav", in_silence(tone(0.3, 500)))
+        write(tmp_path / "rooms" / "hiss.wav", np.full(8 * RATE, 0.1))
+        negative, background = [piles.negative / "boop", alarms], [piles.background, tmp_path / "rooms"]
+        options = replace(QUICK, count=80, gain_db=(0.0, 0.0))
+        made = synthesize([piles.positive], negative, background, tmp_path / "clips", options)
+        assert made.files == {"positives": 5, "negatives": 12, "backgrounds": 2}
+        listed = rows(made)
+        negatives = {row["source"] for row in listed if row["kind"] == "negative"}
+        assert negatives == {f"{folder}/boop/{i}.wav" for folder in ("others", "alarms") for i in range(6)}
+        assert {row["word"] for row in listed if row["kind"] == "negative"} == {"boop"}
+        assert {row["source"] for row in listed if row["kind"] == "positive"} == {f"beep/{i}.wav" for i in range(5)}
+        assert {row["background"] for row in listed} == {"noise/hiss.wav", "rooms/hiss.wav"}
+        for row in listed:  # what the name says is what is heard: a file of noise, and one of a constant
+            if not row["start"]:
+                steady = samples(made, row).std() < STEP
+                assert steady == (row["background"] == "rooms/hiss.wav")
+
+    def test_a_path_is_a_pile_of_one_folder(self, piles: Piles, tmp_path: Path) -> None:
+        synthesize(*piles, tmp_path / "one", QUICK)
+        synthesize(*([str(pile)] for pile in piles), tmp_path / "list", QUICK)
+        assert contents(tmp_path / "one") == contents(tmp_path / "list")
+
+    def test_each_gives_its_share(self, piles: Piles, tmp_path: Path) -> None:
+        """Were it one of both together, tests would hear the second folder alone."""
+        for i in range(4):
+            write(tmp_path / "alarms" / f"{i}.wav", in_silence(tone(0.3, 500)))
+            write(piles.background / f"{i}.wav", np.full(3 * RATE, 0.1))
+        found: list[set[str]] = []
+        for take in ((0.0, 0.5), (0.5, 1.0)):
+            options = replace(QUICK, count=60, take=take)
+            made = synthesize(
+                piles.positive, [piles.negative / "boop", tmp_path / "alarms"], piles.background,
+                tmp_path / str(take), options,
+            )  # fmt: skip
+            found.append({row["source"] for row in rows(made) if row["kind"] == "negative"})
+        assert found == [
+            {*(f"boop/{i}.wav" for i in (0, 1, 2)), "alarms/0.wav", "alarms/1.wav"},
+            {*(f"boop/{i}.wav" for i in (3, 4, 5)), "alarms/2.wav", "alarms/3.wav"},
+        ]
+
+    @pytest.mark.parametrize("inside", ["", "boop"])
+    def test_a_file_in_two_of_a_pile(self, piles: Piles, tmp_path: Path, inside: str) -> None:
+        with pytest.raises(UsageError, match="among the negatives twice"):
+            synthesize(
+                piles.positive, [piles.negative, piles.negative / inside], piles.background, tmp_path / "c", QUICK
+            )
+
+    def test_one_that_is_empty(self, piles: Piles, tmp_path: Path) -> None:
+        (tmp_path / "none").mkdir()
+        with pytest.raises(DataError, match=r"pile of negatives holds sounds.*none"):
+            synthesize(piles.positive, [piles.negative, tmp_path / "none"], piles.background, tmp_path / "c", QUICK)
+
+    def test_clips_written_into_the_second(self, piles: Piles, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="outside of the piles"):
+            synthesize(piles.positive, [tmp_path / "more", piles.negative], piles.background, piles.negative / "c")
+
+    def test_no_backgrounds(self, piles: Piles, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="--background DIR"):
+            synthesize(*piles[:2], [], tmp_path / "clips", QUICK)
+
+
+class TestBandwidths:
+    def notes(self, tmp_path: Path, rates: tuple[list[int], list[int], list[int]], rate: int) -> tuple[str, ...]:
+        """Of piles whose files have these rates."""
+        for pile, each in zip(("yes", "no", "noise"), rates, strict=True):
+            for i, native in enumerate(each):
+                sound = np.full(3 * native, 0.1) if pile == "noise" else in_silence(tone(0.3, 900, rate=native), native)
+                write(tmp_path / pile / f"{i}.wav", sound, native)
+        folders = (tmp_path / pile for pile in ("yes", "no", "noise"))
+        return synthesize(*folders, tmp_path / "clips", replace(QUICK, count=1, rate=rate)).notes
+
+    def test_of_piles_that_differ(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, ([16_000] * 3, [8_000] * 4 + [44_100], [16_000, 48_000]), 16_000)
+        assert note == (
+            "recorded at 8000 Hz or less: 0 of 3 positives, 4 of 5 negatives, 0 of 2 backgrounds;"
+            " a model learns to hear that: pass --rate 8000"
+        )
+
+    def test_of_narrow_positives(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, ([8_000] * 3, [16_000] * 3, [16_000]), 16_000)
+        assert "3 of 3 positives, 0 of 3 negatives, 0 of 1 backgrounds" in note
+
+    @pytest.mark.parametrize(
+        ("rates", "rate"),
+        [
+            (([16_000, 8_000], [8_000, 16_000], [8_000, 48_000]), 16_000),  # as often in each
+            (([44_100] * 2, [16_000] * 2, [48_000]), 16_000),  # all have what clips have
+            (([16_000] * 2, [8_000] * 2, [8_000]), 8_000),
+            (([16_000] * 2, [16_000] * 19 + [8_000], [16_000]), 16_000),  # few
+        ],
+    )
+    def test_where_it_tells_nothing(
+        self, tmp_path: Path, rates: tuple[list[int], list[int], list[int]], rate: int
+    ) -> None:
+        assert self.notes(tmp_path, rates, rate) == ()
+
+    def test_without_positives(self, piles: Piles, tmp_path: Path) -> None:
+        write(tmp_path / "rooms" / "narrow.wav", np.full(30_000, 0.1), 8_000)
+        options = replace(QUICK, most_positive=0)
+        assert synthesize(None, piles.negative, tmp_path / "rooms", tmp_path / "clips", options).notes == ()
 
 
 class TestStopped:
@@ -347,10 +476,10 @@ class TestStopped:
     def test_with_other_options_it_is_refused(self, piles: Piles, tmp_path: Path) -> None:
         self.stopped(piles, tmp_path / "clips", replace(QUICK, count=80))
         before = contents(tmp_path / "clips")
-        with pytest.raises(UsageError, match="options differ"):
+        with pytest.raises(UsageError, match="not as then: --seed"):
             synthesize(*piles, tmp_path / "clips", replace(QUICK, count=80, seed=1))
         write(piles.negative / "boop" / "new.wav", in_silence(tone(0.3, 500)))
-        with pytest.raises(UsageError, match="piles differ"):
+        with pytest.raises(UsageError, match="not as then: negatives"):
             synthesize(*piles, tmp_path / "clips", replace(QUICK, count=80))
         assert contents(tmp_path / "clips") == before
 
@@ -386,7 +515,7 @@ class TestHard:
             "beep: first half", "beep: second half", "beep: first half twice", "beep: second half twice"
         }  # fmt: skip
         for row in listed:
-            source, _ = soundfile.read(piles.positive / row["source"])
+            source, _ = soundfile.read(piles.positive.parent / row["source"])
             word = source[4800:-8000]
             assert len(word) % 320 == 0
             part, twice = row["word"].removeprefix("beep: ").removesuffix(" twice"), row["word"].endswith("twice")
@@ -408,10 +537,10 @@ class TestHard:
         for row in rows(made):
             length = span(row).stop - span(row).start if row["start"] else 0
             if row["word"].endswith("half"):
-                assert length == words[row["source"]] // 2
+                assert length == words[Path(row["source"]).name] // 2
 
     def test_without_positives(self, piles: Piles, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="--positive DIR"):
+        with pytest.raises(UsageError, match=r"--hard makes .*--positive DIR, or leave out --hard"):
             synthesize(None, *piles[1:], tmp_path / "clips", replace(QUICK, most_positive=0, hard=True))
         made = synthesize(*piles, tmp_path / "clips", replace(QUICK, count=20, most_positive=0, hard=True))
         assert made.positive == 0 < made.hard
@@ -428,7 +557,7 @@ class TestTake:
         for i, share in enumerate([(0.0, 0.6), (0.6, 0.8), (0.8, 1.0)]):
             options = replace(QUICK, count=40, take=share)
             found.append(self.used(synthesize(*piles[:2], zero, tmp_path / str(i), options), "positive"))
-        assert found == [{"0.wav", "1.wav", "2.wav"}, {"3.wav"}, {"4.wav"}]
+        assert found == [{"beep/0.wav", "beep/1.wav", "beep/2.wav"}, {"beep/3.wav"}, {"beep/4.wav"}]
 
     def test_files_of_a_group_stay_together(self, piles: Piles, tmp_path: Path) -> None:
         words = tmp_path / "spoken"
@@ -442,6 +571,8 @@ class TestTake:
         assert made.files["positives"] == 5
         assert {row["group"] for row in rows(made) if row["kind"] == "negative"} == {""}  # files are told by themselves
         assert made.files["negatives"] == 3
+        start = [note.partition(":")[0] for note in made.notes]
+        assert start == ["6 of 6 negatives have no group", "2 of 2 backgrounds have no group"]
 
     def test_a_voice_is_in_one_share_of_all_piles(self, piles: Piles, tmp_path: Path) -> None:
         """Though one of the piles lacks a voice, and would by itself be cut elsewhere."""
@@ -489,13 +620,25 @@ class TestBadInput:
         assert "NaN" in told["nan.wav"]
         assert made.files == {"positives": 5, "negatives": 6, "backgrounds": 1}
         assert made.positive > 0
-        assert all(row["source"] not in told for row in rows(made))
+        assert all(Path(row["source"]).name not in told for row in rows(made))
 
     def test_a_pile_of_which_nothing_can_be_used(self, piles: Piles, tmp_path: Path) -> None:
         write(tmp_path / "silent" / "a.wav", np.zeros(RATE))
         with pytest.raises(DataError, match=r"positive words can be used.*a\.wav.*silent"):
             synthesize(tmp_path / "silent", *piles[1:], tmp_path / "clips", QUICK)
         assert not (tmp_path / "clips").exists()
+
+    @pytest.mark.parametrize("pile", [0, 1])
+    def test_it_is_told_before_hours_of_background_are_read(self, piles: Piles, tmp_path: Path, pile: int) -> None:
+        (tmp_path / "letters").mkdir()
+        (tmp_path / "letters" / "a.wav").write_text("dear")
+        stages: set[str] = set()
+        given = [*piles]
+        given[pile] = tmp_path / "letters"
+        with pytest.raises(DataError, match=r"can be used.*a\.wav"):
+            synthesize(*given, tmp_path / "clips", QUICK, progress=lambda _, __, text: stages.add(text))
+        assert "looking at backgrounds" in stages
+        assert "reading backgrounds" not in stages
 
     @pytest.mark.parametrize("pile", [0, 1, 2])
     def test_an_empty_pile(self, piles: Piles, tmp_path: Path, pile: int) -> None:
@@ -552,7 +695,7 @@ class TestBadInput:
         lengths = {
             row["source"]: float(row["end"]) - float(row["start"]) for row in rows(made) if row["word"] == "beeps"
         }
-        assert set(lengths) == {"stereo.wav", "narrow.wav"}
+        assert set(lengths) == {"beeps/stereo.wav", "beeps/narrow.wav"}
         assert all(length == pytest.approx(0.3, abs=0.021) for length in lengths.values())
 
     def test_at_another_rate_times_still_tell_the_sample(self, piles: Piles, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_refractory_times_that_cannot_be(refractory: float) -> None:
         EventRule(0.5, 1, refractory)
 
 
-@pytest.mark.parametrize("hits", [0, -1])
+@pytest.mark.parametrize("hits", [0, -1, 13])
 def test_hits_that_cannot_be(hits: int) -> None:
-    with pytest.raises(UsageError, match="at least 1 hit"):
+    with pytest.raises(UsageError, match="takes 1 to 12 hits"):
         EventRule(0.5, hits)

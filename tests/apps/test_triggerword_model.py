@@ -34,8 +34,9 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 @pytest.fixture
-def uncalibrated(word: TriggerWord) -> TriggerWord:
-    return TriggerWord(word.encoder)
+def uncalibrated(trigger: LearnedTrigger) -> TriggerWord:
+    """May be changed."""
+    return TriggerWord(TriggerWord.load(trigger.folder).encoder)
 
 
 def test_outputs_are_probabilities_of_the_encoder(word: TriggerWord, others: Clips) -> None:
@@ -94,17 +95,22 @@ class TestPromises:
     def test_a_model_decides_by_its_promise_or_by_a_threshold(self, uncalibrated: TriggerWord, others: Clips) -> None:
         with pytest.raises(ModelError, match="never calibrated"):
             uncalibrated.rule()
+        assert repr(uncalibrated) == "TriggerWord(conv-gru at 8,000 Hz, not calibrated)"
         assert uncalibrated.rule(threshold=0.4).threshold == 0.4
         with pytest.raises(UsageError, match="both"):
             uncalibrated.rule(250.0, 0.4)
         assert uncalibrated.event_shape() == (2, 1.0)
+        uncalibrated.encoder.trained["options"].update(hits=4, refractory=2.0)
+        assert uncalibrated.event_shape() == (4, 2.0)
+        assert uncalibrated.rule(threshold=0.4).hits == 4
         first, _ = calibrate(uncalibrated, others, 250.0, hits=3, refractory=0.5)
         assert uncalibrated.calibration is None
         assert first.rule().hits == 3
+        assert repr(first) == "TriggerWord(conv-gru at 8,000 Hz, at most 250 false alarms per hour)"
         assert first.rule(threshold=0.4).hits == 3
         assert first.event_shape() == (3, 0.5)
         assert first.event_shape(1, 2.0) == (1, 2.0)
-        with pytest.raises(UsageError, match="promises 250"):
+        with pytest.raises(UsageError, match="promises false alarms per hour of 250"):
             first.rule(5.0)
 
     def test_promises_of_the_same_clips_stay_together(self, uncalibrated: TriggerWord, others: Clips) -> None:
@@ -119,8 +125,31 @@ class TestPromises:
             assert found is not None
             assert [line.promised for line in found.lines] == [400.0]
 
+    def test_clips_made_anew_at_the_same_place_are_others(self, uncalibrated: TriggerWord, tmp_path: Path) -> None:
+        drawn_clips(tmp_path, 60, seed=3, most_positive=0)
+        one, _ = calibrate(uncalibrated, lw.clips(tmp_path / "clips"), 200.0)
+        shutil.rmtree(tmp_path / "clips")
+        shutil.rmtree(tmp_path / "piles")
+        drawn_clips(tmp_path, 60, seed=4, most_positive=0)
+        two, _ = calibrate(one, lw.clips(tmp_path / "clips"), 400.0)
+        assert one.calibration is not None
+        assert two.calibration is not None
+        assert (one.calibration.data, one.calibration.hours) == (two.calibration.data, two.calibration.hours)
+        assert [line.promised for line in two.calibration.lines] == [400.0]
+
+    def test_what_set_a_threshold_is_remembered(self, uncalibrated: TriggerWord, others: Clips, tmp_path: Path) -> None:
+        half, data = others.subset(range(25)), others.subset(range(20, 50))
+        uncalibrated.remember(half)
+        uncalibrated.save(tmp_path / "m")
+        again = TriggerWord.load(tmp_path / "m")
+        assert again.calibrated_on(data).tolist() == [True] * 5 + [False] * 25
+        assert not again.known(data).any()  # it may set another threshold
+        report = evaluate(again, data, threshold=0.5)
+        assert report.calibrated_on == 5
+        assert ("calibrated on", "5 of these clips: whether a promise holds shows on others only") in report.rows()
+
     def test_hours_that_are_too_few(self, uncalibrated: TriggerWord, others: Clips) -> None:
-        with pytest.raises(SupportError, match="hours more, or promise"):
+        with pytest.raises(SupportError, match="more, or promise"):
             calibrate(uncalibrated, others, 0.5)
 
     def test_clips_trained_on_set_no_threshold(self, trigger: LearnedTrigger, word: TriggerWord) -> None:
@@ -159,7 +188,7 @@ class TestFolder:
         assert (again.times, again.sounds) == (word.times, word.sounds)
         sound = 0.1 * np.random.default_rng(0).standard_normal(9_000).astype(np.float32)
         assert again.probabilities(sound) == pytest.approx(word.probabilities(sound), abs=1e-7)
-        assert len(again.encoder.seen) == 54
+        assert np.bincount(again.encoder.seen.parts).tolist() == [48, 6, 6]  # train, valid, and to set the threshold on
         card = (trigger.folder / "README.md").read_text()
         assert "Hears whether a word has just been said" in card
         assert "at most, per hour" in card

@@ -66,15 +66,31 @@ class TestHours:
         assert smallest_supported(0.001) is None
 
     def test_too_few_hours_are_refused_and_the_missing_ones_told(self) -> None:
-        with pytest.raises(SupportError, match=r"takes 5.99 hours.*; got 4 h. Bring 1.99 hours more, or promise 1\."):
+        with pytest.raises(SupportError, match=r"takes 5.99 hours.*; got 4 hours. Bring 119 minutes .* promise 0.8\."):
             promise(heard(4.0, []), 0.5)
-        with pytest.raises(SupportError, match=r"Bring 3e\+03 hours more\."):
-            promise(heard(0.001, []), 0.001)
+        promise(heard(4.0, []), 0.8)
+        with pytest.raises(SupportError, match=r"got 36 s. Bring 17.4 minutes more, or promise 299.6\."):
+            promise(heard(0.01, []), 10.0)
 
     @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf"), 1e6])
     def test_rates_that_cannot_be(self, rate: float) -> None:
         with pytest.raises(UsageError, match="above 0"):
             promise(heard(4.0, []), rate)
+
+
+class TestCost:
+    def line(self, missed: float | None) -> AlarmThreshold:
+        rate = None if missed is None else Estimate(missed, 0.0, 1.0)
+        return AlarmThreshold(0.5, 0.9, 0, per_hour(0, 6.0), rate)
+
+    def test_a_promise_that_costs_most_of_the_words_is_told(self) -> None:
+        warning = self.line(0.98).warning()
+        assert warning is not None
+        assert "at most 0.5 false alarms per hour 98% of the words are missed" in warning
+
+    @pytest.mark.parametrize("missed", [None, 0.0, 0.49])
+    def test_others_are_not(self, missed: float | None) -> None:
+        assert self.line(missed).warning() is None
 
 
 class TestThreshold:
@@ -98,7 +114,7 @@ LINES = (
     AlarmThreshold(1.0, 0.6, 2, per_hour(2, 8.0), Estimate(0.1, 0.05, 0.2)),
     AlarmThreshold(0.5, 0.8, 0, per_hour(0, 8.0), None),
 )
-GOOD = AlarmCalibration("0" * 64, 2, 1.0, LINES, 0.5, 8.0, 40, "clips")
+GOOD = AlarmCalibration("0" * 64, 2, 1.0, LINES, 0.5, 8.0, 40, "clips", "0" * 64)
 
 
 class TestCalibration:
@@ -111,7 +127,7 @@ class TestCalibration:
 
     def test_lines_are_found_by_their_promise(self) -> None:
         assert GOOD.line_for(1.0 + 1e-12) == LINES[0]
-        with pytest.raises(UsageError, match=r"promises 1, 0\.5 false alarms per hour; got 0\.2"):
+        with pytest.raises(UsageError, match=r"promises false alarms per hour of 1, 0\.5; got 0\.2"):
             GOOD.line_for(0.2)
 
     def test_a_new_line_is_the_default_and_replaces_its_like(self) -> None:

@@ -92,6 +92,15 @@ def test_it_is_brought_to_the_rate_and_let_go_by_who_stops_listening(microphone:
     assert microphone.closed == [True]
 
 
+def test_who_does_not_listen_is_told_and_memory_does_not_grow(
+    microphone: type[Microphone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "BEHIND", 0.5)  # of the second that is recorded at once
+    with pytest.raises(DataError, match=r"as fast as it records; got more than 0\.5 s"):
+        next(sources.from_microphone(None, 8_000))
+    assert microphone.closed == [True]
+
+
 def test_a_microphone_that_is_not_there(microphone: type[Microphone], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"can be opened; got Bluetooth .* There are: USB\."):
         sources.from_microphone("Bluetooth", 8_000)

@@ -198,9 +198,11 @@ def test_it_goes_on_where_it_was(fake: Path, tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*.wav")}
     assert 3 <= len(before) < 30
     assert not (tmp_path / "out" / "manifest.csv").exists()
-    with pytest.raises(UsageError, match="options differ"):
+    with pytest.raises(UsageError, match="not as then: --seed"):
         speak(["alexa"], tmp_path / "out", replace(options, seed=1))
-    with pytest.raises(UsageError, match="words differ"):
+    with pytest.raises(UsageError, match="not as then: --count, --near, near-misses"):
+        speak(["alexa"], tmp_path / "out", replace(options, count=31, near=2))
+    with pytest.raises(UsageError, match="not as then: words"):
         speak(["alexas"], tmp_path / "out", options)
     speak(["alexa"], tmp_path / "out", options)
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())

@@ -127,7 +127,7 @@ class TestData:
         assert "none.png" in line
 
     def test_a_folder_in_place_of_a_picture(self, run: Run, model_folder: Path, digit_folder: Path) -> None:
-        run("verify", model_folder, digit_folder / "0", digit_folder / "1").refused(3)
+        assert "a folder or a device" in run("verify", model_folder, digit_folder / "0", digit_folder / "1").refused(3)
 
     def test_a_zip_that_is_none(self, run: Run, tmp_path: Path, quick: list[object]) -> None:
         (tmp_path / "data.zip").write_bytes(b"PK\x03\x04 and nothing more")
@@ -145,7 +145,7 @@ class TestData:
 
     def test_arrays_that_need_pickle(self, run: Run, tmp_path: Path, quick: list[object]) -> None:
         np.savez(tmp_path / "d.npz", items=np.array([None, {}], dtype=object), labels=np.arange(2))
-        run("train", tmp_path / "d.npz", *quick).refused(3)
+        assert "allow_pickle=False" in run("train", tmp_path / "d.npz", *quick).refused(3)
 
     @pytest.mark.parametrize(
         ("table", "said"),
@@ -175,7 +175,7 @@ class TestData:
     ) -> None:
         copy = shutil.copytree(model_folder, tmp_path / "copy")
         before = (copy / "calibration.json").read_bytes()
-        run("calibrate", copy, digit_folder, "--unit", "item", "--fmr", 1e-6).refused(3)
+        assert "3,000,000 pairs" in run("calibrate", copy, digit_folder, "--unit", "item", "--fmr", 1e-6).refused(3)
         assert (copy / "calibration.json").read_bytes() == before
 
     def test_nothing_to_encode(self, run: Run, model_folder: Path, tmp_path: Path) -> None:
@@ -188,28 +188,28 @@ OPTIONS: dict[str, tuple[list[object], str]] = {
     "a batch of nothing": (["--batch", "0"], "at least 2 items"),
     "a batch in words": (["--batch", "many"], "--batch is PxK"),
     "one identity to a batch": (["--batch", "1x4"], "P >= 2"),
-    "margin 0": (["--loss", "triplet", "--margin", 0], "greater than 0"),
-    "margin below 0": (["--loss", "contrastive", "--margin", -0.2], "greater than 0"),
+    "margin 0": (["--loss", "triplet", "--margin", 0], "--margin is above 0"),
+    "margin below 0": (["--loss", "contrastive", "--margin", -0.2], "--margin is above 0"),
     "a margin for nothing": (["--margin", 0.2], "margin"),
     "dim 0": (["--dim", 0], "dimension"),
     "dim below 0": (["--dim", -5], "dimension"),
     "dim in words": (["--dim", "many"], "--dim"),
-    "no epochs": (["--epochs", 0], "epochs is at least 1"),
-    "lr 0": (["--lr", 0], "lr is above 0"),
+    "no epochs": (["--epochs", 0], "--epochs"),
+    "lr 0": (["--lr", 0], "--lr is above 0"),
     "an unknown loss": (["--loss", "nosuch"], "A loss is one of"),
-    "an unknown miner": (["--loss", "triplet", "--miner", "nosuch"], "miner"),
-    "an unknown distance": (["--loss", "contrastive", "--distance", "nosuch"], "distance"),
-    "an unknown backbone": (["--backbone", "nosuch"], "A backbone is one of"),
-    "an unknown optimizer": (["--optimizer", "nosuch"], "optimizer is one of"),
-    "an unknown schedule": (["--schedule", "nosuch"], "schedule is one of"),
-    "an unknown precision": (["--precision", "nosuch"], "precision is one of"),
-    "an unknown augmentation": (["--augment", "nosuch"], "An augmentation is one of"),
+    "an unknown miner": (["--loss", "triplet", "--miner", "nosuch"], "--miner"),
+    "an unknown distance": (["--loss", "contrastive", "--distance", "nosuch"], "--distance"),
+    "an unknown backbone": (["--backbone", "nosuch"], "--backbone"),
+    "an unknown optimizer": (["--optimizer", "nosuch"], "--optimizer"),
+    "an unknown schedule": (["--schedule", "nosuch"], "--schedule"),
+    "an unknown precision": (["--precision", "nosuch"], "--precision"),
+    "an unknown augmentation": (["--augment", "nosuch"], "--augment"),
     "an unknown device": (["--device", "toaster"], "A device is one this machine has"),
     "an unknown split": (["--split", "nosuch"], "--split"),
     "an unknown selector": (["--select", "nosuch"], "--select"),
     "a seed below 0": (["--seed", -1], "--seed"),
-    "an average of 1": (["--average", 1], "average is in"),
-    "patience 0": (["--patience", 0], "patience is at least 1"),
+    "an average of 1": (["--average", 1], "--average is in"),
+    "patience 0": (["--patience", 0], "--patience"),
     "size 0": (["--size", 0], "1 to 4096 pixels"),
     "pictures too small": (["--backbone", "tutorial"], "at least 16 pixels"),
     "groups of nothing": (["--group-from", "no group"], "one group in parentheses"),
@@ -247,11 +247,12 @@ class TestOptions:
 
     def test_a_rate_that_is_none(self, run: Run, model_folder: Path, digit_folder: Path) -> None:
         for fmr in (0, 1, -1, 2):
-            run("calibrate", model_folder, digit_folder, "--unit", "item", "--fmr", fmr).refused(2)
+            line = run("calibrate", model_folder, digit_folder, "--unit", "item", "--fmr", fmr).refused(2)
+            assert "between 0 and 1" in line
 
     def test_a_rate_that_was_not_calibrated(self, run: Run, model_folder: Path, digit_folder: Path) -> None:
         a = digit_folder / "0/00.png"
-        assert "Calibrate for this rate" in run("verify", model_folder, a, a, "--fmr", 0.037).refused(2)
+        assert "Calibrate it for this rate" in run("verify", model_folder, a, a, "--fmr", 0.037).refused(2)
 
     def test_another_kind_of_file(self, run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
         assert ".npz" in run("encode", model_folder, digit_folder, "-o", tmp_path / "e.csv").refused(2)
@@ -260,7 +261,8 @@ class TestOptions:
 
     def test_an_unknown_map(self, run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
         for options in (["--method", "tsne"], ["--dimensions", 4], ["--neighbours", 0], ["--metric", "nosuch"]):
-            run("map", model_folder, digit_folder, "-o", tmp_path / "m.png", *options).refused(2)
+            line = run("map", model_folder, digit_folder, "-o", tmp_path / "m.png", *options).refused(2)
+            assert options[0] in line
 
     def test_pairs_for_an_objective_on_labels(
         self, run: Run, digit_folder: Path, tmp_path: Path, quick: list[object]
@@ -300,7 +302,7 @@ class TestModels:
         raw = (copy / name).read_bytes()
         for length in (0, len(raw) // 3, len(raw) - 5):
             (copy / name).write_bytes(raw[:length])
-            run("verify", copy, *pictures).refused(3)
+            assert name in run("verify", copy, *pictures).refused(3)
 
     def test_altered_parameters(self, run: Run, copy: Path, pictures: tuple[Path, Path]) -> None:
         raw = bytearray((copy / "model.safetensors").read_bytes())
@@ -336,7 +338,7 @@ class TestModels:
             "info": ["models", "info", copy],
             "from": ["train", digit_folder, "--from", copy, *quick[4:]],
         }
-        run(*arguments[command]).refused(3)
+        assert "golden.safetensors" in run(*arguments[command]).refused(3)
         assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
     def test_a_precious_folder_is_not_overwritten(

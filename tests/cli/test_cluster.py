@@ -142,7 +142,7 @@ def test_an_uncalibrated_model_is_refused_where_a_threshold_is_needed(
     ("options", "status", "why"),
     [
         (["--fmr", 0.1, "--method", "hdbscan"], 2, "promised rate"),
-        (["--fmr", 0.123], 2, "There is a threshold for"),
+        (["--fmr", 0.123], 2, "promises a false match rate of"),
         (["--k", 3], 2, "k is for k-means"),
         (["--method", "magic"], 2, "--method"),
         (["--k", 0, "--method", "k-means"], 2, "--k"),

@@ -1,4 +1,4 @@
-"""`likewise data check` of a pairs file."""
+"""`likewise data check` of a pairs file, of clips and of one flat folder; and clips where labelled items belong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from drawn_trigger import drawn_clips
 
-def test_pairs(run: Callable[..., Any], tree: Path) -> None:
+from likewise.data import Clips
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    return drawn_clips(tmp_path_factory.mktemp("drawn"), 20)
+
+
+def test_pairs(run: Run, tree: Path) -> None:
     rows = ["person 0/0.png,person 0/1.png,1", "person 0/1.png,person 0/0.png,0", "person 0/0.png,person 1/0.png,0"]
     (tree / "pairs.csv").write_text("a,b,same\n" + "\n".join(rows))
     found = run("data", "check", tree / "pairs.csv", "--json").json
@@ -17,3 +29,57 @@ def test_pairs(run: Callable[..., Any], tree: Path) -> None:
     assert shown.status == 0
     assert "not known, only pairs" in shown.out
     assert "listed as same and as different" in shown.out
+
+
+def test_clips(run: Run, drawn: Clips, tmp_path: Path) -> None:
+    values = run("data", "check", drawn.origin, "--json").json
+    assert (values["clips"], values["seconds"]) == (20, pytest.approx(60))
+    assert values["triggers"] == drawn.triggers > 0
+    assert values["others"] == len(drawn.clip) - drawn.triggers > 0
+    assert values["without"] == 20 - len(set(drawn.clip[drawn.positive].tolist())) > 0
+    assert values["voices"] == len(set(drawn.voices[drawn.positive].tolist())) > 1
+    assert values["problems"] == []
+    shown = run("data", "check", Path(drawn.origin) / "manifest.csv").out
+    assert f"20, {values['without']} of them without the trigger" in shown
+    assert "60 s, which is 0.0167 h" in shown
+    assert "identities" not in shown
+    assert "manifest" in run("data", "check", drawn.origin, "--group-from", "(x)").refused(2)
+
+
+def test_bad_clips(run: Run, tmp_path: Path) -> None:
+    few = drawn_clips(tmp_path, 6, most_positive=0)
+    few.sources[2].write_bytes(b"no sound")
+    few.sources[4].write_bytes(few.sources[3].read_bytes())
+    values = run("data", "check", few.origin, "--json").json
+    assert (values["clips"], values["triggers"], values["without"], values["voices"]) == (5, 0, 5, 0)
+    told = [(problem["kind"], [Path(file).name for file in problem["files"]]) for problem in values["problems"]]
+    assert told == [("unreadable", ["00002.wav"]), ("no trigger", []), ("twice", ["00003.wav", "00004.wav"])]
+
+
+def test_a_pile(run: Run, tmp_path: Path) -> None:
+    drawn_clips(tmp_path, 2)
+    trigger = tmp_path / "piles" / "trigger"
+    (trigger / "broken.wav").write_bytes(b"")
+    found = run("data", "check", trigger, "--json")
+    assert "one flat folder, taken for a pile of trigger" in found.err
+    assert (found.json["items"], found.json["counts"]) == (8, {"trigger": 8})
+    assert [problem["kind"] for problem in found.json["problems"]] == ["unreadable", "one identity"]
+
+
+def test_clips_are_no_labelled_items(run: Run, drawn: Clips, model_folder: Path, tmp_path: Path) -> None:
+    for where in (drawn.origin, Path(drawn.origin) / "manifest.csv"):
+        for command in (
+            ("train", where, "--out", tmp_path / "m"), ("evaluate", model_folder, where),
+            ("calibrate", model_folder, where), ("map", model_folder, where, "-o", tmp_path / "m.png"),
+        ):  # fmt: skip
+            line = run(*command).refused(3)
+            assert "clips, in which it is known where words are" in line
+            assert "pass --task triggerword" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_beside_labels_do_not_make_clips(run: Run, tree: Path) -> None:
+    rows = [f"person {who}/{n}.png,{who},0,1" for who in range(2) for n in range(3)]
+    (tree / "manifest.csv").write_text("path,label,start,end\n" + "\n".join(rows))
+    assert run("data", "check", tree / "manifest.csv", "--json").json["items"] == 6
+    assert run("data", "check", tree, "--json").json["items"] == 24

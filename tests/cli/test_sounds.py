@@ -30,7 +30,9 @@ def test_from_a_folder_of_words_to_answers(run: Run, spoken: Path, tmp_path: Pat
     assert (model / "report" / "hardest.png").exists()
     described = run("models", "info", model)
     assert "sounds of 0.4 s at 8,000 Hz" in described.out
-    assert "sounds of 0.4 s at 8,000 Hz become 16 numbers" in (model / "README.md").read_text()
+    card = (model / "README.md").read_text()
+    assert "sounds of 0.4 s at 8,000 Hz become 16 numbers" in card
+    assert "other microphones, rooms or voices may differ" in card
     assert run("evaluate", model, spoken, "--json").json["precision_at_1"] > 0.9
 
     encoded = run("encode", model, spoken, "-o", tmp_path / "e.npz", "--json").json
@@ -43,6 +45,7 @@ def test_from_a_folder_of_words_to_answers(run: Run, spoken: Path, tmp_path: Pat
             "enrol", gallery, word, *(spoken / word / f"{i}.wav" for i in range(4)), "--model", model, "--json"
         )
         assert enrolled.status == 0
+        assert "another model would need these sounds again" in enrolled.err
     probes = run("identify", gallery, spoken / "do" / "7.wav", spoken / "mi" / "7.wav", "--json").json["probes"]
     assert [probe["matches"][0]["name"] for probe in probes] == ["do", "mi"]
 
@@ -74,6 +77,8 @@ def test_a_bad_clip_among_good_ones_is_reported_and_passed_over(run: Run, spoken
     soundfile.write(data / "re" / "0.wav", np.zeros((4_000, 2)), 44_100)  # silent, stereo, another rate: good
     trained = run("train", data, "--out", tmp_path / "m", "--dim", 8, "--epochs", 1, "--split", "item")
     assert trained.status == 0
+    assert " sounds/s" in trained.out
+    assert "images" not in trained.out + trained.err
     skipped = [line for line in trained.err.splitlines() if line.startswith("skipped")]
     assert sorted(line.split(": ")[0].rsplit("/", 1)[1] for line in skipped) == ["0.wav", "1.wav", "2.wav"]
     assert all("do/" in line for line in skipped)

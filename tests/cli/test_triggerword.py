@@ -41,7 +41,7 @@ def test_from_three_piles_to_a_promise(run: Run, tmp_path: Path) -> None:
     model = tmp_path / "word.model"
     trained = run("train", tmp_path / "clips", "--out", model, *QUICK, "--augment", "stream")
     assert trained.status == 0
-    assert {"model", "epochs", "train_seconds", "clips_per_second", "loss"} <= set(trained.json)
+    assert {"model", "epochs", "train_seconds", "images_per_second", "loss"} <= set(trained.json)
     assert trained.json["task"] == "triggerword"
     assert "split by clip: 24 train, 3 valid, 3 to set the threshold on" in trained.err
 
@@ -79,8 +79,9 @@ def test_calibrating_a_copy_and_in_place(run: Run, folder: Path, others: Path, t
     promised = TriggerWord.load(copy).calibration
     assert promised is not None
     assert ([line.promised for line in promised.lines], promised.hits) == ([500, 300], 3)
-    assert run("evaluate", copy, others, "--per-hour", 300, "--json").json["promised_per_hour"] == 300
-    assert "promises 500, 300" in run("evaluate", copy, others, "--per-hour", 7).refused(2)
+    measured = run("evaluate", copy, others, "--per-hour", 300, "--json").json
+    assert (measured["promised_per_hour"], measured["calibrated_on"]) == (300, 40)
+    assert "false alarms per hour of 500, 300" in run("evaluate", copy, others, "--per-hour", 7).refused(2)
 
 
 def test_what_a_model_is(run: Run, folder: Path) -> None:

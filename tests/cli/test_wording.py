@@ -115,7 +115,7 @@ def test_the_two_maps_of_a_demo_have_a_name_and_a_title_each(
         monkeypatch.setattr(mapping, name, stand_in)
     for module, name in (("report", "draw_curves"), ("report", "draw_hardest")):
         monkeypatch.setattr(f"likewise.evaluation.{module}.{name}", lambda _, __, file: file.touch())
-    monkeypatch.setattr("likewise.apps.learn.draw_history", lambda _, file: file.touch())
+    monkeypatch.setattr("likewise.apps.training.draw_history", lambda _, file: file.touch())
     quick = LearnOptions(backbone="mlp", dim=8, fit=FitOptions(epochs=1, precision="float32"))
     monkeypatch.setattr(demo, "recipe", lambda *_: quick)
     found = run("demo", "--data", "digits", "--out", tmp_path / "demo")

@@ -162,12 +162,22 @@ class TestParts:
 def test_step_labels_are_those_of_a_loop(seed: int, steps: int, hold: int, grace: int) -> None:
     data = drawn(seed)
     first = np.floor(data.end * 10).astype(np.int64)
+    lasting = np.random.default_rng(seed).integers(0, steps + 1, len(data))
     expected = np.zeros((len(data), steps), int)
-    ones = {(c, f + k) for c, f, p in zip(data.clip, first, data.positive, strict=True) if p for k in range(hold)}
-    for clip, begin, positive in zip(data.clip, first, data.positive, strict=True):
+    begins = [f - 1 if f == lasting[c] else f for c, f in zip(data.clip, first, strict=True)]
+    ones = {(c, f + k) for c, f, p in zip(data.clip, begins, data.positive, strict=True) if p for k in range(hold)}
+    for clip, begin, positive in zip(data.clip, begins, data.positive, strict=True):
         for step in range(steps):
             if (clip, step) in ones:
                 expected[clip, step] = 1
             elif positive and begin - grace <= step < begin:
                 expected[clip, step] = -1
-    assert (data.step_labels(first, steps, hold, grace) == expected).all()
+    for clip in range(len(data)):
+        expected[clip, lasting[clip] :] = -1
+    assert (data.step_labels(first, lasting, steps, hold, grace) == expected).all()
+
+
+def test_a_trigger_that_ends_with_its_clip_has_a_step(tmp_path: Path) -> None:
+    data = clips(table(tmp_path, "path,seconds,start,end\na.wav,1.0,0.5,1.0\nb.wav,1.0,,\n"))
+    found = data.step_labels(np.array([10]), np.array([10, 6]), 12, 3, 2)  # step 10 would be the first to hear it all
+    assert found.tolist() == [[0] * 7 + [-1, -1, 1, -1, -1], [0] * 6 + [-1] * 6]

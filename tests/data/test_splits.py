@@ -111,9 +111,41 @@ def test_impossible_shares_are_refused(shares):
         dataset([0, 0, 1, 1]).split(*shares)
 
 
-def test_an_empty_part_is_refused():
-    with pytest.raises(DataError, match="Every part of a split by identity holds something"):
-        dataset([0, 0, 1, 1]).split(0.9, 0.05, 0.05, by="identity")
+FOUR = (0.6, 0.1, 0.15, 0.15)
+
+
+@pytest.mark.parametrize("sizes", [(500, 500, 500, 500), (900, 10, 10, 10), (40, 30, 20, 10)])
+@pytest.mark.parametrize("seed", range(5))
+def test_as_many_groups_as_parts_are_one_each(sizes, seed):
+    groups = np.repeat(np.arange(4), sizes)
+    parts = dataset(np.arange(len(groups)) % 2, groups).split(*FOUR, by="group", seed=seed)
+    assert [len(set(part.groups)) for part in parts] == [1, 1, 1, 1]
+    assert sorted(map(len, parts)) == sorted(sizes)
+    if max(sizes) > 2 * sorted(sizes)[-2]:
+        assert len(parts[0]) == max(sizes)  # the part that is to have most
+
+
+def test_too_few_groups_are_told_with_how_many_it_takes_and_the_way_out():
+    with pytest.raises(
+        DataError, match=r"into 4 parts takes at least 4 groups; got 3, none .* part \d \(1\d%\).*--split item"
+    ):
+        dataset([0, 1] * 30, np.repeat(np.arange(3), 20)).split(*FOUR, by="group")
+
+
+def test_too_few_identities_are_told_with_how_many_it_takes():
+    """As many as are said fill every part, and so do all larger numbers; one less does not."""
+    with pytest.raises(DataError, match=r"takes at least 7 identities; got 6, none of them for part 2 \(10%\)"):
+        dataset(np.repeat(np.arange(6), 3)).split(*FOUR, by="identity")
+    for identities in range(7, 30):
+        parts = dataset(np.repeat(np.arange(identities), 3)).split(*FOUR, by="identity")
+        assert min(map(len, parts)) > 0
+    with pytest.raises(DataError, match="takes at least 3 identities; got 2"):
+        dataset([0, 0, 1, 1]).split(0.3, 0.3, by="identity")
+
+
+def test_too_few_items_are_told():
+    with pytest.raises(DataError, match=r"by item fills 4 parts; got 4 items, of 2 identities, none of them for part"):
+        dataset([0, 0, 1, 1]).split(*FOUR, by="item")
 
 
 def test_groups_are_asked_for():
@@ -278,7 +310,7 @@ def test_the_first_part_that_is_asked_for_counts():
 
 
 def test_what_is_kept_may_leave_nothing_for_a_part():
-    with pytest.raises(DataError, match="nothing for part 2"):
+    with pytest.raises(DataError, match="some keep the part they had, and none of them for part 2"):
         dataset(np.repeat(np.arange(4), 10)).split(0.5, 0.5, by="identity", kept=np.zeros(40, int))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from likewise.apps.embeddings import encode_files
+from likewise.apps.triggerword import LearnedTrigger
 from likewise.encoder import Sounds
 from likewise.evaluation import PairReport
 from likewise.metrics import listed_verification
@@ -60,6 +61,15 @@ def test_metrics(model_folder: Path) -> None:
     assert of_pairs is not None
     found = listed_verification(np.arange(4, dtype=np.float32), np.arange(4) < 2, np.arange(4), np.arange(4) + 4)
     assert set(re.findall(r"`(\w+)`", of_pairs[1])) == set(PairReport(found, None, (), "").as_dict())
+
+
+def test_a_trigger_word(trigger: LearnedTrigger) -> None:
+    calibration = json.loads((trigger.folder / "calibration.json").read_text())
+    assert documented("calibration.json of a trigger word") == written(calibration, {"lines"})
+    metrics = json.loads((trigger.folder / "report" / "metrics.json").read_text())
+    assert documented("report/metrics.json of a trigger word") == set(metrics)
+    manifest = trigger.folder.parent / "clips" / "manifest.csv"
+    assert documented("Clips") == set(manifest.read_text().splitlines()[0].split(","))
 
 
 def test_history(model_folder: Path) -> None:

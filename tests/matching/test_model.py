@@ -67,13 +67,18 @@ class TestVerify:
         assert learned.model.verify(str(a), b.read_bytes()) == expected
 
     def test_a_rate_that_was_not_calibrated_is_refused(self, learned: Learned, digits: Dataset) -> None:
-        with pytest.raises(UsageError, match="Calibrate for this rate first"):
+        with pytest.raises(UsageError, match="Calibrate it for this rate first"):
             learned.model.verify(digits.sources[0], digits.sources[1], fmr=0.0314)
 
     def test_an_unreadable_item_is_refused_by_name(self, learned: Learned, digits: Dataset, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"none\.png") as caught:
             learned.model.verify(digits.sources[0], tmp_path / "none.png")
         assert "\n" not in str(caught.value)
+
+    def test_what_it_is_is_shown(self, learned: Learned) -> None:
+        model = learned.model
+        assert repr(model) == f"Model({model.fingerprint[:8]}, {model.dim}-d, FMR {model.calibrated().default:g})"
+        assert repr(Model(model.encoder)).endswith("-d, not calibrated)")
 
     def test_an_uncalibrated_model_says_so(self, digits: Dataset) -> None:
         model = Model(Encoder("mlp", 4, preprocessing=Pictures(1, 8, 8)))

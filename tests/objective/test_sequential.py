@@ -21,42 +21,46 @@ def drawn(seed: int, clips: int, steps: int) -> tuple[torch.Tensor, torch.Tensor
     return logits, torch.from_numpy(rng.integers(-1, 2, (clips, steps)).astype(np.int8))
 
 
-def term(logit: float, label: int, weight: float) -> float:
+def term(logit: float, label: int, weight: float, focus: float) -> float:
+    """FL(p_t) = -alpha_t (1 - p_t)^gamma log(p_t)."""
     p = 1 / (1 + math.exp(-logit))
-    return -weight * math.log(p) if label else -math.log(1 - p)
+    right, alpha = (p, weight) if label else (1 - p, 1.0)
+    return -alpha * (1 - right) ** focus * math.log(right)
 
 
 shapes = given(
-    seed=st.integers(0, 999), clips=st.integers(1, 5), steps=st.integers(1, 9), weight=st.floats(0.1, 20)
+    seed=st.integers(0, 999), clips=st.integers(1, 5), steps=st.integers(1, 9), weight=st.floats(0.1, 20),
+    focus=st.sampled_from([0.0, 0.5, 2.0, 5.0]),
 )  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None)
 @shapes
-def test_timed_labels(seed: int, clips: int, steps: int, weight: float) -> None:
+def test_timed_labels(seed: int, clips: int, steps: int, weight: float, focus: float) -> None:
     logits, labels = drawn(seed, clips, steps)
     terms = [
-        term(logits[i, s, 0].item(), labels[i, s].item(), weight)
+        term(logits[i, s, 0].item(), labels[i, s].item(), weight, focus)
         for i in range(clips)
         for s in range(steps)
         if labels[i, s] >= 0
     ]
-    found = SequentialBCE(weight).outcome(logits, labels)
+    found = SequentialBCE(weight, focus).outcome(logits, labels)
     assert found.terms == len(terms)
     assert found.loss.item() == pytest.approx(sum(terms) / max(1, len(terms)), rel=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @shapes
-def test_one_label_per_clip(seed: int, clips: int, steps: int, weight: float) -> None:
+def test_one_label_per_clip(seed: int, clips: int, steps: int, weight: float, focus: float) -> None:
     logits, labels = drawn(seed, clips, steps)
-    terms = [
-        term(max(row[:, 0].tolist()), int(any(v == 1 for v in of.tolist())), weight)
-        for row, of in zip(logits, labels, strict=True)
-    ]
-    found = ClipBCE(weight).outcome(logits, labels)
-    assert found.terms == clips
-    assert found.loss.item() == pytest.approx(sum(terms) / clips, rel=1e-9)
+    terms = list[float]()
+    for row, of in zip(logits[..., 0].tolist(), labels.tolist(), strict=True):
+        counted = [logit for logit, label in zip(row, of, strict=True) if label >= 0]
+        if counted:
+            terms.append(term(max(counted), int(1 in of), weight, focus))
+    found = ClipBCE(weight, focus).outcome(logits, labels)
+    assert found.terms == len(terms)
+    assert found.loss.item() == pytest.approx(sum(terms) / max(1, len(terms)), rel=1e-9)
 
 
 def test_steps_that_may_be_either_pull_on_nothing_and_the_others_do() -> None:
@@ -76,7 +80,8 @@ def test_of_a_clip_the_largest_output_is_pulled() -> None:
     ClipBCE()(logits, labels).backward()
     assert logits.grad is not None
     pulled = logits.grad[..., 0] != 0
-    assert pulled.nonzero()[:, 1].tolist() == logits[..., 0].argmax(dim=1).tolist()
+    counted = logits[..., 0].masked_fill(labels < 0, -math.inf)
+    assert pulled.nonzero()[:, 1].tolist() == counted.argmax(dim=1).tolist()
     assert (logits.grad[..., 0][pulled] < 0).tolist() == [False, True, True, True]  # up where the word is
 
 
@@ -89,9 +94,15 @@ class TestBoth:
         assert logits.grad is not None
         assert logits.grad.isfinite().all()
 
-    def test_large_logits_stay_finite(self, objective: Objective) -> None:
-        logits, labels = torch.tensor([[[500.0], [-500.0]]]), torch.tensor([[0, 1]])
-        assert objective(logits, labels).isfinite()
+    @pytest.mark.parametrize("focus", [0.0, 0.5, 2.0])
+    @pytest.mark.parametrize("label", [[0, 1], [1, 0]])
+    def test_large_logits_stay_finite(self, objective: Objective, focus: float, label: list[int]) -> None:
+        logits, labels = torch.tensor([[[500.0], [-500.0]]], requires_grad=True), torch.tensor([label])
+        loss = type(objective)(focus=focus)(logits, labels)
+        loss.backward()
+        assert loss.isfinite()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
 
     def test_wrong_shapes_are_refused(self, objective: Objective) -> None:
         for logits, labels in (((2, 5), (2, 5)), ((2, 5, 2), (2, 5)), ((2, 5, 1), (2,)), ((2, 5, 1), (5, 2))):
@@ -101,8 +112,8 @@ class TestBoth:
             objective(torch.zeros(2, 5, 1), torch.zeros(2, 5))
 
     def test_what_it_was_made_with(self, objective: StepObjective) -> None:
-        made = type(objective)(2.0, 0.5, 0.25).options()
-        assert made == {"name": objective.name, "positive_weight": 2.0, "hold": 0.5, "grace": 0.25}
+        made = type(objective)(2.0, 1.0, 0.5, 0.25).options()
+        assert made == {"name": objective.name, "positive_weight": 2.0, "focus": 1.0, "hold": 0.5, "grace": 0.25}
 
 
 @pytest.mark.parametrize("name", ["positive_weight", "hold", "grace"])
@@ -110,3 +121,9 @@ class TestBoth:
 def test_numbers_that_cannot_be(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=name):
         SequentialBCE(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-0.1, math.inf, math.nan])
+def test_a_focus_that_cannot_be(value: float) -> None:
+    with pytest.raises(UsageError, match="focus"):
+        SequentialBCE(focus=value)

@@ -42,6 +42,7 @@ class TestOptions:
             ({"schedule": "step"}, "schedule is one of"),
             ({"precision": "float16"}, "precision is one of"),
             ({"select": "accuracy"}, "select is one of"),
+            ({"augment": "nosuch"}, "An augmentation is one of none, jitter"),
         ],
     )
     def test_impossible_ones_are_refused_at_once(self, change: dict[str, object], rule: str) -> None:
@@ -56,7 +57,6 @@ class TestOptions:
             ({"batch": (1, 4)}, "P >= 2 identities and K >= 2 items"),
             ({"batch": (4, 1)}, "P >= 2 identities and K >= 2 items"),
             ({"batch": (4, 10_000)}, "K is at most the number of items of the largest identity"),
-            ({"augment": "nosuch"}, "An augmentation is one of"),
             ({"device": "toaster"}, "A device is one this machine has"),
             ({"device": "cuda:99"}, "A device is one this machine has"),
         ],

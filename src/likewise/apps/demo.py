@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from likewise.apps.learn import Learned, LearnOptions, Watcher, learn
+from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.apps.map import Drawn, MapOptions, draw_labelled
+from likewise.apps.training import Watcher
 from likewise.data import Dataset, PairSet, open_data
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import Report

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
+from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen, Wanted
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate
-from likewise.evaluation.pictures import draw_history
 from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen, save, support_at_most
-from likewise.matching.folder import CONFIG, REPORT, read_config
+from likewise.matching.folder import CONFIG, read_config
 from likewise.matching.registered import is_registered
-from likewise.media.files import check_replaceable
 from likewise.media.pictures import Resize
 from likewise.objective import Objective, make_objective
 from likewise.prepare import finder_called
-from likewise.training import FitOptions, History, Step, check_trainable, fit, trainable
-from likewise.training.state import CHECKPOINT, check_fresh, discard
+from likewise.training import FitOptions, check_trainable, choose_device, fit, trainable
+from likewise.training.state import discard
 
+TOO_MANY_REFUSED = 0.5  # of the pairs of the same identity: such a threshold is of little use
+USUAL_FMR = 0.05  # that is advised then
 # A report of such a part says less than it seems to; it is said before training and with the model.
 FLATTERED = "Of the test part {} were trained on, which flatters the report."
 
@@ -70,66 +71,28 @@ class LearnOptions:
 
 @final
 @dataclass(frozen=True)
-class Learned:
+class Learned(Trained):
     """What came out.
 
     Attributes:
         model: calibrated as far as the data support it.
-        history: of training.
         report: on the test part; None if too little of it could be read.
-        folder: where it was saved.
-        files: everything written that a person would look at.
-        notes: what the person should know.
+        parts: what was used for what.
     """
 
     model: Model
-    history: History
     report: Report | PairReport | None
-    folder: Path
-    files: tuple[Path, ...]
     parts: Parts
-    notes: tuple[str, ...]
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures and where to look, as text."""
-        history = self.history
-        speed = f"{history.seconds:.1f} s, {history.images_per_second:,.0f} images/s, {history.precision}"
-        return [
-            *(() if self.report is None else (("measured on", "the test part"), *self.report.rows())),
-            ("trained in", f"{len(history.epochs)} epochs, {speed}"),
-            ("model", str(self.folder)),
-            *(("look at", str(file)) for file in self.files),
-        ]
+        measured = () if self.report is None else (("measured on", "the test part"), *self.report.rows())
+        return [*measured, *self.rows_of_training(f"{self.model.encoder.ready().kind}s")]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise train --json`."""
-        last = self.history.epochs[-1]
-        return {
-            "model": str(self.folder),
-            "epochs": len(self.history.epochs),
-            "best_epoch": self.history.best,
-            "train_seconds": self.history.seconds,
-            "images_per_second": self.history.images_per_second,
-            "loss": last.loss,
-            "stopped": self.history.stopped,
-            "precision": self.history.precision,
-            "split": self.parts.by,
-            "unit": default_unit(self.model.encoder, self.parts.test),
-            "files": [str(file) for file in self.files],
-            "notes": list(self.notes),
-        }
-
-
-class Watcher(Protocol):
-    """Told what is going on."""
-
-    def step(self, step: Step) -> None:
-        """After each training step."""
-        ...
-
-    def say(self, text: str) -> None:
-        """One line."""
-        ...
+        unit = default_unit(self.model.encoder, self.parts.test)
+        return {**super().as_dict(), "split": self.parts.by, "unit": unit}
 
 
 def learn(
@@ -159,10 +122,7 @@ def learn(
             not resumed.
         KeyboardInterrupt: Ctrl-C in training, after which nothing is saved.
     """
-    check_replaceable(out, marker=CONFIG)
-    checkpoint = out.resolve().with_name(f"{out.resolve().name}.training") if resumable else None
-    if checkpoint is not None and not resume:
-        check_fresh(checkpoint)
+    checkpoint = begin(out, resume=resume, say=watcher.say, resumable=resumable)
     if isinstance(data, Dataset):
         check_trainable(data)
     before = Seen() if options.start is None else _seen_by(options.start)
@@ -190,7 +150,7 @@ def learn(
             options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
         )  # fmt: skip
     except KeyboardInterrupt:
-        watcher.say(f"{_stopped('before an epoch was done', checkpoint)} {unchanged}")
+        watcher.say(f"{stopped('before an epoch was done', checkpoint)} {unchanged}")
         raise
     encoder.seen = seen
     skipped = dict(history.skipped)
@@ -200,17 +160,15 @@ def learn(
     if not parts.valid.comparable:
         notes.append("Too few items to choose an epoch by were kept aside, so the last epoch is kept.")
     if history.stopped == "interrupted":
-        stopped = _stopped(f"in epoch {len(history.epochs) + 1}", checkpoint)
+        told = stopped(f"in epoch {len(history.epochs) + 1}", checkpoint)
         if (out / CONFIG).exists() or not resumable:
-            watcher.say(f"{stopped} {unchanged}")
+            watcher.say(f"{told} {unchanged}")
             raise KeyboardInterrupt
-        notes.append(f"{stopped} {out} is the best epoch so far.")
-    if resume and history.resumed_after == 0:
-        notes.append(f"There was nothing to resume in {checkpoint}, so training began anew.")
+        notes.append(f"{told} {out} is the best epoch so far.")
     model = Model(encoder)
     try:
         model = calibrate(encoder, parts.tune, seed=options.fit.seed, skipped=skipped.setdefault)
-        notes += _promise(model)
+        notes += _promise(model, out)
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
     report: Report | PairReport | None = None
@@ -223,8 +181,7 @@ def learn(
         watcher.say(f"skipped {file}: {reason}")
 
     def write_report(folder: Path) -> dict[str, Any]:
-        (folder / "history.jsonl").write_text(history.lines(), encoding="utf-8")
-        draw_history(history, folder / "history.png")
+        write_history(history, folder)
         if report is None:
             return {}
         report.write(folder)
@@ -239,17 +196,21 @@ def learn(
     save(model, out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
         discard(checkpoint)
-    pictures = tuple(sorted((out / REPORT).glob("*.png")))
-    return Learned(model, history, report, out, (out / "README.md", *pictures), parts, tuple(notes))
+    return Learned(history, out, tuple(notes), model, report, parts)
 
 
-def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, Objective]:
+def prepare(train: Dataset | PairSet | None, options: LearnOptions) -> tuple[Encoder, Objective]:
     """The encoder and the objective that `options` ask for; nothing is trained yet.
+
+    Args:
+        train: what is to be learned from; None, before it is read, to find options that cannot work.
+        options: see `LearnOptions`.
 
     Raises:
         UsageError: options that cannot work, alone or together.
     """
     seed = options.fit.seed
+    choose_device(options.fit.device)
     if options.start is not None:
         encoder = trainable(load(options.start).encoder)
         asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize,
@@ -272,7 +233,8 @@ def prepare(train: Dataset | PairSet, options: LearnOptions) -> tuple[Encoder, O
             rate=options.rate,
             seed=seed,
         )
-    classes, weights = 2, None  # pairs do not say, and no objective on pairs asks
+    # Pairs do not say, and no objective on pairs asks.
+    classes, weights = 2, [1.0, 1.0] if train is None and options.class_weights else None
     if isinstance(train, Dataset):
         classes = train.identities
         weights = train.class_weights()[train.counts() > 0].tolist() if options.class_weights else None
@@ -291,19 +253,18 @@ def _seen_by(start: str) -> Seen:
     return read_seen(Path(start))
 
 
-def _stopped(when: str, checkpoint: Path | None) -> str:
-    """That Ctrl-C came, and whether there is anything to go on with."""
-    resumable = checkpoint is not None and (checkpoint / CHECKPOINT).exists()
-    return f"Training was stopped {when}{'; --resume goes on' if resumable else ''}."
-
-
-def _promise(model: Model) -> list[str]:
+def _promise(model: Model, out: Path) -> list[str]:
     """What the calibration after training promises, and to whom."""
     found = model.calibrated()
     line = found.threshold_for()
     held = "the smallest these data support" if line.supported else "though these data are too few to support even that"
     refused = f"{line.fnmr.value:.1%} of that part's pairs of the same identity are refused at it"
     notes = [f"Calibrated for a false match rate of {line.promised:g} on the tune part, {held}; {refused}."]
+    if line.fnmr.value > TOO_MANY_REFUSED and line.promised < USUAL_FMR:
+        notes.append(
+            "At so strict a rate it hardly ever says yes. For one that lets more pass: `likewise calibrate"
+            f" {out} DATA --part tune --fmr {USUAL_FMR:g}`; training longer, or on more, serves both."
+        )
     if found.unit == "item":
         notes.append(
             "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"

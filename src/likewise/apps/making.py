@@ -47,7 +47,7 @@ def check_makable(out: Path, record: str, made_from: Mapping[str, Any]) -> None:
     if other:
         raise UsageError(
             "A folder is gone on with only from what it was begun with",
-            f"{str(out)!r}, for which {' and '.join(other)} differ",
+            f"{str(out)!r} (not as then: {', '.join(other)})",
             "Choose another folder, or delete this one.",
         )
 

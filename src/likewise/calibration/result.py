@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isclose, isfinite
+from math import isfinite
 from typing import Any, NoReturn, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from likewise.calibration.probability import ProbabilityCurve
+from likewise.calibration.promises import promise_for
 from likewise.calibration.rates import Unit
-from likewise.errors import ModelError, UsageError
+from likewise.errors import ModelError
 from likewise.metrics.estimate import Estimate
 
 FORMAT = 1
@@ -101,16 +102,7 @@ class Calibration:
         Raises:
             UsageError: there is no threshold for this rate.
         """
-        wanted = self.default if fmr is None else fmr
-        for threshold in self.thresholds:
-            if isclose(threshold.promised, wanted, rel_tol=1e-9):
-                return threshold
-        known = ", ".join(f"{threshold.promised:g}" for threshold in self.thresholds)
-        raise UsageError(
-            f"There is a threshold for a false match rate of {known}",
-            f"{wanted:g}",
-            "Calibrate for this rate first.",
-        )
+        return promise_for(self.thresholds, self.default if fmr is None else fmr, "a false match rate")
 
     def probability(self, distances: ArrayLike) -> NDArray[np.float64]:
         """(...) distances -> (...) probabilities of "same" at equal priors, in (0, 1).

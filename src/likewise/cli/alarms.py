@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from likewise.cli.console import answer, progress, report_skipped, table
+from likewise.cli.console import answer, progress, report_skipped, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -18,17 +18,24 @@ METRICS = "metrics.json"
 def check_given(context: typer.Context, foreign: AbstractSet[str], task: str) -> None:
     """Refuses options of another task.
 
+    Args:
+        context: of the command.
+        foreign: names of its parameters that are not for `task`.
+        task: a key of `likewise.matching.TASKS`.
+
     Raises:
         UsageError: one was given on the command line.
+        KeyError: the command has no such parameter.
     """
-    from likewise.errors import UsageError
-
-    sources = {name: context.get_parameter_source(name) for name in sorted(foreign)}
-    given = [
-        f"--{name.replace('_', '-')}" for name, source in sources.items() if source and source.name == "COMMANDLINE"
-    ]
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    names = {name: options[name] for name in sorted(foreign)}
+    sources = {option: context.get_parameter_source(name) for name, option in names.items()}
+    given = [option for option, source in sources.items() if source and source.name == "COMMANDLINE"]
     if given:
-        raise UsageError(f"A model for {task} has no {', '.join(given)}", None, "Leave it out.")
+        from likewise.errors import UsageError
+        from likewise.matching import TASKS
+
+        raise UsageError(f"A model for {TASKS[task]} has no {', '.join(given)}", None, "Leave it out.")
 
 
 def evaluate_word(
@@ -67,6 +74,7 @@ def calibrate_word(
     import shutil
 
     from likewise.apps.triggerword import TriggerWord, calibrate
+    from likewise.apps.triggerword.measure import rates
     from likewise.data import clips
     from likewise.matching import CONFIG
     from likewise.media.files import check_replaceable, replacing_folder
@@ -78,6 +86,7 @@ def calibrate_word(
     with progress("listening") as bar:
         calibrated, skipped = calibrate(loaded, opened, per_hour, hits=rule[0], refractory=rule[1], progress=bar)
     report_skipped(skipped)
+    calibrated.remember(opened)
     if out is None or out.resolve() == Path(model).resolve():
         calibrated.save_calibration(Path(model))
     else:
@@ -87,19 +96,16 @@ def calibrate_word(
     promised = calibrated.calibration
     assert promised is not None
     line = promised.line_for()
-    missed, alarms = line.miss_rate, line.alarms_per_hour
+    missed = line.miss_rate
+    if (warning := line.warning()) is not None:
+        say(warning)
     values = {
         "per_hour": line.promised,
         "threshold": line.threshold,
         "false_alarms": line.alarms,
-        "false_alarms_per_hour": alarms.value,
-        "false_alarms_per_hour_low": alarms.low,
-        "false_alarms_per_hour_high": alarms.high,
+        **rates(missed, line.alarms_per_hour),
         "hours": promised.hours,
         "words": promised.words,
-        "miss_rate": None if missed is None else missed.value,
-        "miss_rate_low": None if missed is None else missed.low,
-        "miss_rate_high": None if missed is None else missed.high,
         "data": promised.data,
         "model": str(out or model),
     }

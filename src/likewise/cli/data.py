@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from likewise.cli.console import answer, progress, shown, table
+from likewise.cli.console import answer, progress, say, shown, table
 from likewise.cli.options import DataArgument, GroupFrom, Json
+
+if TYPE_CHECKING:
+    from likewise.data import Problem
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +48,22 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = Fa
 
 
 def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = False) -> None:
-    """The health of data: counts, imbalance, unreadable files, the same content twice, pairs that contradict."""
-    from likewise.data import check as examine
-    from likewise.data import open_data
+    """The health of data: counts, imbalance, unreadable files, the same content twice, pairs that contradict.
 
-    opened = open_data(data, group_from=group_from)
+    Of clips of `synthesize`: how long they are, and the words in them. Of one flat folder: its files.
+    """
+    from likewise.data import are_clips, open_data, pile, with_groups
+    from likewise.data import check as examine
+
+    if are_clips(data):
+        _check_clips(data, group_from, as_json)
+        return
+    flat = pile(data)
+    if flat is None:
+        opened = open_data(data, group_from=group_from)
+    else:
+        opened = flat if group_from is None else with_groups(flat, group_from)
+        say(f"one flat folder, taken for a pile of {flat.names[0]}; to train takes a sub-folder for each identity")
     with progress("checking") as bar:
         health = examine(opened, bar)
     counts = list(health.counts.items())
@@ -57,5 +72,25 @@ def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = Fals
     rows += [(f"  {name}", f"{count:,}") for name, count in counts[:10]]
     if len(counts) > 10:
         rows.append((f"  and {len(counts) - 10:,} more", f"{counts[-1][1]} to {counts[10][1]} items each"))
-    rows += [(problem.kind, shown(problem.text)) for problem in health.problems] or [("problems", "none")]
-    answer(as_json, health.as_dict(), table(rows))
+    answer(as_json, health.as_dict(), table([*rows, *_told(health.problems)]))
+
+
+def _check_clips(data: str, group_from: str | None, as_json: bool) -> None:
+    from likewise.data import check_clips, clips
+    from likewise.errors import UsageError
+
+    if group_from is not None:
+        raise UsageError("Groups of clips are in their manifest", "--group-from", "Leave it out.")
+    with progress("checking") as bar:
+        health = check_clips(clips(data), bar)
+    rows = [
+        ("clips", f"{health.clips:,}, {health.without:,} of them without the trigger"),
+        ("length", f"{health.seconds:,.0f} s, which is {health.seconds / 3600:.3g} h"),
+        ("triggers", f"{health.triggers:,} by {health.voices:,} voices or files"),
+        ("other words", f"{health.others:,}"),
+    ]
+    answer(as_json, health.as_dict(), table([*rows, *_told(health.problems)]))
+
+
+def _told(problems: Sequence[Problem]) -> list[tuple[str, str]]:
+    return [(problem.kind, shown(problem.text)) for problem in problems] or [("problems", "none")]

@@ -26,7 +26,7 @@ def demo(
     from likewise.apps.demo import run
     from likewise.cli.train import TrainingBar
 
-    with TrainingBar() as watcher:
+    with TrainingBar("pictures") as watcher:
         shown = run(data, out, seed=seed, watcher=watcher)
     for note in shown.learned.notes:
         say(note)

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def encode(
     model: ModelArgument,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures or sounds, or folders of them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .npz or .parquet.")],
     as_json: Json = False,
 ) -> None:

@@ -19,13 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def enrol(
     gallery: GalleryArgument,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose pictures these are.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose pictures or sounds these are.")],
     files: FilesArgument,
     model: Annotated[
         str | None, typer.Option(help="A model folder: needed the first time, the gallery keeps a copy.")
     ] = None,
     keep_originals: Annotated[
-        bool, typer.Option("--keep-originals", help="Keep the pictures too, so that the model can be exchanged.")
+        bool, typer.Option("--keep-originals", help="Keep the files too, so that the model can be exchanged.")
     ] = False,
     metadata: Annotated[
         str | None, typer.Option(help='To remember beside each record: a JSON object such as {"door": 3}.')
@@ -55,8 +55,9 @@ def enrol(
     with Gallery.open(gallery, model) as opened, progress("encoding") as bar:
         done = opened.enrol(name, found, metadata=noted, keep_originals=keep_originals, progress=bar)
     report_skipped(done.skipped)
+    items = f"{kind_of(found[0]) or 'item'}s"
     if not keep_originals:
-        say("originals are not kept: another model would need these pictures again (see --keep-originals)")
+        say(f"originals are not kept: another model would need these {items} again (see --keep-originals)")
     elif done.already:
         say("what was there already stays as it is: to keep its originals, forget it and enrol it again")
     already = f", {len(done.already)} were there already" if done.already else ""

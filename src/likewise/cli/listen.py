@@ -15,7 +15,7 @@ from likewise.cli.options import Json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.apps.triggerword import Event
+    from likewise.apps.triggerword import Event, EventRule, TriggerWord
     from likewise.apps.triggerword.recorder import Recorder
     from likewise.media.sounds import Samples
 
@@ -100,13 +100,19 @@ def listen(
         Path | None,
         typer.Option(metavar="DIR", help="Write what came before each event here: a pile for `synthesize --negative`."),
     ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PICTURE", help="Draw spectrogram and outputs of FILE, up to 2 minutes, as .png, .svg or .pdf."
+        ),
+    ] = None,
     before: Annotated[float, typer.Option(help="Seconds of such a clip.")] = BEFORE,
     as_json: Json = False,
 ) -> None:
     """Hear a word in a stream: a line, or with --json a document, each time it was said. Status 1 if it never was."""
     given = given or []
     level = None if no_gate else gate
-    _check_options(gallery, name, microphone, device, raw, given, per_hour, threshold)
+    _check_options(gallery, name, microphone, device, raw, given, per_hour, threshold, draw)
     with ExitStack() as stack:
         if gallery is not None:
             from likewise.apps.triggerword.gallery_listener import GalleryListener
@@ -117,7 +123,10 @@ def listen(
             from likewise.apps.triggerword import Listener, TriggerWord
 
             model = TriggerWord.load(given[0])
-            hearer = Listener(model.encoder, model.rule(per_hour, threshold), gate=level)
+            rule = model.rule(per_hour, threshold)
+            if draw is not None:
+                _draw(model, rule, Path(given[1]), draw)
+            hearer = Listener(model.encoder, rule, gate=level)
         blocks, called = _source(given, hearer.rate, microphone, device, raw, at_once=gallery is not None)
         recorder = _recorder(save, called, hearer.rate, before)
         count = _listen(hearer, blocks, recorder, as_json)
@@ -127,6 +136,8 @@ def listen(
 
 def _listen(hearer: Hearer, blocks: Iterator[Samples], recorder: Recorder | None, as_json: bool) -> int:
     """Tells of each event as it comes; how many there were. What breaks off the stream is raised after the summary."""
+    from likewise.errors import LikewiseError
+
     count, seconds = 0, 0.0
     try:
         for samples, real in _then_silence(blocks, round(ENDING * hearer.rate)):
@@ -146,9 +157,16 @@ def _listen(hearer: Hearer, blocks: Iterator[Samples], recorder: Recorder | None
                     return count  # nobody reads any more
     except KeyboardInterrupt:
         pass  # the usual end of listening
-    finally:
-        say(f"heard {seconds:.1f} s, {count} event{'s' if count != 1 else ''}")
+    except LikewiseError:
+        if seconds:
+            _summary(seconds, count)
+        raise
+    _summary(seconds, count)
     return count
+
+
+def _summary(seconds: float, count: int) -> None:
+    say(f"heard {seconds:.1f} s, {count} event{'s' if count != 1 else ''}")
 
 
 def _then_silence(blocks: Iterator[Samples], count: int) -> Iterator[tuple[Samples, bool]]:
@@ -176,6 +194,18 @@ def _source(
     return sources.from_file(sys.stdin.buffer, rate, name="standard input"), _now("stdin")
 
 
+def _draw(model: TriggerWord, rule: EventRule, source: Path, picture: Path) -> None:
+    import numpy as np
+
+    from likewise.apps.triggerword.picture import LONGEST, check_picture, draw_heard
+    from likewise.media.sounds import read_sound
+
+    check_picture(picture)
+    sound = read_sound(source, rate=model.sounds.rate, max_seconds=LONGEST - ENDING)
+    silence = np.zeros(round(ENDING * model.sounds.rate), np.float32)
+    say(f"drawn: {draw_heard(model, np.concatenate([sound, silence]), rule, picture, source.name)}")
+
+
 def _recorder(folder: Path | None, name: str, rate: int, before: float) -> Recorder | None:
     if folder is None:
         return None
@@ -200,8 +230,12 @@ def _check_options(
     given: list[str],
     per_hour: float | None,
     threshold: float | None,
+    draw: Path | None,
 ) -> None:
     from likewise.errors import UsageError
+
+    if draw is not None and (gallery is not None or microphone or given[-1] == "-"):
+        raise UsageError("A picture is of a model and a FILE", f"--draw {draw}", "Name both.")
 
     if gallery is None and name is not None:
         raise UsageError("A name is one of a gallery", f"--name {name}", "Add --gallery GALLERY.")

@@ -13,7 +13,7 @@ ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model fol
 GalleryArgument = Annotated[
     str, typer.Argument(metavar="GALLERY", help="A gallery's file, or http://host:port/name on a Milvus server.")
 ]
-FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, or folders of them.")]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures or sounds, or folders of them.")]
 
 
 class MissingArgument(typer.BadParameter):

@@ -10,6 +10,8 @@ import typer
 from likewise.cli.console import answer, progress, report_skipped, say, table
 from likewise.cli.options import Json, Seed
 
+MOST_SHOWN = 10  # files that were skipped
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -30,15 +32,18 @@ def _share(text: str) -> tuple[float, float]:
 
 
 def synthesize(
-    background: Annotated[Path, typer.Option(metavar="DIR", help="Sounds to place words over: noise, rooms, speech.")],
+    background: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="Sounds to place words over: noise, rooms, speech. Repeatable.")
+    ],
     out: Annotated[
         Path, typer.Option(metavar="CLIPS", help="Folder to write; a run that was stopped goes on with it.")
     ],
     positive: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Sounds of the word to be found, one in each file.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Sounds of the word to be found, one in each file. Repeatable."),
     ] = None,
     negative: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Sounds of other words, one in each file.")
+        list[Path] | None, typer.Option(metavar="DIR", help="Sounds of other words, one in each file. Repeatable.")
     ] = None,
     count: Annotated[int, typer.Option(help="Clips.")] = 4000,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 10.0,
@@ -67,7 +72,7 @@ def synthesize(
         bool, typer.Option("--hard", help="Make a quarter of the others of halves of the word, and of halves twice.")
     ] = False,
     take: Annotated[
-        str, typer.Option(metavar="FROM:TO", help="Share of each pile to use, in the order of its files.")
+        str, typer.Option(metavar="FROM:TO", help="Share of each folder to use, in the order of its files.")
     ] = "0:1",
     group_from: Annotated[
         str | None,
@@ -81,7 +86,7 @@ def synthesize(
 
     Voices of training and test are kept apart with --take, for example 0:0.6 and 0.8:1.
     """
-    from likewise.apps.synthesize import SynthesisOptions
+    from likewise.apps.synthesize import RECORD, SynthesisOptions
     from likewise.apps.synthesize import synthesize as make
 
     options = SynthesisOptions(
@@ -92,7 +97,9 @@ def synthesize(
     )  # fmt: skip
     with progress("synthesizing") as bar:
         made = make(positive, negative, background, out, options, progress=bar)
-    report_skipped(made.skipped)
+    report_skipped(made.skipped[:MOST_SHOWN])
+    if len(made.skipped) > MOST_SHOWN:
+        say(f"skipped {len(made.skipped) - MOST_SHOWN} more: all are in {made.out / RECORD}")
     for note in made.notes:
         say(note)
     rows: list[tuple[str, object]] = [
@@ -102,7 +109,7 @@ def synthesize(
         ("negative words", f"{made.negative}, {made.hard} of them hard" if hard else made.negative),
     ]
     if made.left_out:
-        rows.append(("left out", f"{made.left_out} words, for lack of room"))
+        rows.append(("left out", f"{made.left_out} words, for lack of room: see --seconds and --gap"))
     rows += [(f"{name} used", files) for name, files in made.files.items()]
     rows.append(("written to", str(made.manifest)))
     answer(as_json, made.as_dict(), table(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,10 +15,19 @@ from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
 if TYPE_CHECKING:
     from likewise.apps.learn import Learned
     from likewise.apps.triggerword import LearnedTrigger
+    from likewise.data import Dataset, PairSet
     from likewise.training import Step
 
 
+# Names that are known here too, so that a wrong one is refused before torch is loaded, which takes seconds.
 LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet, softmax, arcface, cosface, supcon"
+Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
+Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
+Network = Literal["tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm"]
+Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
+Schedule = Literal["one-cycle", "cosine", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Change = Literal["none", "jitter", "mirror", "photo", "speech", "stream"]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +40,41 @@ EMBED_ONLY = frozenset({
     "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
     "select", "split", "group_from",
 })  # fmt: skip
-TRIGGER_ONLY = frozenset({"labels", "positive_weight", "hold", "hits", "refractory", "tune"})
+TRIGGER_ONLY = frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"})
+
+
+def known_loss(value: str) -> str:
+    """`value`, if it is the name of an objective."""
+    if value in LOSSES.split(", ") or value.startswith("pml:"):
+        return value
+    from likewise.errors import UsageError
+
+    raise UsageError(f"A loss is one of {LOSSES}, pml:Name", repr(value))
+
+
+def above_zero(parameter: typer.CallbackParam, value: float | None) -> float | None:
+    """`value`, if it is above 0 and finite, or None."""
+    return _held(parameter, value, "above 0", value is None or 0 < value < math.inf)
+
+
+def at_least_zero(parameter: typer.CallbackParam, value: float) -> float | None:
+    """`value`, if it is 0 or more and finite."""
+    return _held(parameter, value, "at least 0", 0 <= value < math.inf)
+
+
+def below_one(parameter: typer.CallbackParam, value: float) -> float | None:
+    """`value`, if it is 0 or more and below 1."""
+    return _held(parameter, value, "in [0, 1)", 0 <= value < 1)
+
+
+def _held(parameter: typer.CallbackParam, value: float | None, rule: str, holds: bool) -> float | None:
+    if holds:
+        return value
+    from likewise.errors import UsageError
+
+    usual = parameter.default
+    remedy = "Leave it out for what suits." if usual is None else f"Leave it out for {usual:g}, which suits most."
+    raise UsageError(f"{parameter.opts[0]} is {rule}", f"{value:g}", remedy)
 
 
 def train(
@@ -43,17 +87,14 @@ def train(
     ] = "embed",
     loss: Annotated[
         str,
-        typer.Option(help=f"Objective: {LOSSES} or pml:Name."),
+        typer.Option(help=f"Objective: {LOSSES} or pml:Name.", callback=known_loss),
     ] = "supcon",
-    miner: Annotated[str | None, typer.Option(help="Triplets: random, all-valid, hardest or semi-hard.")] = None,
-    margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.")] = None,
-    distance: Annotated[str | None, typer.Option(help="euclidean, cosine, l1, weighted-l1 or concatenated.")] = None,
+    miner: Annotated[Miner | None, typer.Option(help="Which triplets are learned from.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Of the objective, above 0.", callback=above_zero)] = None,
+    distance: Annotated[Comparison | None, typer.Option(help="What compares embeddings.")] = None,
     dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
     backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="tutorial, mlp, convnet-small, convnet or resnet-18; for a trigger word conv-gru or conv-lstm."
-        ),
+        Network | None, typer.Option(help="convnet-small unless said; conv-gru and conv-lstm are for trigger words.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
@@ -63,34 +104,42 @@ def train(
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length that sounds are brought to.")] = None,
     rate: Annotated[int | None, typer.Option(help="Hertz that sounds are brought to.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data; 10, more on small sets.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the data; unless said, as many as make 1,000 steps, but 10 to 60."),
+    ] = None,
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
     class_weights: Annotated[
         bool, typer.Option("--class-weights", help="With a class head: items of rare identities count more.")
     ] = False,
-    optimizer: Annotated[str, typer.Option(help="adam, adamw, rmsprop or sgd.")] = "adamw",
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    weight_decay: Annotated[float, typer.Option(help="Of weights, not of biases.")] = 1e-2,
-    schedule: Annotated[str, typer.Option(help="one-cycle, cosine or constant.")] = "one-cycle",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    optimizer: Annotated[Optimizer, typer.Option(help="How weights are moved.")] = "adamw",
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.", callback=above_zero)] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of weights, not of biases.", callback=at_least_zero)] = 1e-2,
+    schedule: Annotated[Schedule, typer.Option(help="Of the learning rate.")] = "one-cycle",
+    precision: Annotated[Precision, typer.Option(help="What the network computes in.")] = "auto",
     augment: Annotated[
-        str,
+        Change,
         typer.Option(
             help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech. Clips: stream."
         ),
     ] = "none",
     average: Annotated[
-        float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.")
+        float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.", callback=below_one)
     ] = 0.0,
     select: Annotated[
         Literal["precision_at_1", "eer"],
         typer.Option(help="Best epoch by precision_at_1 or eer on the validation part."),
     ] = "precision_at_1",
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better figure.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many epochs without a better figure.")
+    ] = None,
     split: Annotated[
         Literal["identity", "item", "group"] | None,
-        typer.Option(help="identity, item or group; by identity from 20 identities on."),
+        typer.Option(
+            help="What is never in two parts: identity (7 or more), item, or group (4 or more); by identity from 20"
+            " identities on."
+        ),
     ] = None,
     group_from: GroupFrom = None,
     start: Annotated[
@@ -105,10 +154,23 @@ def train(
         Literal["steps", "clip"],
         typer.Option(help="Trigger word: labels at every step, or one for a clip, which takes far more clips."),
     ] = "steps",
-    positive_weight: Annotated[float, typer.Option(help="Trigger word: what a step after the word counts.")] = 5.0,
-    hold: Annotated[float, typer.Option(help="Trigger word: seconds after the word that are labelled.")] = 0.3,
-    hits: Annotated[int, typer.Option(help="Trigger word: steps in a row that make an event.")] = 2,
-    refractory: Annotated[float, typer.Option(help="Trigger word: seconds between events.")] = 1.0,
+    positive_weight: Annotated[
+        float, typer.Option(help="Trigger word: what a step after the word counts.", callback=above_zero)
+    ] = 5.0,
+    focus: Annotated[
+        float,
+        typer.Option(
+            help="Trigger word: the higher, the more counts what is hard to tell; 0 is plain cross-entropy.",
+            callback=at_least_zero,
+        ),
+    ] = 2.0,
+    hold: Annotated[
+        float, typer.Option(help="Trigger word: seconds after the word that are labelled.", callback=above_zero)
+    ] = 0.3,
+    hits: Annotated[int, typer.Option(min=1, help="Trigger word: steps in a row that make an event.")] = 2,
+    refractory: Annotated[
+        float, typer.Option(help="Trigger word: seconds between events.", callback=at_least_zero)
+    ] = 1.0,
     tune: Annotated[
         Path | None,
         typer.Option(metavar="CLIPS", help="Trigger word: clips with other voices, to set the threshold on."),
@@ -117,26 +179,31 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an encoder on DATA, calibrate and measure it on parts of DATA kept aside, and save it as OUT."""
+    check_given(context, TRIGGER_ONLY if task == "embed" else EMBED_ONLY, task)
+    parsed = parse_batch(batch)
+
     from likewise.apps.learn import LearnOptions, learn
+    from likewise.apps.learn import prepare as prepared
     from likewise.data import open_data
     from likewise.training import FitOptions
 
-    check_given(context, TRIGGER_ONLY if task == "embed" else EMBED_ONLY, task)
     fit = FitOptions(
-        epochs=epochs, batch=parse_batch(batch), balanced=balanced, optimizer=optimizer, lr=lr,
+        epochs=epochs, batch=parsed, balanced=balanced, optimizer=optimizer, lr=lr,
         weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
         select=select, patience=patience, seed=seed, device=device,
     )  # fmt: skip
     if task == "triggerword":
         from likewise.apps.triggerword import TriggerOptions
         from likewise.apps.triggerword import learn as learn_word
+        from likewise.apps.triggerword import prepare as prepared_word
         from likewise.data import clips
 
         of_word = TriggerOptions(
-            backbone=backbone, labels=labels, positive_weight=positive_weight, hold=hold, hits=hits,
-            refractory=refractory, rate=rate, start=start, fit=fit,
+            backbone=backbone, labels=labels, positive_weight=positive_weight, focus=focus, hold=hold,
+            hits=hits, refractory=refractory, rate=rate, start=start, fit=fit,
         )  # fmt: skip
-        with TrainingBar(tensorboard) as watcher:
+        prepared_word(of_word)  # what cannot work is said before data are read
+        with TrainingBar("clips", tensorboard) as watcher:
             word = learn_word(
                 clips(data), out, of_word, tune=None if tune is None else clips(tune), resume=resume, watcher=watcher
             )
@@ -148,10 +215,20 @@ def train(
         seconds=seconds, rate=rate, split=split, start=start,
         fit=fit,
     )  # fmt: skip
+    prepared(None, options)  # what cannot work is said before data are read
     labelled = open_data(data, group_from=group_from)
-    with TrainingBar(tensorboard) as watcher:
+    with TrainingBar(kind_in(labelled), tensorboard) as watcher:
         learned = learn(labelled, out, options, resume=resume, watcher=watcher)
     _tell(learned, as_json)
+
+
+def kind_in(data: Dataset | PairSet) -> str:
+    """What the items are called: pictures, sounds, or items where their names do not say."""
+    from likewise.data import PairSet
+    from likewise.media.kinds import kind_of
+
+    sources = (data.items if isinstance(data, PairSet) else data).sources
+    return f"{(kind_of(sources[0]) if len(sources) else None) or 'item'}s"
 
 
 def _tell(learned: Learned | LearnedTrigger, as_json: bool) -> None:
@@ -179,9 +256,16 @@ def parse_batch(text: str | None) -> tuple[int, int] | int | None:
 
 
 class TrainingBar:
-    """Shows training as it goes, and hands the same to TensorBoard where asked."""
+    """Shows training as it goes, and hands the same to TensorBoard where asked.
 
-    def __init__(self, tensorboard: Path | None = None) -> None:
+    Args:
+        items: what is trained on: "pictures", "sounds", "clips".
+        tensorboard: a folder; None for no log.
+    """
+
+    def __init__(self, items: str, tensorboard: Path | None = None) -> None:
+        self._items = items
+        self._begun = False
         self._bar = Bar("training")
         self._writer: Any = None
         if tensorboard is not None:
@@ -204,11 +288,15 @@ class TrainingBar:
             self._writer.close()
 
     def step(self, step: Step) -> None:
-        """Moves the bar."""
+        """Moves the bar; before the first, says how long the way is."""
+        if not self._begun:
+            self._begun = True
+            already = f", {step.epoch - 1} of them done" if step.epoch > 1 else ""
+            self.say(f"training for {step.epochs} epoch{'s' * (step.epochs > 1)} of {step.steps} steps{already}")
         number = (step.epoch - 1) * step.steps + step.step
         note = (
             f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f} active {step.active:.0%}"
-            f" spread {step.spread:.2f} {step.images_per_second:,.0f} images/s"
+            f" spread {step.spread:.2f} {step.images_per_second:,.0f} {self._items}/s"
         )
         self._bar(number, step.epochs * step.steps, note)
         if self._writer is not None:

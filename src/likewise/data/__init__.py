@@ -2,7 +2,7 @@
 
 from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
-from likewise.data.health import Health, Problem, check
+from likewise.data.health import ClipsHealth, Health, Problem, check, check_clips
 from likewise.data.loaders import (
     arrays,
     folder,
@@ -11,18 +11,20 @@ from likewise.data.loaders import (
     manifest,
     named,
     npz,
-    open_data,
     pairs_file,
     part_name,
+    pile,
     with_groups,
     zip_folder,
 )
+from likewise.data.opening import are_clips, open_data
 from likewise.data.samplers import IdentityBatches, PlainBatches, Sampler
 from likewise.data.splits import By, default_split
 
 __all__ = [
     "By",
     "Clips",
+    "ClipsHealth",
     "Dataset",
     "Health",
     "IdentityBatches",
@@ -30,8 +32,10 @@ __all__ = [
     "PlainBatches",
     "Problem",
     "Sampler",
+    "are_clips",
     "arrays",
     "check",
+    "check_clips",
     "clips",
     "default_split",
     "folder",
@@ -43,6 +47,7 @@ __all__ = [
     "open_data",
     "pairs_file",
     "part_name",
+    "pile",
     "with_groups",
     "zip_folder",
 ]

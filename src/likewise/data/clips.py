@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,12 @@ class Clips:
         """(N,) a number for whose each is; no two clips stand for the same."""
         return self.contents
 
+    @cached_property
+    def digest(self) -> str:
+        """Of the contents of all clips, and of their words."""
+        columns = (self.contents, self.clip, self.start, self.end, self.positive)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
+
     def subset(self, indices: NDArray[np.integer] | Sequence[int], origin: str | None = None) -> Clips:
         """The clips at `indices`, in that order, none twice."""
         chosen = np.asarray(indices, dtype=np.int64)
@@ -102,23 +109,27 @@ class Clips:
             for i, part in enumerate(np.split(order, edges[:-1]))
         )
 
-    def step_labels(self, first: IntArray, steps: int, hold: int, grace: int) -> NDArray[np.int8]:
-        """(N, steps) what the output at each step is to be: 1 after a trigger has ended, -1 for either, else 0.
+    def step_labels(self, first: IntArray, lasting: IntArray, steps: int, hold: int, grace: int) -> NDArray[np.int8]:
+        """(N, S) what the output at each step is to be: 1 after a trigger has ended, -1 for either, else 0.
 
-        A trigger is known only when it has ended; an answer a little before is no mistake.
+        A trigger is known only when it has ended; an answer a little before is no mistake. Where it ends with its clip,
+        after the last step, that step is taken for the first to have heard it. Steps beyond the end of a clip are -1.
 
         Args:
             first: (M,) the first step that has heard all of each word.
-            steps: per clip.
+            lasting: (N,) steps of each clip, without those that hear more than there is of it.
+            steps: S.
             hold: steps that are 1 from `first` on.
             grace: steps before it that may be either.
         """
         labels = np.zeros((len(self), steps), np.int8)
         clip, begin = self.clip[self.positive], first[self.positive]
+        begin = np.where(begin == lasting[clip], begin - 1, begin)
         for value, offsets in ((-1, np.arange(-grace, 0)), (1, np.arange(hold))):
             place = begin[:, None] + offsets
             inside = (place >= 0) & (place < steps)
             labels[np.broadcast_to(clip[:, None], place.shape)[inside], place[inside]] = value
+        labels[np.arange(steps) >= lasting[:, None]] = -1
         return labels
 
     def __repr__(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, final
 
 import numpy as np
 
+from likewise.data.clips import Clips
 from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import LikewiseError
 from likewise.media.kinds import kind_of
@@ -72,6 +73,34 @@ class Health:
         return f"<b>{self.items} items {of}</b><table>{rows}</table>"
 
 
+@final
+@dataclass(frozen=True)
+class ClipsHealth:
+    """What `check_clips` found.
+
+    Attributes:
+        clips: readable clips.
+        seconds: of these together.
+        triggers: words in them that are the trigger.
+        others: words that are not.
+        without: clips without the trigger.
+        voices: how many say the trigger, or files it was taken from; 0 where nothing is known.
+        problems: most serious kind first: "unreadable", "no trigger" or "twice".
+    """
+
+    clips: int
+    seconds: float
+    triggers: int
+    others: int
+    without: int
+    voices: int
+    problems: tuple[Problem, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
 def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | None = None) -> Health:
     """Reads every item once and reports what would spoil training or make a figure dishonest."""
     if isinstance(data, PairSet):
@@ -97,6 +126,26 @@ def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | N
     order = np.argsort(-counts, kind="stable")
     named = {data.names[i]: int(counts[i]) for i in order if counts[i]}
     return Health(len(readable), readable.identities, named, tuple(problems))
+
+
+def check_clips(clips: Clips, progress: Callable[[int, int, str], None] | None = None) -> ClipsHealth:
+    """Reads every clip once and reports what would spoil training, or make false alarms per hour dishonest."""
+    hashes, problems = _examined(clips, progress)
+    readable = clips.subset(np.flatnonzero([digest is not None for digest in hashes]))
+    triggers = readable.triggers
+    without = len(readable) - len(np.unique(readable.clip[readable.positive]))
+    if not triggers:
+        what = "no clip has the trigger: false alarms can be counted in them, but nothing learned from them"
+        problems.append(Problem("no trigger", what))
+    first: dict[str, int] = {}
+    for i, digest in enumerate(hashes):
+        if digest is not None and (j := first.setdefault(digest, i)) != i:
+            files = (clips.files[j], clips.files[i])
+            problems.append(Problem("twice", f"{files[0]} and {files[1]} are the same file", files))
+    voices = len(set(readable.voices[readable.positive].tolist()) - {""})
+    others = len(readable.clip) - triggers
+    seconds = float(readable.seconds.sum())
+    return ClipsHealth(len(readable), seconds, triggers, others, without, voices, tuple(problems))
 
 
 def _check_pairs(pairs: PairSet, hashes: list[str | None], problems: list[Problem]) -> Health:
@@ -144,7 +193,7 @@ def _in_two_parts(pairs: PairSet, contents: IntArray) -> list[Problem]:
 
 
 def _examined(
-    data: Dataset, progress: Callable[[int, int, str], None] | None
+    data: Dataset | Clips, progress: Callable[[int, int, str], None] | None
 ) -> tuple[list[str | None], list[Problem]]:
     """Content hash of each item, None where it cannot be read, and a problem for each of these."""
     hashes: list[str | None] = []

@@ -1,4 +1,4 @@
-"""From what people have on disk (folders, zips, tables, arrays, IDX) to a `Dataset`."""
+"""From what people have on disk (folders, zips, tables, arrays, IDX) to a `Dataset`; which it is, `opening` finds."""
 
 from __future__ import annotations
 
@@ -27,66 +27,9 @@ PARTS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 FEW_TOPS = 10  # of folders that are taken for parts by another name; people with a folder per eye are more
-MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 PAIRS_COLUMNS = frozenset({"a", "b", "same"})
 IDENTITY_COLUMNS = ("id_a", "id_b")
 GROUP = "group"  # the column of groups where none is named
-
-
-def open_data(
-    where: str | os.PathLike[str], *, group_from: str | None = None, group_by: str | None = None
-) -> Dataset | PairSet:
-    """Whatever `where` names: a folder of folders, a zip of one, a manifest, a pairs file, IDX files, a named set.
-
-    Args:
-        where: a path, or the name of a data set (`likewise data list`).
-        group_from: a regular expression with one group; what it finds in a file's name is the item's group.
-        group_by: the column of a manifest that has the groups, or "group" for what `group_from` finds.
-
-    Raises:
-        DataError: it does not exist, or holds nothing that can be used.
-        UsageError: groups that these data cannot have.
-    """
-    path = Path(where)
-    if group_from is not None and group_by not in (None, GROUP):
-        raise UsageError(
-            f"Groups are in a column, or in file names and then called {GROUP}",
-            f"--group-by {group_by} and --group-from",
-            "Leave one of them out.",
-        )
-    with _readable("Data", path):  # below a locked folder it cannot even be asked what there is
-        is_folder, is_file = path.is_dir(), path.is_file()
-    if is_folder:
-        data: Dataset | PairSet = idx_folder(path) if _idx_images(path) else folder(path)
-    elif path.suffix.lower() == ".zip" and is_file:
-        data = zip_folder(path)
-    elif path.suffix.lower() in MANIFEST_SUFFIXES and is_file:
-        column = group_by if group_from is None else None
-        data = pairs_file(path) if _columns(path) >= PAIRS_COLUMNS else manifest(path, group_by=column)
-    elif path.suffix.lower() == ".npz" and is_file:
-        data = npz(path)
-    elif str(where) in assets.ASSETS:
-        data = named(str(where))
-    else:
-        raise DataError(
-            "Data are a folder of folders, a .zip of one, a .csv or .parquet manifest, an .npz file or a known name",
-            f"{str(where)!r}, which is {'none of these' if path.exists() else 'not there'}",
-            f"Known names: {', '.join(sorted(assets.ASSETS))}.",
-        )
-    if group_from is None and group_by is None:
-        return data
-    if isinstance(data, PairSet):
-        option = "--group-by" if group_from is None else "--group-from"
-        raise UsageError("Groups belong to labelled items", "a pairs file", f"Leave out {option}.")
-    if group_from is not None:
-        return with_groups(data, group_from)
-    if data.groups is None:
-        raise UsageError(
-            "--group-by names a column of a manifest",
-            f"{group_by} for {str(where)!r}, which is none",
-            "List the items in a manifest, or find groups in their names by --group-from.",
-        )
-    return data
 
 
 def folder(path: str | os.PathLike[str]) -> Dataset:
@@ -104,6 +47,22 @@ def folder(path: str | os.PathLike[str]) -> Dataset:
     root = Path(path)
     found, origin = _of_one_kind(_media_below(root), str(root))
     return _from_tree(found, lambda inside: root / inside, origin)
+
+
+def pile(path: str | os.PathLike[str]) -> Dataset | None:
+    """A flat folder of sounds or pictures, all of one identity that is called as the folder is; None if it is none.
+
+    Raises:
+        DataError: a folder that may not be listed, or as many sounds as pictures in it.
+    """
+    root = Path(path)
+    with readable("Data", root):
+        found = _media_below(root) if root.is_dir() else []
+    if not found or any(len(inside.parts) > 1 for inside in found):
+        return None
+    found, origin = _of_one_kind(found, str(root))
+    files = [str(inside) for inside in found]
+    return _labelled([root / file for file in files], files, [root.resolve().name] * len(files), origin=origin)
 
 
 def files_below(root: Path) -> list[PurePosixPath]:
@@ -127,7 +86,7 @@ def pictures_below(root: Path) -> list[PurePosixPath]:
 def _media_below(root: Path) -> list[PurePosixPath]:
     found: list[PurePosixPath] = []
     entered: set[tuple[int, int]] = set()
-    with _readable("A folder", root):
+    with readable("A folder", root):
         if not root.is_dir():
             raise DataError("Data are in a folder", f"{str(root)!r}, which is not one", "Check the path.")
         for directory, folders, files in os.walk(root, onerror=_raised, followlinks=True):
@@ -169,7 +128,7 @@ def zip_folder(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DataError: not a zip, no pictures or sounds in sub-folders, or as many of one as of the other.
     """
-    with _readable("A zip", path, "Make it again."):
+    with readable("A zip", path, "Make it again."):
         archive = zipfile.ZipFile(path)
     members = {  # by their path in plain form: a zip may hold ./ada/1.png
         PurePosixPath(info.filename): info.filename
@@ -442,7 +401,7 @@ def npz(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DataError: damaged, or the arrays are not there.
     """
-    with _readable("An .npz file", path, "Make it again."), np.load(path, allow_pickle=False) as file:
+    with readable("An .npz file", path, "Make it again."), np.load(path, allow_pickle=False) as file:
         held = {name: file[name] for name in file.files}
     items, labels = held.get("items", held.get("x")), held.get("labels", held.get("y"))
     if items is None or labels is None:
@@ -465,12 +424,12 @@ def idx_folder(path: str | os.PathLike[str]) -> Dataset:
     A file that is there both plain and gzipped is read once.
     """
     base = Path(path)
-    images = _idx_images(base)
+    images = idx_images(base)
     labels = [_plain_or_gzipped(base / name.replace("images-idx3", "labels-idx1")) for name in images]
     return _idx_parts(list(zip([_plain_or_gzipped(base / name) for name in images], labels, strict=True)), str(base))
 
 
-def _idx_images(base: Path) -> list[str]:
+def idx_images(base: Path) -> list[str]:
     """Names of the files of pictures in IDX format, without .gz."""
     return sorted({f.name.removesuffix(".gz") for end in ("", ".gz") for f in base.glob(f"*-images-idx3-ubyte{end}")})
 
@@ -498,7 +457,7 @@ def _idx_parts(files: Sequence[tuple[Path, Path]], origin: str) -> Dataset:
 
 
 def _read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
-    with _readable("An IDX file", path, "Get it again."):
+    with readable("An IDX file", path, "Get it again."):
         raw = Path(path).read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     header = 4 + 4 * dimensions
@@ -569,7 +528,7 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
 
 
 @contextmanager
-def _readable(what: str, path: str | os.PathLike[str], remedy: str = "Check its permissions.") -> Generator[None]:
+def readable(what: str, path: str | os.PathLike[str], remedy: str = "Check its permissions.") -> Generator[None]:
     """Turns whatever files, gzip, zip and NumPy raise about `path` into a DataError."""
     try:
         yield
@@ -597,10 +556,15 @@ def readable_table(path: str | os.PathLike[str]) -> Any:
         raise DataError("A table can be read", f"{str(path)!r}: {error}", "Write it as CSV or Parquet.") from error
 
 
-def _columns(path: Path) -> set[str]:
+def columns_of(path: Path) -> set[str]:
+    """Names of the columns of a table.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     if path.suffix.lower() == ".parquet":
         return set(readable_table(path).columns)
-    with _readable("A table", path), path.open(encoding="utf-8", errors="replace") as file:
+    with readable("A table", path), path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline().lstrip("\ufeff")
     return {name.strip().strip('"') for name in first.split("\t" if path.suffix.lower() == ".tsv" else ",")}
 

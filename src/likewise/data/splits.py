@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -83,22 +84,17 @@ def split(
         lone = (np.bincount(labels) == 1)[labels]
         if not lone.all():
             part_of[np.intersect1d(free, np.flatnonzero(lone))] = 0
-    assigned = part_of[unit]
-    different = len(part_of)
-    copies = f", of which {different} differ" if by == "item" and different < len(data) else ""
-    parts: list[Dataset] = []
     for i, share in enumerate(shares):
-        chosen = np.flatnonzero(assigned == i)
-        if not len(chosen):
-            raise DataError(
-                f"Every part of a split by {by} holds something",
-                f"nothing for part {i + 1} ({share:.0%}) of {len(data)} items of {data.identities} identities{copies}",
-                "Bring more data or ask for fewer parts.",
-            )
-        parts.append(
-            data.subset(chosen, f"{data.origin}, part {i + 1} of {len(shares)} ({share:.0%}) by {by}, seed {seed}")
+        if not (part_of == i).any():
+            raise _too_few(data, part_of, shares, by, f"none of them for part {i + 1} ({share:.0%})")
+    assigned = part_of[unit]
+    return tuple(
+        data.subset(
+            np.flatnonzero(assigned == i),
+            f"{data.origin}, part {i + 1} of {len(shares)} ({share:.0%}) by {by}, seed {seed}",
         )
-    return tuple(parts)
+        for i, share in enumerate(shares)
+    )
 
 
 def split_pairs(
@@ -193,6 +189,31 @@ def _fixed(unit: IntArray, kept: IntArray | None, parts: int) -> IntArray:
     return np.where(first < parts, first, -1)
 
 
+def _too_few(data: Dataset, units: IntArray, shares: Sequence[float], by: str, empty: str) -> DataError:
+    """That some part of a split gets nothing: how many units there are, how many it takes, and the ways out."""
+    if by == "item":
+        copies = f", of which {len(units)} differ" if len(units) < len(data) else ""
+        found = f"{len(data)} items{copies}, of {data.identities} identities, {empty}"
+        return DataError(f"A split by item fills {len(shares)} parts", found, "Bring more items.")
+    several, least = ("groups", len(shares)) if by == "group" else ("identities", _least(shares))
+    if len(units) >= least:
+        found = f"{len(units)} {several} of which some keep the part they had, and {empty}"
+        return DataError(f"A split by {by} fills {len(shares)} parts", found, f"Bring more {several}.")
+    shared = "lets a group be in several parts" if by == "group" else "is for a list of identities that is fixed"
+    return DataError(
+        f"A split by {by} into {len(shares)} parts takes at least {least} {several}",
+        f"{len(units)}, {empty}",
+        f"Bring more {several}, or split by item (--split item), which {shared}.",
+    )
+
+
+def _least(shares: Sequence[float]) -> int:
+    """How many units it takes for each part to get one of them by its share, and so for any larger number."""
+    most = math.ceil(1 / min(shares))  # then no part is narrower than the space between two units
+    enough = [set(range(len(shares))) <= set(_in_a_row(units, shares).tolist()) for units in range(most + 1)]
+    return most - enough[::-1].index(False) + 1
+
+
 def _left(shares: Sequence[float], fixed: IntArray) -> Sequence[float]:
     """Shares of what is not fixed yet that bring the whole near `shares`."""
     if (fixed < 0).all():
@@ -223,15 +244,21 @@ def _by_item(labels: IntArray, shares: Sequence[float], rng: np.random.Generator
 def _by_number(units: int, shares: Sequence[float], rng: np.random.Generator) -> IntArray:
     """(U,) part of each unit, -1 for none; as many to each part as its share says."""
     part_of = np.empty(units, dtype=np.int64)
-    part_of[rng.permutation(units)] = _cut((np.arange(units) + 0.5) / max(units, 1), shares)
+    part_of[rng.permutation(units)] = _in_a_row(units, shares)
     return part_of
+
+
+def _in_a_row(units: int, shares: Sequence[float]) -> IntArray:
+    """(U,) part of each of equal units that lie in a row, -1 for none."""
+    return _cut((np.arange(units) + 0.5) / max(units, 1), shares)
 
 
 def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator, fixed: IntArray) -> IntArray:
     """(U,) part of each of few and unequal units, -1 for none.
 
-    In random order, each goes to the part that is furthest below its share. A large unit that comes late can upset the
-    shares, so of several orders the one is taken whose worst-served part has most of its share.
+    In random order, each goes to the part that is furthest below its share, but the last ones to parts that have
+    nothing yet. A large unit that comes late can upset the shares, so of several orders the one is taken whose
+    worst-served part has most of its share.
 
     Args:
         sizes: (U, K) how much of each of K kinds a unit holds; of every kind, each part is to have its share.
@@ -246,8 +273,12 @@ def _dealt(sizes: IntArray, shares: Sequence[float], rng: np.random.Generator, f
     best, least = np.empty(0, dtype=np.int64), -np.inf
     for _ in range(ORDERS_TRIED):
         room, part_of = left.copy(), fixed.copy()
-        for unit in rng.permutation(free):
-            part_of[unit] = part = int(np.argmax(room @ sizes[unit]))
+        empty = set(range(len(shares))) - set(fixed.tolist())
+        for dealt, unit in enumerate(rng.permutation(free)):
+            below = room @ sizes[unit]
+            part = int(np.argmax(below)) if len(free) - dealt > len(empty) else max(empty, key=below.__getitem__)
+            empty.discard(part)
+            part_of[unit] = part
             room[part] -= sizes[unit]
         served = 1 - room[:-1] / np.maximum(wanted[:-1], 1e-9)
         if served.min() > least:

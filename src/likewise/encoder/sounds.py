@@ -21,6 +21,7 @@ from likewise.prepare import Finder, Part
 USUAL_RATE = 16_000  # hertz; speech has little above 8 kHz
 LONGEST_DEFAULT = 4.0  # seconds
 FLOOR = 1e-5  # power of a mel band below which it counts as silent: some 50 dB below speech
+SILENT = math.log(FLOOR) + 1e-3  # what a band without any power has at most
 LOUDNESS = 0.1  # root mean square that sounds are brought to
 SILENCE = 1e-3  # root mean square, of 1, far below which that would be to make noise of silence
 BLOCK_SECONDS = 512  # of sound whose spectrogram is in memory at a time while its mean is taken
@@ -153,13 +154,16 @@ class Sounds(Preprocessing):
         return 1, self.mels, self.frames
 
     def standardised(self, values: Tensor) -> Sounds:
-        """See `Preprocessing`; per band."""
+        """See `Preprocessing`; per band. Digital silence in a stream, as after a shorter clip, is not counted."""
         log_mel = LogMel(replace(self, mean=(0.0,) * self.mels, std=(1.0,) * self.mels))
-        total = torch.zeros(2, self.mels, dtype=torch.float64)
+        total, count = torch.zeros(2, self.mels, dtype=torch.float64), 0
         for block in values.split(self._at_once):
-            power = log_mel(self.scaled(block)).double()  # (n, 1, mels, frames)
-            total += torch.stack([power.sum(dim=(0, 1, 3)), power.square().sum(dim=(0, 1, 3))])
-        mean, square = total / (len(values) * self.frames)
+            power = log_mel(self.scaled(block)).double()[:, 0].transpose(1, 2).flatten(0, 1)  # (n * frames, mels)
+            if self.streamed:
+                power = power[power.amax(dim=1) > SILENT]
+            total += torch.stack([power.sum(dim=0), power.square().sum(dim=0)])
+            count += len(power)
+        mean, square = total / max(count, 1)
         # Sounds that are all silent have no spread; dividing by a little keeps the numbers finite.
         std = (square - mean.square()).clamp_min(1e-2).sqrt()
         return replace(self, mean=tuple(mean.tolist()), std=tuple(std.tolist()))

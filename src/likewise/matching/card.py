@@ -24,7 +24,7 @@ def card(name: str, config: dict[str, Any], calibration: Calibration | None, fig
                 *_what(name, config),
                 *_figures(figures, config["trained"].get("split", {})),
                 *_promises(name, calibration),
-                *_limits(calibration, figures),
+                *_limits(config["architecture"]["preprocessing"]["kind"], calibration, figures),
             ]
         )
         + "\n"
@@ -122,11 +122,12 @@ def _promises(name: str, calibration: Calibration | None) -> list[str]:
     ]
 
 
-def _limits(calibration: Calibration | None, figures: dict[str, Any]) -> list[str]:
+def _limits(kind: str, calibration: Calibration | None, figures: dict[str, Any]) -> list[str]:
+    others = "microphones, rooms or voices" if kind == "sound" else "cameras, lights or people"
     lines = [
         "## Limits",
         "",
-        "- Figures and promises hold for data like those measured on: other cameras, lights or people may differ."
+        f"- Figures and promises hold for data like those measured on: other {others} may differ."
         " Measure on your own with `likewise evaluate`, and calibrate on your own with `likewise calibrate`.",
         "- An FMR is per comparison. Against a gallery of n items a stranger is compared n times.",
     ]

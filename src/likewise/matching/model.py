@@ -78,6 +78,11 @@ class Model:
         self.encoder = encoder
         self.calibration = calibration
 
+    def __repr__(self) -> str:
+        promised = self.calibration
+        said = "not calibrated" if promised is None else f"FMR {promised.default:g}"
+        return f"Model({self.fingerprint[:8]}, {self.dim}-d, {said})"
+
     @property
     def fingerprint(self) -> str:
         """Of everything that decides what an embedding is; embeddings of different fingerprints cannot be compared."""

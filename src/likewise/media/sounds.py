@@ -127,6 +127,7 @@ def read_sound(source: Source, *, rate: int, max_seconds: float = MAX_SECONDS, n
     if isinstance(source, np.ndarray):
         return _from_array(source, rate, max_seconds, name or "an array")
     with _open(source, name) as sound:
+        _check_whole(sound)
         return np.concatenate(list(_decoded(sound, rate, _at_once(sound), max_seconds)))
 
 
@@ -137,6 +138,7 @@ def sound_info(source: str | os.PathLike[str] | bytes, *, name: str | None = Non
         DataError: it cannot be opened, is none, or ends before it should by its header.
     """
     with _open(source, name) as sound:
+        _check_whole(sound)
         samples = sum(map(len, _mono(sound, _at_once(sound)))) if sound.promised is None else sound.promised
         return SoundInfo(samples / sound.samplerate, sound.samplerate, sound.channels)
 
@@ -158,7 +160,8 @@ def stream_sound(
         name: what an error calls the sound, where `source` does not say it.
 
     Raises:
-        DataError: as `read_sound`, but some only once the stream has come so far.
+        DataError: as `read_sound`, but some only once the stream has come so far: of a file that was cut short, all
+            that is there comes first.
         UsageError: an impossible rate or block, or a stream without any descriptor that cannot be sought.
     """
     _check_rate(rate)
@@ -336,9 +339,6 @@ def _from_stream(stream: BinaryIO, name: str) -> Generator[_Decoder]:
         sound = _Decoder(_Nameless(stream), name)
     with sound:
         _check_rate_of(sound)
-        cut = _CUT.search(sound.extra_info)
-        if cut and int(cut[1]) < _UNTOLD_BYTES:
-            raise _cut_short(f"{name} with {int(cut[2]):,} of {int(cut[1]):,} bytes")
         yield sound
 
 
@@ -428,8 +428,17 @@ def _mono(sound: _Decoder, frames: int, longest: float = math.inf) -> Iterator[S
         _check_level(piece, sound.called)
         yield piece
     slack = _MP3_SLACK if sound.format == "MP3" else 0
-    if sound.promised is not None and read < sound.promised - slack:
-        raise _cut_short(f"{sound.called} with {read:,} of {sound.promised:,} samples")
+    if sound.promised is not None:
+        _check_whole(sound)
+        if read < sound.promised - slack:
+            raise _cut_short(f"{sound.called} with {read:,} of {sound.promised:,} samples")
+
+
+def _check_whole(sound: _Decoder) -> None:
+    """Refuses a file that has fewer bytes than its header says."""
+    cut = _CUT.search(sound.extra_info)
+    if cut and int(cut[1]) < _UNTOLD_BYTES:
+        raise _cut_short(f"{sound.called} with {int(cut[2]):,} of {int(cut[1]):,} bytes")
 
 
 def _resampled(pieces: Iterable[Samples], given: int, wanted: int) -> Iterator[Samples]:

@@ -1,7 +1,7 @@
 """fit(): one visible loop."""
 
 from likewise.training.alarms import spread
-from likewise.training.batches import check_trainable
+from likewise.training.batches import check_hears, check_trainable
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.fit import fit, schedule, trainable
 from likewise.training.history import Epoch, History, Step
@@ -12,6 +12,7 @@ __all__ = [
     "FitOptions",
     "History",
     "Step",
+    "check_hears",
     "check_trainable",
     "choose_device",
     "choose_precision",

@@ -145,10 +145,19 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
 def _check_clips(encoder: Encoder, train: Clips, objective: Objective) -> None:
     if not isinstance(objective, StepObjective):
         raise UsageError("Clips are learned from by sequential-bce or clip-bce", objective.name)
-    if encoder.backbone not in SEQUENCES:
-        raise UsageError(f"Clips are heard by {' or '.join(SEQUENCES)}", encoder.backbone)
+    check_hears(encoder)
     if float(train.seconds.max()) > LONGEST_CLIP:
         raise DataError(f"Clips to train with last up to {LONGEST_CLIP:g} s", f"{train.seconds.max():g} s", "Cut them.")
+
+
+def check_hears(encoder: Encoder) -> None:
+    """Refuses an encoder that has no output at every step.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if encoder.backbone not in SEQUENCES:
+        raise UsageError(f"Clips are heard by {' or '.join(SEQUENCES)}", encoder.backbone)
 
 
 def _check_both(labels: Tensor, objective: StepObjective) -> None:
@@ -169,7 +178,10 @@ def step_labels(data: Clips, objective: StepObjective, preprocessing: Preprocess
     times = step_times(preprocessing)
     first = times.after(np.round(data.end * preprocessing.rate).astype(np.int64))
     hold, grace = (round(s * preprocessing.rate / times.every) for s in (objective.hold, objective.grace))
-    return torch.from_numpy(data.step_labels(first, times.count(preprocessing.samples), max(1, hold), grace))
+    steps = times.count(preprocessing.samples)
+    samples = np.round(data.seconds * preprocessing.rate).astype(np.int64)
+    lasting = np.clip(1 + (samples - times.first) // times.every, 0, steps)
+    return torch.from_numpy(data.step_labels(first, lasting, steps, max(1, hold), grace))
 
 
 def check_trainable(data: Dataset) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from likewise.data.augmentation import augmentation, check_augmentation, seeded
+from likewise.data.augmentation import augmentation, seeded
 from likewise.encoder import Encoder, Encoding, Seen
 from likewise.errors import CollapseWarning, DataError, UsageError
 from likewise.objective import Distance, Objective
@@ -73,7 +73,6 @@ def fit(
         check_fresh(checkpoint)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    check_augmentation(options.augment)
     batches = prepare(encoder, train, objective, options)
     augment = augmentation(options.augment, encoder.ready().kind if encoder.step_times is None else "stream")
     validated = None if validation is None else validator(encoder, objective, validation, options)
@@ -90,7 +89,7 @@ def fit(
     select = validated_by(validation, options) if measure else None
     warned = () if measure or not validated else ("Too little to choose an epoch by could be read: the last is kept.",)
     history = History((), 0, select, "finished", precision, skipped, warnings=warned)
-    data = {"train": batches.fingerprint, "validation": validated.fingerprint if validated else None}
+    data = {"training data": batches.fingerprint, "validation data": validated.fingerprint if validated else None}
     state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         state.restore(checkpoint)

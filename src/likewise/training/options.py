@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, final
 
+from likewise.data.augmentation import check_augmentation
 from likewise.errors import UsageError
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
@@ -66,6 +67,7 @@ class FitOptions:
         ):
             if value not in known:
                 raise UsageError(f"{name} is one of {', '.join(known)}", repr(value))
+        check_augmentation(self.augment)
         for name, value, rule, holds in (
             ("epochs", self.epochs, "at least 1", self.epochs is None or self.epochs >= 1),
             ("lr", self.lr, "above 0", self.lr is None or self.lr > 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from likewise.training.options import FitOptions
 
 CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.jsonl"
+SHORT, MOST_TOLD = 20, 6  # characters of a value, and values, that are worth telling where a run is another one
 AVERAGE_WARM_UP = 10  # steps; before them a running mean of the weights would be mostly the random start
 
 Weights = dict[str, Tensor]
@@ -39,7 +41,7 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         options: FitOptions,
         history: History,
-        data: dict[str, str | None],
+        data: Mapping[str, str | None],
     ) -> None:
         self.encoder, self.objective, self.optimizer, self.options = encoder, objective, optimizer, options
         self.data = data  # what is trained and validated on
@@ -117,11 +119,12 @@ class TrainingState:
             with safe_open(folder / CHECKPOINT, framework="pt") as file:
                 tensors: Weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
                 state: dict[str, Any] = json.loads(file.metadata()["state"])
-            changed = [what for what, value in self._run().items() if state["run"].get(what) != value]
+            changed = differences(state["run"], self._run())
             if changed:
+                more = f", and {len(changed) - MOST_TOLD} more" if len(changed) > MOST_TOLD else ""
                 raise UsageError(
                     "A run is resumed with the data and options it was started with",
-                    f"another {', '.join(changed)}",
+                    ", ".join(changed[:MOST_TOLD]) + more,
                     f"Use the same, or delete {str(folder)!r} to start again.",
                 )
             self.encoder.load_state_dict(_below("encoder/", tensors))
@@ -161,9 +164,34 @@ class TrainingState:
             **self.options.as_dict(),
             "objective": self.objective.options(),
             "encoder": self.encoder.architecture(),
-            "data": self.data,
+            **self.data,
             "computed in": self.history.precision,
         }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> list[str]:
+    """What is not as `before`, with both values where they can be read: "epochs 3 instead of 2"."""
+    found: list[str] = []
+    for key in dict.fromkeys((*now, *before)):
+        new, old = now.get(key), before.get(key)
+        name = f"{of}{key.replace('_', ' ')}"
+        if new == old:
+            continue
+        if isinstance(new, Mapping) and isinstance(old, Mapping):
+            kind = "name" if new.get("name") != old.get("name") else None  # of another one the options differ anyway
+            found += [f"{name} {new[kind]} instead of {old[kind]}"] if kind else differences(old, new, f"{name} ")
+        else:
+            told = [_short(value) for value in (new, old)]
+            found.append(f"other {name}" if None in told else f"{name} {told[0]} instead of {told[1]}")
+    return found
+
+
+def _short(value: Any) -> str | None:
+    """A value as a person reads it; None of one that nobody reads, such as a sum or the means of many bands."""
+    if value is None:
+        return "unset"
+    text = "x".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= SHORT else None
 
 
 def check_fresh(folder: Path) -> None:

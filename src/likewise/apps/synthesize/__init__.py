@@ -1,5 +1,5 @@
 """Clips made of three piles of sounds, with the place of every word known to the sample."""
 
-from likewise.apps.synthesize.synthesize import MANIFEST, SynthesisOptions, Synthesized, synthesize
+from likewise.apps.synthesize.synthesize import MANIFEST, RECORD, SynthesisOptions, Synthesized, synthesize
 
-__all__ = ["MANIFEST", "SynthesisOptions", "Synthesized", "synthesize"]
+__all__ = ["MANIFEST", "RECORD", "SynthesisOptions", "Synthesized", "synthesize"]

@@ -1,22 +1,18 @@
-"""The three piles: which files of a folder are used, and what of each."""
+"""What is used of the files of the three piles: of words what is said, of backgrounds all."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeVar, final
 
 import numpy as np
 
 from likewise.apps.making import Progress, in_order
+from likewise.apps.synthesize.files import File
 from likewise.apps.synthesize.store import Store
-from likewise.data.loaders import files_below
 from likewise.errors import DataError, LikewiseError
-from likewise.media.kinds import kind_of
 from likewise.media.sounds import Samples, read_sound, sound_info, stream_sound, word_bounds
 
 Kind = Literal["positive", "negative"]
@@ -29,26 +25,6 @@ LEAST_FOR_MEDIAN = 5  # clips of a word
 LONGEST_WORD_FILE = 60.0  # s; a word with so much around it is a recording that nobody cut
 BLOCK_SECONDS = 60
 FADE_SECONDS = 0.005  # where a word is cut in the middle: a click would tell halves from words
-
-
-@final
-@dataclass(frozen=True)
-class File:
-    """One file of a pile.
-
-    Attributes:
-        path: where it is.
-        name: where it is in the pile.
-        word: the folder it lies in, relative to the pile; loose in the pile, the pile's own name.
-        group: what --group-from finds in the file's name; empty without.
-        sha256: of its content, in hex; empty where it cannot be read.
-    """
-
-    path: Path
-    name: str
-    word: str
-    group: str
-    sha256: str
 
 
 @final
@@ -101,77 +77,6 @@ class Background:
         return self.files[i], position - self.begins[i]
 
 
-def groups_in(folder: Path, expression: re.Pattern[str] | None, what: str) -> dict[str, str]:
-    """The sounds of a pile, sorted by their path in it, and the group of each: what the expression finds in its name.
-
-    Args:
-        folder: searched through.
-        expression: with one group; a name it is not found in, and each without it, has the group "".
-        what: what a refusal calls the pile.
-
-    Raises:
-        DataError: no sounds there.
-    """
-    names = sorted(str(inside) for inside in files_below(folder) if kind_of(inside) == "sound")
-    if not names:
-        raise DataError(f"The pile of {what} holds sounds", f"none in {str(folder)!r}", "Check the path.")
-    found = {name: expression and expression.search(Path(name).name) for name in names}
-    return {name: str(match.group(1)) if match else "" for name, match in found.items()}
-
-
-def share(ordered: Sequence[str], take: tuple[float, float]) -> set[str]:
-    """A block of them; so 0:0.6 and 0.6:1 have none in common, and all together."""
-    low, high = (round(part * len(ordered)) for part in take)
-    return set(ordered[low:high])
-
-
-def list_pile(
-    folder: Path,
-    groups: dict[str, str],
-    taken: set[str],
-    take: tuple[float, float],
-    what: str,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> list[File]:
-    """The files of a pile that are used: those of the groups that are, and a share of those without a group.
-
-    Args:
-        folder: the pile.
-        groups: its files and their groups.
-        taken: groups that are used, in all piles: nobody speaks in one pile to train with and in another to test with.
-        take: from where to where in the files without a group.
-        what: what a refusal calls the pile.
-        workers: threads that read the files for their sums.
-        progress: told of that.
-
-    Raises:
-        DataError: there are none.
-    """
-    alone = share([name for name, group in groups.items() if not group], take)
-    used = [name for name, group in groups.items() if (group in taken if group else name in alone)]
-    if not used:
-        raise DataError(
-            f"The share of the {what} holds sounds",
-            f"{take[0]:g}:{take[1]:g} of {len(groups)} files in {str(folder)!r}, and none of them",
-            "Take a larger share.",
-        )
-
-    def file(name: str) -> File:
-        path, parent = folder / name, Path(name).parent.as_posix()
-        return File(path, name, folder.resolve().name if parent == "." else parent, groups[name], _sha256(path))
-
-    return in_order(file, used, workers=workers, progress=progress, text=f"looking at {what}")
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return ""  # reading it as a sound will say why
-
-
 def read_words(
     files: Sequence[File],
     kind: Kind,
@@ -206,23 +111,26 @@ def read_words(
             return "no word found: it is silent, or as loud everywhere"
         word = samples[slice(*bounds)]
         if len(word) > longest:
-            return f"the word is longer than a clip: {len(word) / rate:.2f} s of {longest / rate:g} s"
+            return f"the word is longer than a clip: {len(word) / rate:.2f} s of {longest / rate:g} s; see --seconds"
         return _stored(word, file, file.word, kind, store)
 
     made = in_order(read, files, workers=workers, progress=progress, text=f"reading {kind}s")
     if kind == "positive":
-        made = _of_like_length(files, made, store, rate)
+        made = _of_like_length(files, made, store, rate, workers)
     words, skipped = _sorted_out(files, made)
     if not words:
         raise _none_usable(f"{kind} words", skipped)
     return words, skipped
 
 
-def _of_like_length(files: Sequence[File], made: Sequence[Word | str], store: Store, rate: int) -> list[Word | str]:
-    """The same word by many people lasts about as long: what is `TOO_LONG` times the median took in noise.
+def _of_like_length(
+    files: Sequence[File], made: Sequence[Word | str], store: Store, rate: int, workers: int | None
+) -> list[Word | str]:
+    """The same word by many people lasts about as long.
 
-    It is looked for again above louder and louder floors. Where that does not help the clip is left out: its word would
-    be thought to end when it has long been over.
+    What is `TOO_LONG` times the median took in noise. It is looked for again above louder and louder floors; where that
+    does not help the clip is left out, as its word would be thought to end when it has long been over. What is
+    `TOO_SHORT` is a part of the word or a click, which must not be taken for it.
     """
     lengths: dict[str, list[int]] = {}
     for word in made:
@@ -230,20 +138,24 @@ def _of_like_length(files: Sequence[File], made: Sequence[Word | str], store: St
             lengths.setdefault(word.word, []).append(word.length)
     usual = {word: float(np.median(found)) for word, found in lengths.items() if len(found) >= LEAST_FOR_MEDIAN}
 
-    def checked(file: File, word: Word | str) -> Word | str:
-        if isinstance(word, str) or word.word not in usual or word.length <= TOO_LONG * usual[word.word]:
+    def checked(read: tuple[File, Word | str]) -> Word | str:
+        file, word = read
+        if isinstance(word, str) or word.word not in usual:
+            return word
+        least, most = (share * usual[word.word] for share in (TOO_SHORT, TOO_LONG))
+        told = f"{word.length / rate:.2f} s, where {word.word!r} lasts {usual[word.word] / rate:.2f} s"
+        if word.length < least:
+            return f"a part of the word, or a click: {told}"
+        if word.length <= most:
             return word
         samples = read_sound(file.path, rate=rate, max_seconds=LONGEST_WORD_FILE)
         for share in STRICTER:
             bounds = word_bounds(samples, rate, share)
-            if bounds and TOO_SHORT * usual[word.word] <= bounds[1] - bounds[0] <= TOO_LONG * usual[word.word]:
+            if bounds and least <= bounds[1] - bounds[0] <= most:
                 return _stored(samples[slice(*bounds)], file, file.word, word.kind, store)
-        return (
-            f"the word cannot be told from the noise around it: {word.length / rate:.2f} s, where {word.word!r} lasts"
-            f" {usual[word.word] / rate:.2f} s"
-        )
+        return f"the word cannot be told from the noise around it: {told}"
 
-    return [checked(file, word) for file, word in zip(files, made, strict=True)]
+    return in_order(checked, list(zip(files, made, strict=True)), workers=workers)
 
 
 def hard_negatives(words: Sequence[Word], store: Store, rate: int, longest: int) -> list[Word]:

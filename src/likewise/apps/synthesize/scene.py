@@ -10,7 +10,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from likewise.apps.synthesize.piles import Background, File, Word
+from likewise.apps.synthesize.files import File
+from likewise.apps.synthesize.piles import Background, Word
 from likewise.data.synthesis import place
 from likewise.media.sounds import Samples
 

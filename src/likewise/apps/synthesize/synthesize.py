@@ -7,28 +7,18 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
 from likewise.apps.making import Progress, check_makable, in_order, write_record
-from likewise.apps.synthesize.piles import (
-    File,
-    Kind,
-    Skipped,
-    Word,
-    groups_in,
-    hard_negatives,
-    list_pile,
-    read_backgrounds,
-    read_words,
-    share,
-)
+from likewise.apps.synthesize.files import LEAST_RATE, File, bandwidths, list_piles
+from likewise.apps.synthesize.piles import Kind, Skipped, Word, hard_negatives, read_backgrounds, read_words
 from likewise.apps.synthesize.scene import Piles, Rules, Scene, draw_scene, mix
 from likewise.apps.synthesize.store import Store
 from likewise.errors import UsageError
@@ -42,8 +32,9 @@ COLUMNS = (
     "path", "seconds", "start", "end", "word", "kind", "source", "group", "snr_db", "speed",
     "background", "background_start", "background_db", "gain_db",
 )  # fmt: skip
-LEAST_RATE = 4_000  # Hz; below it no consonant is left
 MOST_SECONDS = 3_600
+
+Folders: TypeAlias = Path | str | Sequence[Path | str]
 
 
 @final
@@ -64,7 +55,7 @@ class SynthesisOptions:
         most_negative: likewise.
         gap: least seconds between two words.
         hard: whether a quarter of the negative words are halves of positive ones, and halves said twice.
-        take: the share of each pile that is used, from and to, in the order of its files.
+        take: the share of each folder that is used, from and to, in the order of its files.
         group_from: regular expression with one group, which it finds in file names. Files of one group are used
             together or not at all, in all piles, and the share is one of groups.
     """
@@ -192,9 +183,9 @@ class Synthesized:
 
 
 def synthesize(
-    positive: Path | str | None,
-    negative: Path | str | None,
-    background: Path | str,
+    positive: Folders | None,
+    negative: Folders | None,
+    background: Folders,
     out: Path | str,
     options: SynthesisOptions | None = None,
     *,
@@ -207,29 +198,32 @@ def synthesize(
     written at the end, so a folder that has one is whole.
 
     Args:
-        positive: folder of clips of the word to be found, one in each; None where there are to be none.
-        negative: folder of clips of other words; likewise.
-        background: folder of noise, music, rooms, others' speech.
+        positive: folder, or several, of clips of the word to be found, one in each; None where there are to be none.
+        negative: likewise, of clips of other words.
+        background: likewise, of noise, music, rooms, others' speech.
         out: where to: WAV files, manifest.csv and clips.json.
         options: the defaults if None.
         workers: threads, as many as there are processors by default; they do not change the clips.
         progress: told of every stage.
 
     Raises:
-        UsageError: options that cannot be; piles that share files; an `out` that lies in a pile, holds something else,
-            or was made with other options or of other files.
+        UsageError: options that cannot be; folders that share files; an `out` that lies in a pile, holds
+            something else, or was made with other options or of other files.
         DataError: a pile of which nothing can be used; a folder that cannot be read or written.
     """
     options = options or SynthesisOptions()
     out = Path(out)
     given = {"positives": positive, "negatives": negative, "backgrounds": background}
-    folders = {name: None if folder is None else Path(folder) for name, folder in given.items()}
-    piles = _list_piles(folders, out, options, workers, progress)
+    folders = {pile: _folders(each) for pile, each in given.items()}
+    _check_folders(folders, out, options)
+    piles, notes = list_piles(folders, options.take, options.expression(), workers, progress)
+    if note := bandwidths(piles, options.rate):
+        notes.append(note)
     made_from = _made_from(piles, options)
     check_makable(out, RECORD, made_from)
     out.parent.mkdir(parents=True, exist_ok=True)
     with closing(Store(out.parent)) as store:
-        read, skipped, notes = _read(piles, store, options, workers, progress)
+        read, skipped, more = _read(piles, store, options, workers, progress)
         (out / SOUNDS).mkdir(parents=True, exist_ok=True)
         write_record(out, RECORD, made_from, None)
         rules = Rules(
@@ -267,65 +261,56 @@ def synthesize(
             "backgrounds": sum(len(each.files) for each in read.backgrounds),
         },
         skipped=tuple(skipped),
-        notes=tuple(notes),
+        notes=(*notes, *more),
     )
     _write_manifest(result.manifest, clips, options)
     write_record(out, RECORD, made_from, result.as_dict() | {"manifest": MANIFEST})
     return result
 
 
-def _list_piles(
-    folders: dict[str, Path | None],
-    out: Path,
-    options: SynthesisOptions,
-    workers: int | None,
-    progress: Progress | None,
-) -> dict[str, list[File]]:
-    """The files of each pile, once it is sure that piles and `out` are apart."""
-    for name, wanted in (("positives", options.most_positive or options.hard), ("negatives", options.most_negative)):
-        if wanted and folders[name] is None:
-            option = name.removesuffix("s")
+def _folders(given: Folders | None) -> list[Path]:
+    if given is None:
+        return []
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
+
+
+def _check_folders(folders: Mapping[str, Sequence[Path]], out: Path, options: SynthesisOptions) -> None:
+    """There is a pile of all that a clip is to hold, and `out` lies in none."""
+    for pile, most in (("positives", options.most_positive), ("negatives", options.most_negative)):
+        if most and not folders[pile]:
+            kind = pile.removesuffix("s")
             raise UsageError(
-                f"Clips with {option} words need a pile of them",
-                "none",
-                f"Pass --{option} DIR, or --most-{option} 0{' without --hard' * (name == 'positives')}.",
+                f"Clips with {kind} words need a pile of them", "none", f"Pass --{kind} DIR, or --most-{kind} 0."
             )
+    if options.hard and not folders["positives"]:
+        raise UsageError(
+            "--hard makes negatives of positive words", "no pile of these", "Pass --positive DIR, or leave out --hard."
+        )
+    if not folders["backgrounds"]:
+        raise UsageError("Clips are cut out of a pile of backgrounds", "none", "Pass --background DIR.")
     target = out.resolve()
-    for folder in folders.values():
-        if folder is not None and (target == folder.resolve() or folder.resolve() in target.parents):
+    for folder in (folder for given in folders.values() for folder in given):
+        if target == folder.resolve() or folder.resolve() in target.parents:
             raise UsageError(
                 "Clips are written outside of the piles", f"{str(out)!r} in {str(folder)!r}", "Choose another place."
             )
-    expression = options.expression()
-    used = {name: folder for name, folder in folders.items() if folder is not None}
-    groups = {name: groups_in(folder, expression, name) for name, folder in used.items()}
-    known = sorted({group for found in groups.values() for group in found.values() if group})
-    if expression is not None and not known:
-        raise UsageError("--group-from is found in file names", f"{options.group_from!r}, which is in none of them")
-    taken = share(known, options.take)
-    piles: dict[str, list[File]] = {name: [] for name in folders}
-    for name, folder in used.items():
-        piles[name] = list_pile(folder, groups[name], taken, options.take, name, workers, progress)
-    owner: dict[Path, str] = {}
-    for name, files in piles.items():
-        for file in files:
-            if owner.setdefault(file.path.resolve(), name) != name:
-                raise UsageError(
-                    "A file is in one pile",
-                    f"{file.path}, which is among the {owner[file.path.resolve()]} and the {name}",
-                    "Sort them into folders that do not share any.",
-                )
-    return piles
 
 
-def _made_from(piles: dict[str, list[File]], options: SynthesisOptions) -> dict[str, Any]:
-    """All that decides what the clips are, to the last bit, as JSON gives it back."""
+def _made_from(piles: Mapping[str, Sequence[File]], options: SynthesisOptions) -> dict[str, Any]:
+    """All that decides what the clips are, to the last bit, as JSON gives it back. Options have the command's names."""
     made_from = {
-        "options": asdict(options),
-        "piles": {name: _digest(files) for name, files in piles.items()},
+        **{_option(name): value for name, value in asdict(options).items()},
+        **{pile: _digest(files) for pile, files in piles.items()},
         "versions": {name: version(name) for name in ("likewise", "numpy", "soundfile", "soxr")},
     }
     return json.loads(json.dumps(made_from))
+
+
+def _option(name: str) -> str:
+    """What the command calls an option."""
+    if name == "background_db":
+        return "--background-gain"
+    return "--" + name.removesuffix("_db").replace("_", "-")
 
 
 def _digest(files: Sequence[File]) -> str:
@@ -343,7 +328,7 @@ def _read(
 ) -> tuple[Piles, Skipped, list[str]]:
     """The piles in the store, the files that could not be read, and what the person should know."""
     rate, length = options.rate, options.length
-    backgrounds, skipped, notes = read_backgrounds(piles["backgrounds"], store, rate, length, workers, progress)
+    skipped: Skipped = []
 
     def words(name: str, kind: Kind) -> list[Word]:
         if not piles[name]:
@@ -353,6 +338,8 @@ def _read(
         return found
 
     positive, negative = words("positives", "positive"), words("negatives", "negative")
+    backgrounds, unusable, notes = read_backgrounds(piles["backgrounds"], store, rate, length, workers, progress)
+    skipped.extend(unusable)
     hard = hard_negatives(positive, store, rate, length) if options.hard else []
     cuts = np.cumsum([0, *(each.length - length + 1 for each in backgrounds)])
     return Piles(positive, negative, hard, backgrounds, cuts, store.mapped()), skipped, notes

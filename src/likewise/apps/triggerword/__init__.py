@@ -1,7 +1,7 @@
 """Hearing a word in a stream: trained on clips with timed labels, calibrated in false alarms per hour."""
 
 from likewise.apps.triggerword.events import EventRule
-from likewise.apps.triggerword.learn import LearnedTrigger, TriggerOptions, learn
+from likewise.apps.triggerword.learn import LearnedTrigger, TriggerOptions, learn, prepare
 from likewise.apps.triggerword.listener import Event, Listener
 from likewise.apps.triggerword.measure import Found, Heard
 from likewise.apps.triggerword.model import TASK, TriggerWord, calibrate
@@ -24,4 +24,5 @@ __all__ = [
     "calibrate",
     "evaluate",
     "learn",
+    "prepare",
 ]

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 HITS, REFRACTORY = 2, 1.0
+MOST_HITS = 12  # half a second: what a word is known by lasts no longer
 
 
 @final
@@ -24,7 +25,7 @@ class EventRule:
 
     Attributes:
         threshold: of probabilities, in (0, 1).
-        hits: steps in a row, N, that have to reach it, at least 1.
+        hits: steps in a row, N, that have to reach it, 1 to `MOST_HITS`.
         refractory: seconds after an event in which there is no other, 0 or more.
     """
 
@@ -44,8 +45,8 @@ def check_shape(hits: int, refractory: float) -> None:
     Raises:
         UsageError: they cannot.
     """
-    if hits < 1:
-        raise UsageError("An event takes at least 1 hit", hits, "2 are usual.")
+    if not 1 <= hits <= MOST_HITS:
+        raise UsageError(f"An event takes 1 to {MOST_HITS} hits in a row", hits, "2 are usual.")
     if not 0 <= refractory < 3600:
         raise UsageError("A refractory time is 0 or more seconds", refractory, "1 is usual.")
 

@@ -8,21 +8,19 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from likewise.apps.learn import Watcher
+from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.apps.triggerword.events import HITS, REFRACTORY, check_shape
 from likewise.apps.triggerword.measure import Heard
 from likewise.apps.triggerword.model import TriggerWord
 from likewise.apps.triggerword.promise import smallest_supported
 from likewise.apps.triggerword.report import AlarmReport, report_on
 from likewise.data import Clips
+from likewise.data.augmentation import augmentation
 from likewise.encoder import Encoder
 from likewise.errors import DataError, SupportError, UsageError
-from likewise.evaluation.pictures import draw_history
-from likewise.matching import CONFIG, REPORT
-from likewise.media.files import check_replaceable
 from likewise.objective import ClipBCE, SequentialBCE, StepObjective
-from likewise.training import FitOptions, History, fit
-from likewise.training.state import check_fresh, discard
+from likewise.training import FitOptions, check_hears, choose_device, fit
+from likewise.training.state import discard
 
 BACKBONE = "conv-gru"
 PARTS = (0.8, 0.1, 0.1)  # to train on, to choose the epoch by, to set a first threshold and measure
@@ -37,7 +35,7 @@ class TriggerOptions:
     Attributes:
         backbone: "conv-gru" or "conv-lstm"; None for the former, or the one of `start`.
         labels: "steps" (timed) or "clip" (one per clip, the plain way that takes far more clips).
-        positive_weight, hold, grace: of the objective; see `StepObjective`.
+        positive_weight, focus, hold, grace: of the objective; see `StepObjective`.
         hits, refractory: of events; see `EventRule`.
         rate: hertz; None for that of the clips, at most 16 kHz, or the one of `start`.
         start: model folder whose weights are trained on.
@@ -47,6 +45,7 @@ class TriggerOptions:
     backbone: str | None = None
     labels: Labels = "steps"
     positive_weight: float = 5.0
+    focus: float = 2.0
     hold: float = 0.3
     grace: float = 0.12
     hits: int = HITS
@@ -64,7 +63,7 @@ class TriggerOptions:
         kinds: dict[str, type[StepObjective]] = {"steps": SequentialBCE, "clip": ClipBCE}
         if self.labels not in kinds:
             raise UsageError("Labels are of steps or of a clip", repr(self.labels))
-        return kinds[self.labels](self.positive_weight, self.hold, self.grace)
+        return kinds[self.labels](self.positive_weight, self.focus, self.hold, self.grace)
 
     def encoder(self) -> Encoder:
         """What to train."""
@@ -80,50 +79,24 @@ class TriggerOptions:
 
 @final
 @dataclass(frozen=True)
-class LearnedTrigger:
+class LearnedTrigger(Trained):
     """What came out.
 
     Attributes:
         model: calibrated as far as the clips support it.
-        history: of training.
         report: on clips that set the threshold, with whose voices it was trained; None without a threshold.
-        folder: where it was saved.
-        files: everything written that a person would look at.
-        notes: what the person should know.
     """
 
     model: TriggerWord
-    history: History
     report: AlarmReport | None
-    folder: Path
-    files: tuple[Path, ...]
-    notes: tuple[str, ...]
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures and where to look, as text."""
-        speed = f"{self.history.seconds:.1f} s, {self.history.images_per_second:,.0f} clips/s, {self.history.precision}"
-        return [
-            *(() if self.report is None else self.report.rows()),
-            ("trained in", f"{len(self.history.epochs)} epochs, {speed}"),
-            ("model", str(self.folder)),
-            *(("look at", str(file)) for file in self.files),
-        ]
+        return [*(() if self.report is None else self.report.rows()), *self.rows_of_training("clips")]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise train --json`."""
-        return {
-            "model": str(self.folder),
-            "task": self.model.task,
-            "epochs": len(self.history.epochs),
-            "best_epoch": self.history.best,
-            "train_seconds": self.history.seconds,
-            "clips_per_second": self.history.images_per_second,
-            "loss": self.history.epochs[-1].loss,
-            "stopped": self.history.stopped,
-            "precision": self.history.precision,
-            "files": [str(file) for file in self.files],
-            "notes": list(self.notes),
-        }
+        return {**super().as_dict(), "task": self.model.task}
 
 
 def learn(
@@ -149,12 +122,8 @@ def learn(
         UsageError, DataError, ModelError: before anything is written.
         KeyboardInterrupt: Ctrl-C before the first epoch was done.
     """
-    check_shape(options.hits, options.refractory)
-    check_replaceable(out, marker=CONFIG)
-    checkpoint = out.resolve().with_name(f"{out.resolve().name}.training")
-    if not resume:
-        check_fresh(checkpoint)
-    encoder, objective = options.encoder(), options.objective()
+    encoder, objective = prepare(options)
+    checkpoint = begin(out, resume=resume, say=watcher.say)
     shares = PARTS if tune is None else (1 - PARTS[1], PARTS[1])
     train, valid, *rest = data.split(*shares, seed=options.fit.seed)
     held = tune if tune is not None else rest[0]
@@ -167,7 +136,7 @@ def learn(
         watcher.say(f"skipped {file}: {reason}")
     notes = list(history.warnings)
     if history.stopped == "interrupted":
-        notes.append(f"Training was stopped in epoch {len(history.epochs) + 1}; --resume goes on.")
+        notes.append(stopped(f"in epoch {len(history.epochs) + 1}", checkpoint))
     model, report = TriggerWord(encoder), None
     offered = len(held)
     held = held.subset(np.flatnonzero(~model.known(held)), held.origin)  # a model to start from may have met some
@@ -184,7 +153,11 @@ def learn(
         if promising is None:
             notes.append("Not calibrated: too few clips for a threshold. `likewise calibrate` with hours of others.")
     if promising is not None and heard is not None:
+        model.remember(heard.data)
         model, report = promising, report_on(promising, heard)
+        promised = promising.calibration
+        if promised is not None and (warning := promised.line_for().warning()):
+            notes.append(warning)
         notes.append(
             f"Calibrated for at most {supported:g} false alarms per hour, the smallest that {report.hours:.2g} h can"
             " show."
@@ -196,8 +169,7 @@ def learn(
             )
 
     def write_report(folder: Path) -> dict[str, Any]:
-        (folder / "history.jsonl").write_text(history.lines(), encoding="utf-8")
-        draw_history(history, folder / "history.png")
+        write_history(history, folder)
         if report is None:
             return {}
         report.write(folder)
@@ -205,10 +177,23 @@ def learn(
 
     encoder.trained["options"] = options.as_dict()
     model.save(out, write_report)
-    if history.stopped != "interrupted":
+    if checkpoint is not None and history.stopped != "interrupted":
         discard(checkpoint)
-    pictures = tuple(sorted((out / REPORT).glob("*.png")))
-    return LearnedTrigger(model, history, report, out, (out / "README.md", *pictures), tuple(notes))
+    return LearnedTrigger(history, out, tuple(notes), model, report)
+
+
+def prepare(options: TriggerOptions) -> tuple[Encoder, StepObjective]:
+    """The encoder and the objective that `options` ask for; nothing is read or trained yet.
+
+    Raises:
+        UsageError, ModelError: options that cannot work.
+    """
+    check_shape(options.hits, options.refractory)
+    augmentation(options.fit.augment, "stream")
+    choose_device(options.fit.device)
+    encoder = options.encoder()
+    check_hears(encoder)
+    return encoder, options.objective()
 
 
 def _heard(model: TriggerWord, held: Clips, options: TriggerOptions, watcher: Watcher) -> Heard | None:

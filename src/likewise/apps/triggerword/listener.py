@@ -21,6 +21,7 @@ from likewise.errors import DataError, UsageError
 from likewise.media.sounds import LOUDEST
 
 CHUNK = 0.08  # seconds that are looked at together
+STREAM = "A stream is one row of floats in [-1, 1]"
 LOWEST_GATE = -120.0  # dBFS
 GATE = -60.0  # dBFS of a chunk, below which it is silence
 AWAKE = 1.5  # seconds of silence after which nothing is computed until it ends
@@ -164,11 +165,12 @@ def checked(samples: NDArray[np.floating[Any]]) -> Array:
         DataError: not one row of numbers in about [-1, 1].
     """
     samples = np.asarray(samples)
-    peak = float(np.abs(samples).max(initial=0)) if samples.dtype.kind == "f" else np.inf
-    if samples.ndim != 1 or not peak <= LOUDEST:  # nor does NaN
-        raise DataError(
-            "A stream is one row of floats in [-1, 1]", f"{samples.dtype} of shape {samples.shape}, up to {peak:g}"
-        )
+    received = f"{samples.dtype} of shape {samples.shape}"
+    if samples.dtype.kind != "f" or samples.ndim != 1:
+        raise DataError(STREAM, received, "Whole numbers of 16 bits are to be divided by 32,768.")
+    peak = float(np.abs(samples).max(initial=0))
+    if not peak <= LOUDEST:  # nor does NaN
+        raise DataError(STREAM, f"{received}, up to {peak:g}")
     return samples.astype(np.float32, copy=False)
 
 

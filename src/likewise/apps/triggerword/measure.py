@@ -42,6 +42,10 @@ class Found:
     alarms_per_hour: Estimate
     latency: Floats
 
+    def rates(self) -> dict[str, float | None]:
+        """JSON-ready; see `rates`."""
+        return rates(self.miss_rate, self.alarms_per_hour)
+
 
 @final
 class Heard:
@@ -60,7 +64,7 @@ class Heard:
         hits, refractory: see `EventRule`.
 
     Attributes:
-        origin: where the clips came from, in words.
+        data: the clips.
         hits, refractory: as given.
         score: (S,) of `scores`, of all clips in a row.
         words: triggers that could be found.
@@ -79,7 +83,7 @@ class Heard:
         if not lengths.sum():
             rule = f"Hearing is measured on clips of at least {times.first / rate:.2g} s"
             raise DataError(rule, f"{len(lengths)} shorter ones" if len(lengths) else "none that can be read")
-        self.origin, self.hits, self.refractory = data.origin, hits, refractory
+        self.data, self.hits, self.refractory = data, hits, refractory
         step = times.every / rate
         self._times, self._rate, self._quiet = times, rate, refractory_steps(refractory, step)
         # One row of all clips, with silence between them that is longer than the refractory time.
@@ -158,6 +162,18 @@ class Heard:
     def _levels(self) -> Floats:
         """Rising scores at which an event may begin or end, without those that no threshold reaches."""
         return np.unique(self.score[(self.score > 0) & (self.score < 1)])
+
+
+def rates(missed: Estimate | None, alarms: Estimate) -> dict[str, float | None]:
+    """Two rates and their intervals, as every output names them."""
+    return {
+        "miss_rate": None if missed is None else missed.value,
+        "miss_rate_low": None if missed is None else missed.low,
+        "miss_rate_high": None if missed is None else missed.high,
+        "false_alarms_per_hour": alarms.value,
+        "false_alarms_per_hour_low": alarms.low,
+        "false_alarms_per_hour_high": alarms.high,
+    }
 
 
 def per_hour(alarms: int, hours: float) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -16,7 +17,7 @@ from likewise.apps.triggerword.listener import Listener, checked, heard_by, stre
 from likewise.apps.triggerword.measure import Heard
 from likewise.apps.triggerword.promise import AlarmCalibration, promise
 from likewise.data import Clips
-from likewise.encoder import Encoder, Progress, evaluating
+from likewise.encoder import PARTS, Encoder, Progress, Seen, evaluating
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import (
     WriteReport,
@@ -24,12 +25,14 @@ from likewise.matching import (
     described,
     read_calibration,
     read_folder,
+    save_seen,
     write_calibration,
     write_folder,
 )
 from likewise.media.sounds import Samples, read_sound, stream_sound
 
 TASK = "triggerword"
+TRAINED, CALIBRATED = ("train", "valid"), ("tune",)  # uses of clips that were seen
 AT_ONCE = 32  # clips that the network hears together
 PIECE = 30.0  # seconds; longer sounds are heard as a stream,
 AT_A_TIME = 5.0  # so many seconds at a time
@@ -57,6 +60,11 @@ class TriggerWord:
         self.sounds, self.times = heard_by(encoder)
         self.encoder, self.calibration = encoder, calibration
 
+    def __repr__(self) -> str:
+        promised = self.calibration
+        said = "not calibrated" if promised is None else f"at most {promised.default:g} false alarms per hour"
+        return f"TriggerWord({self.encoder.backbone} at {self.sounds.rate:,} Hz, {said})"
+
     @property
     def fingerprint(self) -> str:
         """Of everything that decides its outputs."""
@@ -69,6 +77,18 @@ class TriggerWord:
             DataError: something else.
         """
         return self._probabilities([checked(samples)])[0]
+
+    def over_time(self, samples: NDArray[np.floating[Any]]) -> Floats:
+        """The same expanded back to the time of the input, (T,) -> (T,): what is known once each sample has come in.
+
+        0 before there is a first output.
+
+        Raises:
+            DataError: see `probabilities`.
+        """
+        outputs = self.probabilities(samples)
+        step = (np.arange(1, len(samples) + 1) - self.times.first) // self.times.every
+        return np.where(step >= 0, outputs[np.maximum(step, 0)], 0.0) if len(outputs) else np.zeros(len(samples))
 
     def hear(
         self, data: Clips, *, hits: int = HITS, refractory: float = REFRACTORY, progress: Progress | None = None
@@ -101,7 +121,23 @@ class TriggerWord:
 
     def known(self, data: Clips) -> NDArray[np.bool_]:
         """(N,) whether it was trained on each of the clips, or its epoch was chosen by it."""
-        return self.encoder.seen.rows(data.contents) >= 0
+        return self._used(data, TRAINED)
+
+    def calibrated_on(self, data: Clips) -> NDArray[np.bool_]:
+        """(N,) whether a threshold was set on each of the clips; see `remember`."""
+        return self._used(data, CALIBRATED)
+
+    def remember(self, data: Clips) -> None:
+        """That a threshold was set on these clips: what is measured on them says nothing of a promise."""
+        met = Seen.of("tune", data.contents, data.identity_keys())
+        self.encoder.seen = self.encoder.seen.joined(met)
+
+    def _used(self, data: Clips, parts: tuple[str, ...]) -> NDArray[np.bool_]:
+        seen = self.encoder.seen
+        rows, uses = seen.rows(data.contents), [PARTS.index(part) for part in parts]
+        found = np.zeros(len(data), bool)
+        found[rows >= 0] = np.isin(seen.parts[rows[rows >= 0]], uses)
+        return found
 
     def promising(self, heard: Heard, per_hour: float) -> TriggerWord:
         """With a threshold for at most `per_hour` false alarms, set on clips that it was not trained on.
@@ -112,16 +148,15 @@ class TriggerWord:
             SupportError, UsageError: see `promise`.
         """
         line, before = promise(heard, per_hour), self.calibration
-        shape = (self.fingerprint, heard.hits, heard.refractory, heard.hours, heard.words, heard.origin)
-        if before is not None and shape == (
-            before.model, before.hits, before.refractory, before.hours, before.words, before.data,
-        ):  # fmt: skip
-            return TriggerWord(self.encoder, before.with_line(line))
+        data = heard.data
         fresh = AlarmCalibration(
             model=self.fingerprint, hits=heard.hits, refractory=heard.refractory, lines=(line,), default=line.promised,
-            hours=heard.hours, words=heard.words, data=heard.origin,
+            hours=heard.hours, words=heard.words, data=data.origin, contents=data.digest,
         )  # fmt: skip
-        return TriggerWord(self.encoder, fresh)
+        same = (
+            before is not None and replace(before, lines=fresh.lines, default=fresh.default, data=fresh.data) == fresh
+        )
+        return TriggerWord(self.encoder, before.with_line(line) if before is not None and same else fresh)
 
     def rule(self, per_hour: float | None = None, threshold: float | None = None) -> EventRule:
         """What makes an event: a promise of so many false alarms per hour, by default that of the calibration.
@@ -136,9 +171,7 @@ class TriggerWord:
         if threshold is not None:
             if per_hour is not None:
                 raise UsageError("Events are made by a promise or by a threshold", "both", "Leave one out.")
-            if self.calibration is None:
-                return EventRule(threshold)
-            return EventRule(threshold, self.calibration.hits, self.calibration.refractory)
+            return EventRule(threshold, *self.event_shape())
         if self.calibration is None:
             raise ModelError(
                 "A model decides once it knows its threshold",
@@ -148,9 +181,10 @@ class TriggerWord:
         return self.calibration.rule(per_hour)
 
     def event_shape(self, hits: int | None = None, refractory: float | None = None) -> tuple[int, float]:
-        """`hits` and `refractory` of events as given; else those of the calibration, or the usual ones."""
-        before = self.calibration
-        usual = (HITS, REFRACTORY) if before is None else (before.hits, before.refractory)
+        """`hits` and `refractory` of events as given; else those of the calibration, of training, or the usual ones."""
+        before, trained = self.calibration, self.encoder.trained.get("options", {})
+        usual = (trained.get("hits", HITS), trained.get("refractory", REFRACTORY))
+        usual = usual if before is None else (before.hits, before.refractory)
         return usual[0] if hits is None else hits, usual[1] if refractory is None else refractory
 
     def listener(self, per_hour: float | None = None, *, threshold: float | None = None) -> Listener:
@@ -182,6 +216,7 @@ class TriggerWord:
         write_calibration(
             folder, promised.to_json(), lambda figures: card(name or folder.name, config, promised, figures)
         )
+        save_seen(self.encoder.seen, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> TriggerWord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from math import isclose
+from math import ceil
 from typing import Any, final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
@@ -11,11 +11,13 @@ from scipy.stats import poisson
 
 from likewise.apps.triggerword.events import EventRule, check_shape
 from likewise.apps.triggerword.measure import Heard, at_most
+from likewise.calibration.promises import is_for, promise_for
 from likewise.errors import ModelError, SupportError, UsageError
 from likewise.metrics import Estimate
 
 FORMAT = 1
 LADDER = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # per hour
+USELESS = 0.5  # share of misses from which on a person should be told
 
 
 @final
@@ -38,6 +40,16 @@ class AlarmThreshold:
     alarms_per_hour: Estimate
     miss_rate: Estimate | None
 
+    def warning(self) -> str | None:
+        """That the promise costs most of the words, where it does."""
+        missed = self.miss_rate
+        if missed is None or missed.value < USELESS:
+            return None
+        return (
+            f"With at most {self.promised:g} false alarms per hour {missed.value:.0%} of the words are missed: promise"
+            " less (a larger --per-hour), or train longer and on more voices."
+        )
+
 
 @final
 @with_config(ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -53,6 +65,7 @@ class AlarmCalibration:
         hours: of sound without the word.
         words: triggers that could be found.
         data: what it was set on, in words.
+        contents: of the same, as a number (`Clips.digest`): what lies at a place may be made anew.
         format: of calibration.json.
     """
 
@@ -64,6 +77,7 @@ class AlarmCalibration:
     hours: float
     words: int
     data: str
+    contents: str
     format: int = FORMAT
 
     def line_for(self, promised: float | None = None) -> AlarmThreshold:
@@ -72,14 +86,7 @@ class AlarmCalibration:
         Raises:
             UsageError: there is none.
         """
-        wanted = self.default if promised is None else promised
-        for line in self.lines:
-            if isclose(line.promised, wanted, rel_tol=1e-9):
-                return line
-        known = ", ".join(f"{line.promised:g}" for line in self.lines)
-        raise UsageError(
-            f"This model promises {known} false alarms per hour", f"{wanted:g}", "Calibrate it for this rate first."
-        )
+        return promise_for(self.lines, self.default if promised is None else promised, "false alarms per hour")
 
     def rule(self, promised: float | None = None) -> EventRule:
         """What makes an event under a promise; see `line_for`."""
@@ -87,7 +94,7 @@ class AlarmCalibration:
 
     def with_line(self, line: AlarmThreshold) -> AlarmCalibration:
         """With one more promise, which becomes the default."""
-        others = [known for known in self.lines if not isclose(known.promised, line.promised, rel_tol=1e-9)]
+        others = [known for known in self.lines if not is_for(known, line.promised)]
         lines = sorted((*others, line), key=lambda known: -known.promised)
         return replace(self, lines=tuple(lines), default=line.promised)
 
@@ -135,13 +142,12 @@ def promise(heard: Heard, per_hour: float) -> AlarmThreshold:
         raise UsageError("Promised false alarms per hour are above 0", per_hour, "0.5 is usual.")
     alarms = most_alarms(per_hour, heard.hours)
     if alarms is None:
-        best = smallest_supported(heard.hours)
-        otherwise = f", or promise {best:g}" if best is not None else ""
+        best = ceil(10 * at_most(0, heard.hours)) / 10
         needed = at_most(0, 1.0) / per_hour
         raise SupportError(
-            f"At most {per_hour:g} false alarms per hour takes {needed:.3g} hours without the word",
-            f"{heard.hours:.3g} h",
-            f"Bring {needed - heard.hours:.3g} hours more{otherwise}.",
+            f"At most {per_hour:g} false alarms per hour takes {said_time(needed)} without the word",
+            said_time(heard.hours),
+            f"Bring {said_time(needed - heard.hours)} more, or promise {best:g}.",
         )
     threshold = heard.lowest_threshold(alarms)
     if threshold is None:
@@ -164,6 +170,14 @@ def most_alarms(per_hour: float, hours: float) -> int | None:
 def smallest_supported(hours: float) -> float | None:
     """The smallest rate of `LADDER` that so many hours can show; None if they can show none."""
     return min((rate for rate in LADDER if most_alarms(rate, hours) is not None), default=None)
+
+
+def said_time(hours: float) -> str:
+    """A length of time in the unit that a person would use."""
+    seconds = 3600 * hours
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{hours:.3g} hours"
 
 
 def _shown(line: AlarmThreshold, hours: float) -> bool:

@@ -30,6 +30,7 @@ class AlarmReport:
         hours: of sound without the word.
         promised: false alarms per hour that were promised; None where a threshold was given.
         trained_on: how many of the clips the model was trained on.
+        calibrated_on: on how many of them a threshold of it was set.
         skipped: file and reason of each that could not be read.
     """
 
@@ -42,6 +43,7 @@ class AlarmReport:
     hours: float
     promised: float | None
     trained_on: int
+    calibrated_on: int
     skipped: tuple[tuple[str, str], ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,7 +53,7 @@ class AlarmReport:
             "data": self.data,
             "threshold": self.at.threshold,
             "promised_per_hour": self.promised,
-            **_rates(self.at),
+            **self.at.rates(),
             "words": self.words,
             "misses": self.at.misses,
             "voices": self.voices,
@@ -59,9 +61,10 @@ class AlarmReport:
             "false_alarms": self.at.alarms,
             "hours": self.hours,
             "trained_on": self.trained_on,
+            "calibrated_on": self.calibrated_on,
             "latency_s": middle,
             "latency_s_p90": most,
-            "curve": [{"threshold": found.threshold, **_rates(found)} for found in self.curve],
+            "curve": [{"threshold": found.threshold, **found.rates()} for found in self.curve],
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
         }
 
@@ -84,17 +87,20 @@ class AlarmReport:
                 (
                     "misses",
                     f"{missed.value:.2%} (95%: {missed.low:.2%} to {missed.high:.2%}), {self.at.misses} of"
-                    f" {self.words} words of {self.voices} voices or files",
+                    f" {self.words} words of {self.voices} {'voice' if self.voices == 1 else 'voices'}",
                 ),
             )
         if self.promised is not None:
-            rows.append(("promised", f"at most {self.promised:g} false alarms per hour"))
+            rows.append(("promised", f"at most {self.promised:g} false alarms per hour (95%, one-sided)"))
         if len(self.at.latency):
             rows.append(("known after", f"{values['latency_s']:.2f} s, 9 in 10 within {values['latency_s_p90']:.2f} s"))
         if self.left_out:
             rows.append(("left out", f"{self.left_out} words that end with their clip"))
         if self.trained_on:
             rows.append(("trained on", f"{self.trained_on} of these clips, which flatters the figures"))
+        if self.calibrated_on:
+            told = f"{self.calibrated_on} of these clips: whether a promise holds shows on others only"
+            rows.append(("calibrated on", told))
         return rows
 
     def write(self, folder: Path) -> list[Path]:
@@ -125,8 +131,7 @@ def evaluate(
     """
     rule = model.rule(per_hour, threshold)
     heard, skipped = model.hear(data, hits=rule.hits, refractory=rule.refractory, progress=progress)
-    trained_on = int(model.known(data).sum())
-    return report_on(model, heard, per_hour=per_hour, threshold=threshold, trained_on=trained_on, skipped=skipped)
+    return report_on(model, heard, per_hour=per_hour, threshold=threshold, skipped=skipped)
 
 
 def report_on(
@@ -135,7 +140,6 @@ def report_on(
     *,
     per_hour: float | None = None,
     threshold: float | None = None,
-    trained_on: int = 0,
     skipped: tuple[tuple[str, str], ...] = (),
 ) -> AlarmReport:
     """What there is to say of clips that `model` has heard, with its own `EventRule`.
@@ -145,7 +149,7 @@ def report_on(
     """
     promised = None if threshold is not None or model.calibration is None else model.calibration.line_for(per_hour)
     return AlarmReport(
-        data=heard.origin,
+        data=heard.data.origin,
         at=heard.at(model.rule(per_hour, threshold).threshold),
         curve=tuple(heard.curve()),
         words=heard.words,
@@ -153,7 +157,8 @@ def report_on(
         left_out=heard.left_out,
         hours=heard.hours,
         promised=None if promised is None else promised.promised,
-        trained_on=trained_on,
+        trained_on=int(model.known(heard.data).sum()),
+        calibrated_on=int(model.calibrated_on(heard.data).sum()),
         skipped=skipped,
     )
 
@@ -182,15 +187,3 @@ def draw_curve(report: AlarmReport, file: Path) -> Path:
     axes.legend()
     figure.savefig(file)
     return file
-
-
-def _rates(found: Found) -> dict[str, float | None]:
-    missed, alarms = found.miss_rate, found.alarms_per_hour
-    return {
-        "miss_rate": None if missed is None else missed.value,
-        "miss_rate_low": None if missed is None else missed.low,
-        "miss_rate_high": None if missed is None else missed.high,
-        "false_alarms_per_hour": alarms.value,
-        "false_alarms_per_hour_low": alarms.low,
-        "false_alarms_per_hour_high": alarms.high,
-    }

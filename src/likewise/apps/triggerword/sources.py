@@ -10,12 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.apps.triggerword.listener import CHUNK
 from likewise.errors import DataError, UsageError
 from likewise.media.sounds import Samples, stream_pieces, stream_sound
 
-CHUNK = 0.08  # seconds
 AT_ONCE = 2.56  # seconds, where something gains by hearing more of a file at once
 GONE = 3.0  # seconds without a sample after which a microphone is taken for unplugged
+BEHIND = 30.0  # seconds of sound that wait to be heard, at most
 
 
 def from_file(
@@ -64,10 +65,14 @@ def _decoded(stream: BinaryIO, at_once: int) -> Iterator[Samples]:
 
 def _recorded(library: Any, device: str | None, which: str | int | None, given: int) -> Iterator[Samples]:
     pieces: queue.SimpleQueue[Samples] = queue.SimpleQueue()
+    taken = heard = 0  # samples, each counted by one thread
 
     def take(samples: NDArray[np.float32], *_: object) -> None:
         """Called by the library, from a thread of its own."""
-        pieces.put(samples[:, 0].copy())
+        nonlocal taken
+        if taken - heard <= BEHIND * given:
+            pieces.put(samples[:, 0].copy())
+        taken += len(samples)
 
     try:
         stream = library.InputStream(device=which, samplerate=given, channels=1, dtype="float32", callback=take)
@@ -77,13 +82,21 @@ def _recorded(library: Any, device: str | None, which: str | int | None, given: 
     try:
         while True:
             try:
-                yield pieces.get(timeout=GONE)
+                piece = pieces.get(timeout=GONE)
             except queue.Empty:  # a library cannot be relied on to say so
                 raise DataError(
                     "A microphone goes on until it is stopped",
                     f"nothing for {GONE:g} s from {device or 'the usual one'}",
                     "Plug it in again and start anew.",
                 ) from None
+            if taken - heard > BEHIND * given:
+                raise DataError(
+                    "A microphone is heard as fast as it records",
+                    f"more than {BEHIND:g} s that nobody asked for",
+                    "Read the events as they come, and start anew.",
+                )
+            heard += len(piece)
+            yield piece
     finally:
         stream.close(ignore_errors=True)
 

@@ -164,9 +164,9 @@ def speak(
         for i, word in enumerate(words)
     ]
     made_from = {
-        "options": asdict(options),
+        **{f"--{name}": value for name, value in asdict(options).items()},  # as the command names them
         "words": list(words),
-        "near": near,
+        NEAR: near,
         "voices": [f"{speaker.program} {speaker.name}" for speaker in cast],
         "accents": known,
     }
