@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -68,3 +69,28 @@ Part = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random; the same seed gives the same result.")]
 Out = Annotated[Path, typer.Option(help="Model folder to write; an older model there is replaced at the end.")]
+
+
+def above_zero(parameter: typer.CallbackParam, value: float | None) -> float | None:
+    """`value`, if it is above 0 and finite, or None."""
+    return _held(parameter, value, "above 0", value is None or 0 < value < math.inf)
+
+
+def at_least_zero(parameter: typer.CallbackParam, value: float) -> float | None:
+    """`value`, if it is 0 or more and finite."""
+    return _held(parameter, value, "at least 0", 0 <= value < math.inf)
+
+
+def below_one(parameter: typer.CallbackParam, value: float) -> float | None:
+    """`value`, if it is 0 or more and below 1."""
+    return _held(parameter, value, "in [0, 1)", 0 <= value < 1)
+
+
+def _held(parameter: typer.CallbackParam, value: float | None, rule: str, holds: bool) -> float | None:
+    if holds:
+        return value
+    from likewise.errors import UsageError
+
+    usual = parameter.default
+    remedy = "Leave it out for what suits." if usual is None else f"Leave it out for {usual:g}, which suits most."
+    raise UsageError(f"{parameter.opts[0]} is {rule}", f"{value:g}", remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +9,7 @@ import typer
 
 from likewise.cli.alarms import check_given
 from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
-from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed
+from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed, above_zero, at_least_zero, below_one
 
 if TYPE_CHECKING:
     from likewise.apps.learn import Learned
@@ -50,31 +49,6 @@ def known_loss(value: str) -> str:
     from likewise.errors import UsageError
 
     raise UsageError(f"A loss is one of {LOSSES}, pml:Name", repr(value))
-
-
-def above_zero(parameter: typer.CallbackParam, value: float | None) -> float | None:
-    """`value`, if it is above 0 and finite, or None."""
-    return _held(parameter, value, "above 0", value is None or 0 < value < math.inf)
-
-
-def at_least_zero(parameter: typer.CallbackParam, value: float) -> float | None:
-    """`value`, if it is 0 or more and finite."""
-    return _held(parameter, value, "at least 0", 0 <= value < math.inf)
-
-
-def below_one(parameter: typer.CallbackParam, value: float) -> float | None:
-    """`value`, if it is 0 or more and below 1."""
-    return _held(parameter, value, "in [0, 1)", 0 <= value < 1)
-
-
-def _held(parameter: typer.CallbackParam, value: float | None, rule: str, holds: bool) -> float | None:
-    if holds:
-        return value
-    from likewise.errors import UsageError
-
-    usual = parameter.default
-    remedy = "Leave it out for what suits." if usual is None else f"Leave it out for {usual:g}, which suits most."
-    raise UsageError(f"{parameter.opts[0]} is {rule}", f"{value:g}", remedy)
 
 
 def train(
