@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,21 @@ VOICES = {
     "test": ("it_IT_f_Menardi", "fr_CA_f_June"),
 }
 SPEAKERS = {"train": ("jackson", "nicolas"), "tune": ("george",), "test": ("yweweler",)}  # of the digits
+# What else synthetic voices say, to be heard as not the word: the recordings to train with are of few voices.
+WORDS = (
+    "about after again always animal another answer around because before between business change children city country"
+    " different during early enough every example family father follow government group hello history house important"
+    " information interest language large later letter light listen little machine material matter member minute moment"
+    " money morning mother mountain music nature never next night nothing number office often order other paper people"
+    " person picture place plant play point possible present problem program public question quick radio ready really"
+    " reason right river school science second sentence service several should simple social something special station"
+    " story street system table teacher telephone together tomorrow travel under until usual various video voice watch"
+    " water weather window without woman world write yellow yesterday"
+)
+PHRASES = (
+    "turn the light on", "what time is it", "good morning", "next song please", "how is the weather",
+    "call my mother", "stop the music", "set a timer",
+)  # fmt: skip
 SHARES = {"train": (0.0, 0.6), "tune": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
@@ -111,6 +127,14 @@ def spoken_word(work: Path, word: str, near: int) -> Path:
     if not (out / "manifest.csv").exists():
         speak([word], out, VoicesOptions(count=1000, near=near, seed=0))
     return out
+
+
+def spoken_words(work: Path) -> list[Path]:
+    """Some 2,000 other words in synthetic voices."""
+    out = work / "words"
+    if not (out / "manifest.csv").exists():
+        speak([*WORDS.split(), *PHRASES], out, VoicesOptions(count=16, seed=5))
+    return sorted(out.rglob("*.wav"))
 
 
 def make_clips(piles: Piles, out: Path, options: SynthesisOptions) -> lw.Clips:
@@ -193,16 +217,20 @@ def bounds(model: TriggerWord, placed: lw.Clips, hours: lw.Clips, of: str) -> It
 def learned_from(piles: dict[str, Piles], work: Path, word: str, positives: str) -> Piles:
     """What is trained on: words that were recorded, synthetic voices, or these and ten recordings."""
     train = piles["train"]
-    if positives == "real":
-        return train
-    spoken = spoken_word(work, word, near=20)
     positive, negative = work / f"piles/{positives}/positive", work / f"piles/{positives}/negative"
+    link([file.resolve() for file in sorted(train.negative.rglob("*.*"))], negative)
+    link(spoken_words(work), negative)
+    real = sorted(train.positive.rglob("*.flac"))
+    if positives == "real":
+        return Piles(train.positive, negative, train.background)
+    spoken = spoken_word(work, word, near=20)
     link(sorted((spoken / word).glob("*.wav")), positive)
     link(sorted((spoken / "near-misses").rglob("*.wav")), negative)
-    link([file.resolve() for file in sorted(train.negative.rglob("*.*"))], negative)
     if positives == "voices+10":
-        real = sorted(train.positive.rglob("*.flac"))
-        link([file.resolve() for file in real[:: len(real) // 10][:10]], positive)
+        for file, copy in itertools.product(real[:: len(real) // 10][:10], range(20)):  # a sixth of what is drawn
+            place = positive / file.parent.name / f"{copy}-{file.name}"
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, place)
     return Piles(positive, negative, train.background)
 
 
@@ -224,9 +252,11 @@ def main() -> None:
     piles = make_piles(chosen.sounds, work, chosen.word)
     made = SynthesisOptions(
         count=chosen.count, seconds=SECONDS, rate=16_000 if chosen.peers else RATE, hard=True, speed=(0.9, 1.12),
-        gap=0.05, most_positive=2, most_negative=6, background_db=(-40.0, 0.0),
+        gap=0.05, most_positive=2, most_negative=6, background_db=(-25.0, 0.0), snr_db=(-3.0, 18.0),
     )  # fmt: skip
-    hours = replace(made, most_positive=0, hard=False, speed=(0.92, 1.08), snr_db=(0.0, 25.0))
+    hours = replace(
+        made, most_positive=0, hard=False, speed=(0.92, 1.08), snr_db=(0.0, 25.0), background_db=(-40.0, 0.0)
+    )
     placed = SynthesisOptions(
         count=300, seconds=SECONDS, rate=made.rate, snr_db=(10.0, 10.0), most_positive=1, most_negative=3,
         background_db=(0.0, 0.0),
