@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from likewise.encoder import Encoder as Encoder
     from likewise.encoder import Pictures as Pictures
     from likewise.encoder import Sounds as Sounds
+    from likewise.encoder.speech import speech_encoder as speech_encoder
     from likewise.errors import CollapseWarning as CollapseWarning
     from likewise.errors import DataError as DataError
     from likewise.errors import LikewiseError as LikewiseError
@@ -99,6 +100,7 @@ _NAMES_OF_MODULE = {
         "Pictures",
         "Sounds",
     ),
+    "likewise.encoder.speech": ("speech_encoder",),
     "likewise.errors": (
         "CollapseWarning",
         "DataError",

@@ -12,6 +12,7 @@ import torch
 from drawn_trigger import RATE, chirp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sequence_sounds import sounds_of
 
 from likewise.apps.triggerword import Event, EventRule, LearnedTrigger, Listener, TriggerWord
 from likewise.apps.triggerword import listener as module
@@ -25,7 +26,7 @@ EVERY_STEP = EventRule(1e-12, hits=1, refractory=0.0)  # an event for each outpu
 
 def drawn(backbone: str, rate: int = RATE) -> TriggerWord:
     """A network whose outputs differ from step to step and that is no new one."""
-    encoder = Encoder(backbone, 1, preprocessing=Sounds.at(rate, 1.0, streamed=True), seed=5)
+    encoder = Encoder(backbone, 1, preprocessing=sounds_of(backbone, rate, 1.0), seed=5)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, value in encoder.state_dict().items():
@@ -132,7 +133,7 @@ class TestGate:
         listener.feed(np.zeros(180 * RATE, np.float32))
         assert sum(given) == pytest.approx(AWAKE * RATE, abs=CHUNK * RATE)
         listener.feed(noise(0.08))
-        assert sum(given) == pytest.approx((AWAKE + RUN_UP) * RATE, abs=3 * CHUNK * RATE)
+        assert sum(given) == pytest.approx((AWAKE + RUN_UP) * RATE + word.times.first, abs=3 * CHUNK * RATE)
 
     def test_soft_noise_is_silence_and_louder_is_not(self, word: TriggerWord, monkeypatch: pytest.MonkeyPatch) -> None:
         hiss = noise(10.0) / 0.1  # root mean square of 1, 0 dBFS
@@ -142,16 +143,18 @@ class TestGate:
                 Listener(word.encoder, EVERY_STEP, gate=gate).feed(10 ** (level / 20) * hiss)
                 assert sum(given) / len(hiss) == pytest.approx(part, abs=0.03)
 
-    @pytest.mark.parametrize("rate", [RATE, 11_025])
+    @pytest.mark.parametrize(("backbone", "rate"), [("conv-gru", RATE), ("conv-gru", 11_025), ("speech-gru", RATE)])
     @pytest.mark.parametrize("silence", [1.6, 1.75, 2.0, 7.3])
-    def test_after_silence_it_hears_as_from_a_fresh_start_a_little_before(self, rate: int, silence: float) -> None:
-        word = drawn("conv-gru", rate)
+    def test_after_silence_it_hears_as_from_a_fresh_start_a_little_before(
+        self, backbone: str, rate: int, silence: float
+    ) -> None:
+        word = drawn(backbone, rate)
         sound = np.concatenate([noise(1.0, rate=rate), np.zeros(round(silence * rate)), noise(1.5, 1, rate=rate)])
         events = fed(Listener(word.encoder, EVERY_STEP), sound.astype(np.float32))
         chunk = round(CHUNK * rate)
         loud = (rate + round(silence * rate)) // chunk * chunk  # the chunk in which sound begins again
         every = word.times.every
-        origin = -(-(loud - round(RUN_UP * rate)) // every) * every
+        origin = -(-(loud - round(RUN_UP * rate) - word.times.first) // every) * every
         expected = word.probabilities(sound[origin:].astype(np.float32))
         after = [e for e in events if e.time_s * rate > loud]
         first = round(after[0].time_s * rate - word.times.first) // every  # a step of the stream without a rest

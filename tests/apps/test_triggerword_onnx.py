@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sequence_sounds import sounds_of
 
 from likewise.apps.triggerword import EventRule, TriggerWord
 from likewise.apps.triggerword.onnx_step import export
-from likewise.encoder import Encoder, Sounds
+from likewise.encoder import SEQUENCES, Encoder
 from likewise.errors import ModelError, UsageError
 
 pytest.importorskip("onnx")
@@ -21,10 +23,10 @@ onnxruntime = pytest.importorskip("onnxruntime")
 def trigger(backbone: str, rate: int = 8_000) -> TriggerWord:
     """With weights that make outputs far apart, seed 0."""
     torch.manual_seed(0)
-    how = Sounds.at(rate, 3.0, streamed=True)
+    how = sounds_of(backbone, rate, 3.0)
     rng = np.random.default_rng(0)
     values = {"mean": tuple(rng.normal(-5, 2, how.mels).tolist()), "std": tuple(rng.uniform(1, 3, how.mels).tolist())}
-    encoder = Encoder(backbone, 1, preprocessing=Sounds(**{**how.__dict__, **values}), seed=0)
+    encoder = Encoder(backbone, 1, preprocessing=replace(how, **values), seed=0)
     with torch.no_grad():
         for name, value in encoder.state_dict().items():
             if "running" in name or "norm" in name:
@@ -49,7 +51,7 @@ def session(file: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("backbone", ["conv-gru", "conv-lstm"])
+@pytest.mark.parametrize("backbone", list(SEQUENCES))
 @pytest.mark.parametrize("rate", [8_000, 16_000])
 def test_step_by_step_it_is_the_model(backbone: str, rate: int, tmp_path: Path) -> None:
     model, sound = trigger(backbone, rate), stream(rate)
@@ -64,7 +66,7 @@ def test_step_by_step_it_is_the_model(backbone: str, rate: int, tmp_path: Path) 
     assert np.ptp(expected) > 0.4
     first, every = int(held["first_samples"]), int(held["every_samples"])
     begin = {port.name: np.zeros(port.shape, np.float32) for port in network.get_inputs() if port.name != "samples"}
-    assert list(begin) == (["state"] if backbone == "conv-gru" else ["state", "cell"])
+    assert list(begin) == (["state", "cell"] if backbone == "conv-lstm" else ["state"])
     states, found = begin, []
     for place in range(0, len(sound) - first + 1, every):
         probability, *after = network.run(None, {"samples": sound[None, place : place + first], **states})

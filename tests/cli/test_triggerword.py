@@ -138,9 +138,9 @@ def test_what_cannot_be(run: Run, folder: Path, others: Path, tmp_path: Path, mo
     assert "keeps its backbone" in run(
         "train", others, "--out", out, *QUICK, "--from", folder, "--backbone", "conv-gru"
     ).refused(2)
-    assert "heard by conv-gru or conv-lstm" in run("train", others, "--out", out, *QUICK, "--backbone", "mlp").refused(
-        2
-    )
+    assert "heard by one of conv-gru, conv-lstm, speech-gru" in run(
+        "train", others, "--out", out, *QUICK, "--backbone", "mlp"
+    ).refused(2)
     assert "hours more" in run("calibrate", folder, others, "--per-hour", 0.5, "--out", out).refused(3)
     assert "between 0 and 1" in run("evaluate", folder, others, "--threshold", 1.5).refused(2)
     assert "one for encoding items" in run("listen", model_folder, others / "sounds" / "00000.wav").refused(3)

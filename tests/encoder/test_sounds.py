@@ -32,6 +32,10 @@ def test_mel_bands_are_librosas(rate: int, window: int, mels: int) -> None:
         sr=rate, n_fft=window, n_mels=mels, fmin=60.0, fmax=0.475 * rate, htk=True, norm=None, dtype=np.float64
     )
     np.testing.assert_allclose(mel_matrix(rate, window, mels, 60.0, 0.475 * rate).T, expected, atol=1e-9)
+    expected = librosa.filters.mel(
+        sr=rate, n_fft=window, n_mels=mels, fmin=60.0, fmax=0.475 * rate, norm=None, dtype=np.float64
+    )
+    np.testing.assert_allclose(mel_matrix(rate, window, mels, 60.0, 0.475 * rate, "slaney").T, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000])

@@ -93,7 +93,7 @@ def test_validation_is_the_loss_and_less_is_better(data: Clips) -> None:
     assert history.best == 1 + int(np.argmin(figures))
     objective = SequentialBCE()
     outputs = encoder.encode(encoder.ready().decode(data.sources).values).embeddings
-    labels = step_labels(data, objective, encoder.ready())
+    labels = step_labels(encoder.backbone, data, objective, encoder.ready())
     assert objective(outputs, labels).item() == pytest.approx(min(figures), rel=1e-5)
     parts = encoder.seen.parts.tolist()
     assert parts == [0] * 12  # of two uses the harder
@@ -109,7 +109,7 @@ class TestRefused:
     def test_what_does_not_go_with_clips(self, data: Clips, digits: Dataset) -> None:
         with pytest.raises(UsageError, match="by sequential-bce or clip-bce; got supcon"):
             fit(Encoder("conv-gru", 1), data, SupCon(), options=OPTIONS)
-        with pytest.raises(UsageError, match="heard by conv-gru or conv-lstm; got mlp"):
+        with pytest.raises(UsageError, match="heard by one of conv-gru, conv-lstm, speech-gru; got mlp"):
             fit(Encoder("mlp", 1), data, SequentialBCE(), options=OPTIONS)
         with pytest.raises(UsageError, match="learns from clips; got labelled items"):
             fit(Encoder("mlp", 1), digits, SequentialBCE(), options=OPTIONS)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet, softmax, arcface, cosface, supcon"
 Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
 Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
-Network = Literal["tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm"]
+Network = Literal[
+    "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm", "speech-gru"
+]
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -68,7 +70,10 @@ def train(
     distance: Annotated[Comparison | None, typer.Option(help="What compares embeddings.")] = None,
     dim: Annotated[int | None, typer.Option(help="Length of an embedding; 128 unless said.")] = None,
     backbone: Annotated[
-        Network | None, typer.Option(help="convnet-small unless said; conv-gru and conv-lstm are for trigger words.")
+        Network | None,
+        typer.Option(
+            help="convnet-small unless said. Trigger words: conv-gru, conv-lstm, or speech-gru (likewise[speech])."
+        ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,

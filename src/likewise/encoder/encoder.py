@@ -137,7 +137,7 @@ class Encoder(Encoding, nn.Module):
             return None
         how = self.ready()
         assert isinstance(how, Sounds)  # `build` saw to it
-        return step_times(how)
+        return step_times(self.backbone, how)
 
     @property
     def embedded(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ FLOOR = 1e-5  # power of a mel band below which it counts as silent: some 50 dB 
 SILENT = math.log(FLOOR) + 1e-3  # what a band without any power has at most
 LOUDNESS = 0.1  # root mean square that sounds are brought to
 SILENCE = 1e-3  # root mean square, of 1, far below which that would be to make noise of silence
+MelScale = Literal["htk", "slaney"]
 BLOCK_SECONDS = 512  # of sound whose spectrogram is in memory at a time while its mean is taken
 
 
@@ -40,7 +41,9 @@ class Sounds(Preprocessing):
         rate: hertz that sounds are brought to.
         samples: T, length of an item.
         mels: number of mel bands.
-        window: samples of a frame of the spectrogram (Hann).
+        scale: on which they are evenly spaced; see `mel_matrix`.
+        window: samples of a frame of the spectrogram.
+        taper: how many of them, in its middle, the Hann window weighs; the others count nothing.
         hop: samples between the beginnings of two frames.
         low, high: hertz where the lowest band begins and the highest ends.
         streamed: whether items are pieces of a stream.
@@ -55,7 +58,9 @@ class Sounds(Preprocessing):
     rate: int
     samples: int
     mels: int
+    scale: MelScale
     window: int
+    taper: int
     hop: int
     low: float
     high: float
@@ -68,6 +73,10 @@ class Sounds(Preprocessing):
             raise UsageError("Sounds are encoded at 1,000 to 192,000 Hz", self.rate)
         if not (16 <= self.window <= 65_536 and 1 <= self.hop <= self.window):
             raise UsageError("A frame has 16 to 65,536 samples, of which a hop has some", (self.window, self.hop))
+        if not 2 <= self.taper <= self.window:
+            raise UsageError("A Hann window reaches over 2 samples of a frame or more", (self.taper, self.window))
+        if self.scale not in get_args(MelScale):
+            raise UsageError(f"A mel scale is one of {', '.join(get_args(MelScale))}", repr(self.scale))
         if not self.window <= self.samples <= 600 * self.rate:
             raise UsageError("A sound to be encoded lasts from one frame to 600 s", f"{self.samples / self.rate:g} s")
         if not 4 <= self.mels <= 256:
@@ -99,8 +108,8 @@ class Sounds(Preprocessing):
             raise UsageError("A sound to be encoded lasts up to 600 s", f"{seconds} s")
         window = 2 ** round(math.log2(0.03 * rate))
         return cls(
-            rate, max(window, round(seconds * rate)), mels, window, max(1, round(hop_seconds * rate)), 60.0,
-            0.475 * rate, streamed, (0.0,) * mels, (1.0,) * mels,
+            rate, max(window, round(seconds * rate)), mels, "htk", window, window, max(1, round(hop_seconds * rate)),
+            60.0, 0.475 * rate, streamed, (0.0,) * mels, (1.0,) * mels,
         )  # fmt: skip
 
     @classmethod
@@ -152,6 +161,16 @@ class Sounds(Preprocessing):
     def shape(self) -> tuple[int, int, int]:
         """(1, mels, frames)."""
         return 1, self.mels, self.frames
+
+    def hann(self) -> NDArray[np.float64]:
+        """(window,): what each sample of a frame counts."""
+        around = self.window - self.taper
+        middle = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.taper) / self.taper)
+        return np.pad(middle, (around // 2, around - around // 2))
+
+    def matrix(self) -> NDArray[np.float64]:
+        """(window // 2 + 1, mels); see `mel_matrix`."""
+        return mel_matrix(self.rate, self.window, self.mels, self.low, self.high, self.scale)
 
     def standardised(self, values: Tensor) -> Sounds:
         """See `Preprocessing`; per band. Digital silence in a stream, as after a shorter clip, is not counted."""
@@ -217,7 +236,7 @@ class Sounds(Preprocessing):
             if given.pop("kind") != cls.kind:
                 raise ValueError(f"kind {values['kind']!r}")
             given |= {name: tuple(float(v) for v in given[name]) for name in ("mean", "std")}
-            whole = ("rate", "samples", "mels", "window", "hop")
+            whole = ("rate", "samples", "mels", "window", "taper", "hop")
             if not all(type(given[name]) is int for name in whole) or type(given["streamed"]) is not bool:
                 raise ValueError(", ".join(f"{name} {given[name]!r}" for name in (*whole, "streamed")))
             return cls(**given)
@@ -238,9 +257,8 @@ class LogMel(nn.Module):
     def __init__(self, settings: Sounds) -> None:
         super().__init__()
         self.settings = settings
-        matrix = mel_matrix(settings.rate, settings.window, settings.mels, settings.low, settings.high)
-        self.register_buffer("matrix", torch.from_numpy(matrix.astype(np.float32)), persistent=False)
-        self.register_buffer("hann", torch.hann_window(settings.window), persistent=False)
+        self.register_buffer("matrix", torch.from_numpy(settings.matrix().astype(np.float32)), persistent=False)
+        self.register_buffer("hann", torch.from_numpy(settings.hann().astype(np.float32)), persistent=False)
         self.register_buffer("mean", torch.tensor(settings.mean).view(1, -1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(settings.std).view(1, -1, 1), persistent=False)
 
@@ -261,14 +279,32 @@ class LogMel(nn.Module):
         return found.unsqueeze(1)
 
 
-def mel_matrix(rate: int, window: int, mels: int, low: float, high: float) -> NDArray[np.float64]:
+def mel_corners(mels: int, low: float, high: float, scale: MelScale) -> NDArray[np.float64]:
+    """(mels + 2,) hertz, evenly spaced on a mel scale: a band rises from one to the next, and falls to the one after.
+
+    Args:
+        mels: number of bands.
+        low, high: hertz of the first corner and of the last.
+        scale: "htk", of O'Shaughnessy (1987): m = 2595 log10(1 + f / 700). "slaney", of his Auditory Toolbox (1998):
+            15 mels per 1,000 Hz up to there, and then 27 for every factor of 6.4.
+    """
+    if scale == "htk":
+        first, last = (2595 * np.log10(1 + frequency / 700) for frequency in (low, high))
+        return 700 * (10 ** (np.linspace(first, last, mels + 2) / 2595) - 1)
+    steep = 27 / np.log(6.4)
+    first, last = (0.015 * f if f < 1000 else 15 + steep * np.log(f / 1000) for f in (low, high))
+    at = np.linspace(first, last, mels + 2)
+    return np.where(at < 15, at / 0.015, 1000 * np.exp((at - 15) / steep))
+
+
+def mel_matrix(
+    rate: int, window: int, mels: int, low: float, high: float, scale: MelScale = "htk"
+) -> NDArray[np.float64]:
     """(window // 2 + 1, mels): how much of each frequency of a spectrum belongs to each mel band.
 
-    Bands are triangles whose corners are evenly spaced on the mel scale of O'Shaughnessy (1987),
-    m = 2595 log10(1 + f / 700), each as high as 1.
+    Bands are triangles, each as high as 1; see `mel_corners`.
     """
-    mel_low, mel_high = (2595 * np.log10(1 + frequency / 700) for frequency in (low, high))
-    corners = 700 * (10 ** (np.linspace(mel_low, mel_high, mels + 2) / 2595) - 1)
+    corners = mel_corners(mels, low, high, scale)
     frequencies = np.arange(window // 2 + 1)[:, None] * rate / window
     below, middle, above = corners[:-2], corners[1:-1], corners[2:]
     rising, falling = (frequencies - below) / (middle - below), (above - frequencies) / (above - middle)

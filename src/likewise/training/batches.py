@@ -126,7 +126,7 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
         sampler, labels, pairs = _of_pairs(train, decoded.kept, objective, options)
     elif isinstance(train, Clips):
         assert isinstance(objective, StepObjective)  # `_check_clips` saw to it
-        labels, pairs = step_labels(train.subset(decoded.kept), objective, preprocessing), None
+        labels, pairs = step_labels(encoder.backbone, train.subset(decoded.kept), objective, preprocessing), None
         _check_both(labels, objective)
         size = BATCH_CLIPS if options.batch is None else options.batch
         if isinstance(size, tuple):
@@ -157,7 +157,7 @@ def check_hears(encoder: Encoder) -> None:
         UsageError: it has not.
     """
     if encoder.backbone not in SEQUENCES:
-        raise UsageError(f"Clips are heard by {' or '.join(SEQUENCES)}", encoder.backbone)
+        raise UsageError(f"Clips are heard by one of {', '.join(SEQUENCES)}", encoder.backbone)
 
 
 def _check_both(labels: Tensor, objective: StepObjective) -> None:
@@ -172,10 +172,10 @@ def _check_both(labels: Tensor, objective: StepObjective) -> None:
         )
 
 
-def step_labels(data: Clips, objective: StepObjective, preprocessing: Preprocessing) -> Tensor:
-    """(N, S) int8: what the output at every step of `data` is to be; see `Clips.step_labels`."""
+def step_labels(backbone: str, data: Clips, objective: StepObjective, preprocessing: Preprocessing) -> Tensor:
+    """(N, S) int8: what the output of a network at every step of `data` is to be; see `Clips.step_labels`."""
     assert isinstance(preprocessing, Sounds)
-    times = step_times(preprocessing)
+    times = step_times(backbone, preprocessing)
     first = times.after(np.round(data.end * preprocessing.rate).astype(np.int64))
     hold, grace = (round(s * preprocessing.rate / times.every) for s in (objective.hold, objective.grace))
     steps = times.count(preprocessing.samples)

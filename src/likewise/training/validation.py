@@ -115,7 +115,7 @@ def _on_clips(encoder: Encoder, objective: Objective, validation: Clips) -> Vali
     preprocessing = encoder.ready()
     decoded = preprocessing.decode(validation.sources)
     skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
-    labels = step_labels(validation.subset(decoded.kept), objective, preprocessing)
+    labels = step_labels(encoder.backbone, validation.subset(decoded.kept), objective, preprocessing)
     seen = fingerprint(decoded.values, labels)
     if not len(labels):
         return Validator(None, seen, skipped)

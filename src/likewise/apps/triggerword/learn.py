@@ -16,7 +16,7 @@ from likewise.apps.triggerword.promise import smallest_supported
 from likewise.apps.triggerword.report import AlarmReport, report_on
 from likewise.data import Clips
 from likewise.data.augmentation import augmentation
-from likewise.encoder import Encoder
+from likewise.encoder import Encoder, speech
 from likewise.errors import DataError, SupportError, UsageError
 from likewise.objective import ClipBCE, SequentialBCE, StepObjective
 from likewise.training import FitOptions, check_hears, choose_device, fit
@@ -33,11 +33,12 @@ class TriggerOptions:
     """What to train.
 
     Attributes:
-        backbone: "conv-gru" or "conv-lstm"; None for the former, or the one of `start`.
+        backbone: "conv-gru", "conv-lstm", or "speech-gru", which begins with published weights and so needs far fewer
+            recordings; None for the first, or the one of `start`.
         labels: "steps" (timed) or "clip" (one per clip, the plain way that takes far more clips).
         positive_weight, focus, hold, grace: of the objective; see `StepObjective`.
         hits, refractory: of events; see `EventRule`.
-        rate: hertz; None for that of the clips, at most 16 kHz, or the one of `start`.
+        rate: hertz; None for that of the clips, at most 16 kHz, or the one of `start`; see `speech_encoder`.
         start: model folder whose weights are trained on.
         fit: how to train.
     """
@@ -68,6 +69,8 @@ class TriggerOptions:
     def encoder(self) -> Encoder:
         """What to train."""
         if self.start is None:
+            if self.backbone == speech.BACKBONE:
+                return speech.speech_encoder(1, rate=self.rate or speech.RATE, seed=self.fit.seed)
             return Encoder(self.backbone or BACKBONE, 1, rate=self.rate, seed=self.fit.seed)
         asked = {"backbone": self.backbone, "rate": self.rate}
         if given := [f"{name} {value}" for name, value in asked.items() if value is not None]:

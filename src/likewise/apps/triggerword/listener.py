@@ -1,6 +1,6 @@
 """Hearing a stream as it comes in, at a cost of a few thousandths of its length and in constant memory.
 
-The network is small and its steps follow one another, so that plain NumPy is several times faster than a framework:
+The networks are small and their steps follow one another, so that plain NumPy is several times faster than a framework:
 there are some twenty small products per step, and no graph, dispatch or thread pool around them.
 """
 
@@ -12,11 +12,12 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from likewise.apps.triggerword.events import EventFinder, EventRule, Floats
 from likewise.encoder import EMBEDDING, Encoder, Sounds, StepTimes
-from likewise.encoder.sequences import BandConvolution, Recurrent
-from likewise.encoder.sounds import FLOOR, mel_matrix
+from likewise.encoder.sequences import LEAK, LEAST, BandConvolution, Recurrent, SpeechBlock, SpeechTop
+from likewise.encoder.sounds import FLOOR
 from likewise.errors import DataError, UsageError
 from likewise.media.sounds import LOUDEST
 
@@ -25,7 +26,8 @@ STREAM = "A stream is one row of floats in [-1, 1]"
 LOWEST_GATE = -120.0  # dBFS
 GATE = -60.0  # dBFS of a chunk, below which it is silence
 AWAKE = 1.5  # seconds of silence after which nothing is computed until it ends
-RUN_UP = 0.4  # seconds before its end that are heard all the same: the beginning of a word is soft
+RUN_UP = 0.25  # seconds before its end that have been heard all the same when the network gives its first output: the
+# beginning of a word is soft
 
 Array = NDArray[np.float32]
 
@@ -73,7 +75,7 @@ class Listener:
         self._chunk = round(CHUNK * how.rate)
         self._gate = None if gate is None else gate_power(gate)
         self._awake_for = round(AWAKE * how.rate)
-        self._run_up = round(RUN_UP * how.rate)
+        self._run_up = round(RUN_UP * how.rate) + self.times.first
         self._network = _Network(encoder, how)
         self.reset()
 
@@ -82,7 +84,7 @@ class Listener:
         self._pending: Array = np.empty(0, np.float32)  # less than a chunk
         self._heard = 0  # samples in whole chunks
         self._quiet = 0  # of them, silent ones at the end
-        self._recent: Array = np.empty(0, np.float32)  # the last `RUN_UP` of them
+        self._recent: Array = np.empty(0, np.float32)  # the last `_run_up` of them
         self._network.reset()
         self._finder = EventFinder(self.rule, self.times.every / self.rate)
 
@@ -192,13 +194,9 @@ class _Network:
     def __init__(self, encoder: Encoder, how: Sounds) -> None:
         settings = encoder.parameters_for_use()
         self._frames = _Windows(how.window, how.hop, 1)
-        # torch's window is periodic, NumPy's is not.
-        self._hann = np.hanning(how.window + 1)[:-1].astype(np.float32)
-        self._mel = mel_matrix(how.rate, how.window, how.mels, how.low, how.high).astype(np.float32)
+        self._hann, self._mel = how.hann().astype(np.float32), how.matrix().astype(np.float32)
         self._mean, self._scale = np.array(how.mean, np.float32), (1 / np.array(how.std)).astype(np.float32)
-        self._convolutions = [
-            _Convolution(stage) for stage in encoder.stages.values() if isinstance(stage, BandConvolution)
-        ]
+        self._stages = _before_recurrent(encoder, how.mels)
         (recurrent,) = (stage for stage in encoder.stages.values() if isinstance(stage, Recurrent))
         self._recurrent = _Gru(recurrent) if recurrent.kind == "gru" else _Lstm(recurrent)
         self._weight = settings[f"stages.{EMBEDDING}.weight"].numpy()[0]
@@ -207,8 +205,8 @@ class _Network:
     def reset(self) -> None:
         """Forgets everything."""
         self._frames.reset()
-        for convolution in self._convolutions:
-            convolution.windows.reset()
+        for stage in self._stages:
+            stage.reset()
         self._recurrent.reset()
 
     def feed(self, samples: Array) -> Array:
@@ -219,8 +217,8 @@ class _Network:
         spectrum = np.fft.rfft(frames * self._hann)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         x: Array = (np.log(power @ self._mel + np.float32(FLOOR)) - self._mean) * self._scale
-        for convolution in self._convolutions:
-            x = convolution(x)
+        for stage in self._stages:
+            x = stage(x)
         return self._recurrent(x) @ self._weight + self._bias
 
 
@@ -262,8 +260,98 @@ class _Convolution:
         self._bias = (beta - mean * scale).astype(np.float32)
         self.windows = _Windows(kernel, stage.convolution.stride[0], before)
 
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.windows.reset()
+
     def __call__(self, rows: Array) -> Array:
         return np.maximum(self.windows.feed(rows) @ self._weight + self._bias, 0)
+
+
+@final
+class _SpeechConvolution:
+    """A convolution of `SpeechBlock`: (n, bands * before) -> (m, bands * after), rows of bands of channels."""
+
+    def __init__(self, layer: nn.Conv2d, bands: int) -> None:
+        weight = layer.weight.detach().cpu().numpy()  # (after, before, over bands, over frames)
+        self._after, self._before, self._over_bands, self._over_frames = weight.shape
+        self._bands = bands
+        self._weight = np.ascontiguousarray(weight.transpose(3, 2, 1, 0).reshape(-1, self._after))
+        assert layer.bias is not None  # only the last layer has none
+        self._bias = layer.bias.detach().cpu().numpy()
+        self.windows = _Windows(self._over_frames, 1, bands * self._before)
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.windows.reset()
+
+    def __call__(self, rows: Array) -> Array:
+        x = self.windows.feed(rows).reshape(-1, self._over_frames, self._bands, self._before)
+        around = self._over_bands // 2
+        x = np.pad(x, ((0, 0), (0, 0), (around, around), (0, 0))) if around else x
+        # (n, bands, frames, over bands, before): what each output is made of, in the order of the weights
+        near = np.stack([x[:, :, i : i + self._bands] for i in range(self._over_bands)], axis=3).swapaxes(1, 2)
+        found = near.reshape(len(x) * self._bands, len(self._weight)) @ self._weight
+        found += self._bias
+        np.maximum(found, np.maximum(LEAK * found, LEAST), out=found)
+        return found.reshape(len(x), self._bands * self._after)
+
+
+@final
+class _SpeechPooling:
+    """The pooling of `SpeechBlock`: (n, bands * C) -> (n // pool, bands // 2 * C)."""
+
+    def __init__(self, pool: int, bands: int, channels: int) -> None:
+        self._pool, self._bands, self._channels = pool, bands // 2, channels
+        self.windows = _Windows(pool, pool, bands * channels)
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.windows.reset()
+
+    def __call__(self, rows: Array) -> Array:
+        x = self.windows.feed(rows).reshape(-1, self._pool, self._bands, 2, self._channels)
+        return x.max(axis=(1, 3)).reshape(len(x), self._bands * self._channels)
+
+
+@final
+class _SpeechTop:
+    """`SpeechTop`, with the normalisation folded into its weights."""
+
+    def __init__(self, stage: SpeechTop) -> None:
+        weight = stage.convolution.weight.detach().cpu().double().numpy()  # (after, before, frames)
+        held = stage.norm.state_dict()
+        scale = 1 / np.sqrt(held["running_var"].cpu().double().numpy() + stage.norm.eps)
+        after, before, kernel = weight.shape
+        self._weight = (weight * scale[:, None, None]).transpose(2, 1, 0).reshape(-1, after).astype(np.float32)
+        self._bias = (-held["running_mean"].cpu().double().numpy() * scale).astype(np.float32)
+        self.windows = _Windows(kernel, 1, before)
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.windows.reset()
+
+    def __call__(self, rows: Array) -> Array:
+        return self.windows.feed(rows) @ self._weight + self._bias
+
+
+_Stage = _Convolution | _SpeechConvolution | _SpeechPooling | _SpeechTop
+
+
+def _before_recurrent(encoder: Encoder, bands: int) -> list[_Stage]:
+    """What turns a spectrogram of `bands` into what the recurrent layer is given."""
+    found: list[_Stage] = []
+    for module in encoder.stages.values():
+        if isinstance(module, BandConvolution):
+            found.append(_Convolution(module))
+        elif isinstance(module, SpeechTop):
+            found.append(_SpeechTop(module))
+        elif isinstance(module, SpeechBlock):
+            layers = module.layers()
+            found += [_SpeechConvolution(layer, bands) for layer in layers]
+            found.append(_SpeechPooling(module.pool, bands, layers[-1].out_channels))
+            bands //= 2
+    return found
 
 
 class _Layer:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from likewise.apps.triggerword.events import EventRule
 from likewise.apps.triggerword.model import TriggerWord
 from likewise.encoder import Sounds
-from likewise.encoder.sequences import BandConvolution, Recurrent
-from likewise.encoder.sounds import FLOOR, mel_matrix
+from likewise.encoder.sequences import LEAK, LEAST, BandConvolution, Recurrent, SpeechBlock, SpeechTop
+from likewise.encoder.sounds import FLOOR
 from likewise.errors import UsageError
 from likewise.media.files import replacing_file
 
@@ -64,6 +64,10 @@ def export(model: TriggerWord, file: str | Path, rule: EventRule | None = None) 
     for stage in model.encoder.stages.values():
         if isinstance(stage, BandConvolution):
             h = _convolution(graph, h, stage)
+        elif isinstance(stage, SpeechBlock):
+            h = _speech(graph, h, stage)
+        elif isinstance(stage, SpeechTop):
+            h = _speech_top(graph, h, stage)
         elif isinstance(stage, Recurrent):
             h = _recurrent(graph, h, stage)
         else:
@@ -119,12 +123,11 @@ class _Graph:
 def _spectrogram(graph: _Graph, sounds: str, how: Sounds) -> str:
     """`LogMel` of (1, 1, N) -> (1, mels, frames)."""
     t = np.arange(how.window)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * t / how.window)
     angle = 2 * np.pi / how.window * (np.outer(np.arange(how.window // 2 + 1), t) % how.window)
-    waves = np.concatenate([np.cos(angle), np.sin(angle)]) * hann
+    waves = np.concatenate([np.cos(angle), np.sin(angle)]) * how.hann()
     parts = graph.add("Conv", sounds, graph.constant(waves[:, None]), strides=[how.hop], kernel_shape=[how.window])
     # The sum over both parts of a frequency and over the frequencies of a band is one product.
-    mel = mel_matrix(how.rate, how.window, how.mels, how.low, how.high).T  # (mels, frequencies)
+    mel = how.matrix().T  # (mels, frequencies)
     bands = graph.add("MatMul", graph.constant(np.concatenate([mel, mel], axis=1)), graph.add("Mul", parts, parts))
     level = graph.add("Log", graph.add("Add", bands, graph.constant(np.array(FLOOR))))
     mean, std = (np.array(values)[:, None] for values in (how.mean, how.std))
@@ -138,6 +141,33 @@ def _convolution(graph: _Graph, h: str, stage: BandConvolution) -> str:
     )
     settled = [graph.constant(_numbers(norm[name])) for name in ("weight", "bias", "running_mean", "running_var")]
     return graph.add("Relu", graph.add("BatchNormalization", h, *settled, epsilon=stage.norm.eps))
+
+
+def _speech(graph: _Graph, h: str, stage: SpeechBlock) -> str:
+    """(1, mels, frames) for the first, else (1, C, bands, frames) -> (1, after, bands // 2, fewer)."""
+    layers = stage.layers()
+    if layers[0].in_channels == 1:
+        h = graph.add("Unsqueeze", h, graph.constant(np.array([1])))
+    for layer in layers:
+        weight = _numbers(layer.weight)
+        around = weight.shape[2] // 2
+        h = graph.add(
+            "Conv", h, graph.constant(weight), graph.constant(_numbers(layer.bias)),
+            kernel_shape=list(weight.shape[2:]), pads=[around, 0, around, 0],
+        )  # fmt: skip
+        h = graph.add("Max", graph.add("LeakyRelu", h, alpha=LEAK), graph.constant(np.array(LEAST)))
+    size = [2, stage.pool]
+    return graph.add("MaxPool", h, kernel_shape=size, strides=size)
+
+
+def _speech_top(graph: _Graph, h: str, stage: SpeechTop) -> str:
+    """(1, C, 1, steps) -> (1, C, steps - 2)."""
+    weight, norm = _numbers(stage.convolution.weight), stage.norm.state_dict()
+    h = graph.add("Squeeze", h, graph.constant(np.array([2])))
+    h = graph.add("Conv", h, graph.constant(weight), kernel_shape=[weight.shape[2]])
+    one, none = (graph.constant(values) for values in (np.ones(weight.shape[0]), np.zeros(weight.shape[0])))
+    settled = [graph.constant(_numbers(norm[name])) for name in ("running_mean", "running_var")]
+    return graph.add("BatchNormalization", h, one, none, *settled, epsilon=stage.norm.eps)
 
 
 def _recurrent(graph: _Graph, h: str, stage: Recurrent) -> str:
