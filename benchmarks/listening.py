@@ -23,7 +23,9 @@ from common import machine, show
 from likewise.apps.triggerword import EventRule, Listener, TriggerWord
 from likewise.apps.triggerword.gallery_listener import GalleryListener
 from likewise.apps.triggerword.listener import stream_probabilities
-from likewise.encoder import Encoder, Sounds
+from likewise.encoder import SEQUENCES, Encoder, Sounds
+from likewise.encoder.speech import BACKBONE as SPEECH
+from likewise.encoder.speech import speech_sounds
 
 RATE = 16_000
 CHUNK = round(0.08 * RATE)
@@ -106,8 +108,9 @@ def main() -> None:
     stream, silence = speech_like(SECONDS), np.zeros(SECONDS * RATE, np.float32)
     rows = [("machine", machine()), ("stream", f"{SECONDS} s at {RATE:,} Hz, pieces of 80 ms")]
     with tempfile.TemporaryDirectory() as name:
-        for backbone in ("conv-gru", "conv-lstm"):
-            encoder = Encoder(backbone, 1, preprocessing=Sounds.at(RATE, 10.0, streamed=True), seed=0)
+        for backbone in SEQUENCES:
+            how = speech_sounds(RATE) if backbone == SPEECH else Sounds.at(RATE, 10.0, streamed=True)
+            encoder = Encoder(backbone, 1, preprocessing=how, seed=0)
             model, listener = TriggerWord(encoder), Listener(encoder, NEVER)
             rows.append((f"{backbone}: cost", f"{cost(listener.feed, stream):.5f} (asked: below {MOST_COST})"))
             rows.append((f"{backbone}: cost of silence", f"{cost(listener.feed, silence):.6f}"))

@@ -11,9 +11,11 @@ from typing import get_args
 import pytest
 import typer
 
-from likewise.cli import alarms, calibrate, evaluate, train
+from likewise.cli import calibrate, evaluate, tasks, train
+from likewise.cli.tasks import foreign_to
 from likewise.data.augmentation import AUGMENTATIONS
 from likewise.encoder.encoder import NETWORKS
+from likewise.matching import TASKS
 from likewise.objective.distances import DISTANCES
 from likewise.objective.miners import MINERS
 from likewise.objective.objectives import OBJECTIVES
@@ -27,9 +29,10 @@ WORD = ("--task", "triggerword")
 def test_options_of_one_task_are_parameters_of_the_command(module: ModuleType) -> None:
     command = getattr(module, module.__name__.rsplit(".", 1)[1])
     parameters = set(inspect.signature(command).parameters)
-    assert parameters >= module.EMBED_ONLY
-    assert parameters >= module.TRIGGER_ONLY
-    assert not module.EMBED_ONLY & module.TRIGGER_ONLY
+    assert set(module.OPTIONS_OF) == set(TASKS)
+    for task, options in module.OPTIONS_OF.items():
+        assert parameters >= options
+        assert not options & foreign_to(task, module.OPTIONS_OF)
 
 
 def test_a_name_that_the_command_does_not_have_is_a_fault() -> None:
@@ -37,7 +40,7 @@ def test_a_name_that_the_command_does_not_have_is_a_fault() -> None:
 
     @app.command()
     def command(context: typer.Context, hits: int = 2) -> None:
-        alarms.check_given(context, {"hits", "renamed"}, "embed")
+        tasks.check_given(context, {"hits", "renamed"}, "embed")
 
     with pytest.raises(KeyError, match="renamed"):
         app([], standalone_mode=False)

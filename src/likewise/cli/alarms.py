@@ -3,39 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
-
-from likewise.cli.console import answer, progress, report_skipped, say, table
-
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-METRICS = "metrics.json"
-
-
-def check_given(context: typer.Context, foreign: AbstractSet[str], task: str) -> None:
-    """Refuses options of another task.
-
-    Args:
-        context: of the command.
-        foreign: names of its parameters that are not for `task`.
-        task: a key of `likewise.matching.TASKS`.
-
-    Raises:
-        UsageError: one was given on the command line.
-        KeyError: the command has no such parameter.
-    """
-    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    names = {name: options[name] for name in sorted(foreign)}
-    sources = {option: context.get_parameter_source(name) for name, option in names.items()}
-    given = [option for option, source in sources.items() if source and source.name == "COMMANDLINE"]
-    if given:
-        from likewise.errors import UsageError
-        from likewise.matching import TASKS
-
-        raise UsageError(f"A model for {TASKS[task]} has no {', '.join(given)}", None, "Leave it out.")
+from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
 
 
 def evaluate_word(

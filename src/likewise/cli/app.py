@@ -11,6 +11,7 @@ import typer
 
 from likewise.cli import (
     calibrate,
+    classify,
     cluster,
     data,
     demo,
@@ -66,8 +67,8 @@ def _common(
 
 
 for module in (
-    demo, data, models, import_, train, evaluate, calibrate, verify, encode, map_, enrol, identify, forget, gallery_,
-    cluster, search, voices, synthesize, listen, export, serve, tokens,
+    demo, data, models, import_, train, evaluate, calibrate, verify, classify, encode, map_, enrol, identify, forget,
+    gallery_, cluster, search, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from likewise.cli.alarms import calibrate_word, check_given
+from likewise.cli.alarms import calibrate_word
+from likewise.cli.answers import calibrate_answers
 from likewise.cli.console import answer, progress, say, say_skipped, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
+from likewise.cli.tasks import check_given, foreign_to
 
 if TYPE_CHECKING:
     from likewise.matching import Model
@@ -24,8 +26,11 @@ def register(app: typer.Typer) -> None:
     app.command()(calibrate)
 
 
-EMBED_ONLY = frozenset({"fmr", "unit", "part", "group_from", "seed"})
-TRIGGER_ONLY = frozenset({"per_hour", "hits", "refractory"})
+OPTIONS_OF = {
+    "embed": frozenset({"fmr", "unit", "part", "group_from", "seed"}),
+    "classify": frozenset({"group_from"}),
+    "triggerword": frozenset({"per_hour", "hits", "refractory"}),
+}
 
 
 def calibrate(
@@ -48,7 +53,8 @@ def calibrate(
 ) -> None:
     """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen.
 
-    Of a trigger word: a promised number of false alarms per hour, from hours of clips.
+    Of a trigger word: a promised number of false alarms per hour, from hours of clips. Of a classifier: how its outputs
+    become probabilities.
     """
     from likewise import matching
     from likewise.apps.parts import part_of
@@ -58,7 +64,10 @@ def calibrate(
     from likewise.media.files import check_replaceable
 
     task = matching.task_of(model)
-    check_given(context, TRIGGER_ONLY if task == matching.EMBED else EMBED_ONLY, task)
+    check_given(context, foreign_to(task, OPTIONS_OF), task)
+    if task == "classify":
+        calibrate_answers(model, data, out, group_from, as_json=as_json)
+        return
     if task != matching.EMBED:
         calibrate_word(model, data, out, per_hour, hits, refractory, as_json=as_json)
         return

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 INTERRUPTED = 130  # the shell's own exit status for Ctrl-C
+METRICS = "metrics.json"  # marks a folder that `evaluate` wrote
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
 

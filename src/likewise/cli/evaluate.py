@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from likewise.cli.alarms import METRICS, check_given, evaluate_word
-from likewise.cli.console import answer, progress, report_skipped, say, table
+from likewise.cli.alarms import evaluate_word
+from likewise.cli.answers import evaluate_answers
+from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
+from likewise.cli.tasks import check_given, foreign_to
 
 
 def register(app: typer.Typer) -> None:
@@ -17,8 +19,11 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
-EMBED_ONLY = frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed"})
-TRIGGER_ONLY = frozenset({"per_hour", "threshold"})
+OPTIONS_OF = {
+    "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed"}),
+    "classify": frozenset({"group_from"}),
+    "triggerword": frozenset({"per_hour", "threshold"}),
+}
 
 
 def evaluate(
@@ -51,7 +56,8 @@ def evaluate(
 ) -> None:
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs.
 
-    Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds.
+    Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds. Of a classifier: how
+    often it is right, and whether its probabilities are what they say.
     """
     from likewise.apps.parts import calibrated_on, part_of
     from likewise.data import PairSet, open_data
@@ -60,7 +66,10 @@ def evaluate(
     from likewise.media.files import check_replaceable, replacing_folder
 
     task = task_of(model)
-    check_given(context, TRIGGER_ONLY if task == EMBED else EMBED_ONLY, task)
+    check_given(context, foreign_to(task, OPTIONS_OF), task)
+    if task == "classify":
+        evaluate_answers(model, data, out, group_from, as_json=as_json)
+        return
     if task != EMBED:
         evaluate_word(model, data, out, per_hour, threshold, as_json=as_json)
         return

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from likewise.cli.alarms import check_given
+from likewise.cli.answers import labelled_items, names_in
 from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed, above_zero, at_least_zero, below_one
+from likewise.cli.tasks import check_given, foreign_to
 
 if TYPE_CHECKING:
+    from likewise.apps.classify import LearnedAnswers
     from likewise.apps.learn import Learned
     from likewise.apps.triggerword import LearnedTrigger
     from likewise.data import Dataset, PairSet
@@ -36,12 +38,18 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
-# Options of one task; all others go with every task.
-EMBED_ONLY = frozenset({
-    "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
-    "select", "split", "group_from",
-})  # fmt: skip
-TRIGGER_ONLY = frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"})
+# Options of some tasks; all others go with every task.
+OPTIONS_OF = {
+    "embed": frozenset({
+        "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced",
+        "class_weights", "select", "split", "group_from",
+    }),
+    "classify": frozenset({
+        "head", "targets", "norm", "frozen", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
+        "split", "group_from",
+    }),
+    "triggerword": frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"}),
+}  # fmt: skip
 
 
 def known_loss(value: str) -> str:
@@ -58,8 +66,11 @@ def train(
     data: DataArgument,
     out: Out,
     task: Annotated[
-        Literal["embed", "triggerword"],
-        typer.Option(help="embed: tell identities apart. triggerword: hear a word; DATA are clips of `synthesize`."),
+        Literal["embed", "classify", "triggerword"],
+        typer.Option(
+            help="embed: tell identities apart. classify: say which class, which several, or how much. triggerword:"
+            " hear a word; DATA are clips of `synthesize`."
+        ),
     ] = "embed",
     loss: Annotated[
         str,
@@ -90,7 +101,7 @@ def train(
     batch: Annotated[str | None, typer.Option(help="PxK (8x16: identities x items) or a number of items.")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw every identity equally often.")] = False,
     class_weights: Annotated[
-        bool, typer.Option("--class-weights", help="With a class head: items of rare identities count more.")
+        bool, typer.Option("--class-weights", help="Class heads and classify: what is rare counts more.")
     ] = False,
     optimizer: Annotated[Optimizer, typer.Option(help="How weights are moved.")] = "adamw",
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.", callback=above_zero)] = None,
@@ -129,6 +140,20 @@ def train(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
+    head: Annotated[
+        Literal["binary", "multiclass", "multilabel", "regression"] | None,
+        typer.Option(help="Classify: what is answered; unless said, what suits DATA."),
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Classify: columns of a manifest to answer, of yes and no or of numbers."),
+    ] = None,
+    norm: Annotated[
+        Literal["l1", "l2"], typer.Option(help="Classify, regression: l2 finds the mean, l1 the median.")
+    ] = "l2",
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Classify, with --from: train only a new last layer, in seconds.")
+    ] = False,
     labels: Annotated[
         Literal["steps", "clip"],
         typer.Option(help="Trigger word: labels at every step, or one for a clip, which takes far more clips."),
@@ -158,7 +183,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an encoder on DATA, calibrate and measure it on parts of DATA kept aside, and save it as OUT."""
-    check_given(context, TRIGGER_ONLY if task == "embed" else EMBED_ONLY, task)
+    check_given(context, foreign_to(task, OPTIONS_OF), task)
     parsed = parse_batch(batch)
 
     from likewise.apps.learn import LearnOptions, learn
@@ -188,6 +213,23 @@ def train(
             )
         _tell(word, as_json)
         return
+    if task == "classify":
+        from likewise.apps.classify import ClassifyOptions
+        from likewise.apps.classify import learn as learn_answers
+        from likewise.apps.classify import prepare as prepared_answers
+        from likewise.errors import UsageError
+
+        if split == "identity":
+            raise UsageError("Classes are the same in all parts", "--split identity", "Pass --split item or group.")
+        of_answers = ClassifyOptions(
+            head=head, norm=norm, class_weights=class_weights, backbone=backbone, size=size, resize=resize,
+            prepare=prepare, seconds=seconds, rate=rate, split=split, start=start, frozen=frozen, fit=fit,
+        )  # fmt: skip
+        prepared_answers(of_answers)  # what cannot work is said before data are read
+        labelled = labelled_items(data, group_from=group_from, targets=names_in(targets))
+        with TrainingBar(kind_in(labelled), tensorboard) as watcher:
+            _tell(learn_answers(labelled, out, of_answers, resume=resume, watcher=watcher), as_json)
+        return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
         backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare,
@@ -210,7 +252,7 @@ def kind_in(data: Dataset | PairSet) -> str:
     return f"{(kind_of(sources[0]) if len(sources) else None) or 'item'}s"
 
 
-def _tell(learned: Learned | LearnedTrigger, as_json: bool) -> None:
+def _tell(learned: Learned | LearnedAnswers | LearnedTrigger, as_json: bool) -> None:
     for note in learned.notes:
         say(note)
     answer(as_json, learned.as_dict(), table(learned.rows()))

@@ -65,6 +65,8 @@ class Dataset:
         groups: (N,) int64 or None; items of one group (speaker, camera, drawer) were made together.
         group_names: name of each group.
         parts: (N,) or None; the part ("train", "test", ...) the data themselves put each item in.
+        targets: (N, K) float32 or None; numbers that are to be answered for each item, where its label is not.
+        target_names: (K,) what each of them says.
         origin: where it all came from and which part of it this is, in words; recorded with models.
         whole: the dataset this one was split off from, in any number of steps; None if from none.
     """
@@ -76,6 +78,8 @@ class Dataset:
     groups: IntArray | None = None
     group_names: tuple[str, ...] = ()
     parts: NDArray[np.str_] | None = None
+    targets: NDArray[np.float32] | None = None
+    target_names: tuple[str, ...] = ()
     origin: str = "in memory"
     whole: Dataset | None = field(default=None, repr=False)
 
@@ -92,6 +96,9 @@ class Dataset:
         for what, column in (("group", self.groups), ("part", self.parts)):
             if column is not None and len(column) != len(labels):
                 raise DataError(f"There is one {what} for each item", f"{len(column)} for {len(labels)} items")
+        if self.targets is not None and self.targets.shape != (len(labels), len(self.target_names)):
+            shape = f"{self.targets.shape}, {len(self.target_names)} names"
+            raise DataError(f"Targets of {len(labels)} items are a row for each, with a name for each column", shape)
         object.__setattr__(self, "labels", labels.astype(np.int64))
 
     def __len__(self) -> int:
@@ -142,6 +149,7 @@ class Dataset:
             labels=self.labels[chosen],
             groups=None if self.groups is None else self.groups[chosen],
             parts=None if self.parts is None else self.parts[chosen],
+            targets=None if self.targets is None else self.targets[chosen],
             origin=origin or self.origin,
             whole=self if self.whole is None else self.whole,
         )

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,6 +30,7 @@ PARTS = {
 FEW_TOPS = 10  # of folders that are taken for parts by another name; people with a folder per eye are more
 PAIRS_COLUMNS = frozenset({"a", "b", "same"})
 IDENTITY_COLUMNS = ("id_a", "id_b")
+YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 GROUP = "group"  # the column of groups where none is named
 
 
@@ -247,7 +249,7 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(run), "") if run[0] in "0123456789" else (1, 0, run) for run in runs], name
 
 
-def manifest(path: str | os.PathLike[str], *, group_by: str | None = None) -> Dataset:
+def manifest(path: str | os.PathLike[str], *, group_by: str | None = None, targets: Sequence[str] = ()) -> Dataset:
     """A table (.csv, .tsv, .parquet) with the columns path and label, optionally split and group.
 
     Relative paths start at the table's own folder.
@@ -256,38 +258,76 @@ def manifest(path: str | os.PathLike[str], *, group_by: str | None = None) -> Da
         path: of the table.
         group_by: the column that says which group an item belongs to, such as sex or camera; None for the column group
             if there is one.
+        targets: columns of numbers, or of yes and no, that are to be answered; with them no column label is needed. The
+            label of an item is then which of them are yes, or nothing where they are other numbers.
 
     Raises:
-        DataError: unreadable, a column missing, an empty cell, or a split of another name; the row is named.
-        UsageError: there is no column `group_by`.
+        DataError: unreadable, a column missing, an empty cell, a split of another name, or a target that is no number;
+            the row is named.
+        UsageError: there is no column `group_by`, or of `targets`, or one is asked for twice.
     """
     table = readable_table(path)
-    missing = {"path", "label"} - set(table.columns)
+    missing = {"path", *(() if targets else ("label",))} - set(table.columns)
     if missing:
         raise DataError(
-            "A manifest has the columns path and label",
+            f"A manifest has the {'column path' if targets else 'columns path and label'}",
             f"{', '.join(map(str, table.columns)) or 'no columns'} in {str(path)!r}",
             f"Add {' and '.join(sorted(missing))}.",
         )
-    if group_by is not None and group_by not in table.columns:
-        raise UsageError(
-            "Groups are a column of the manifest",
-            f"{group_by!r}, where {str(path)!r} has {', '.join(map(str, table.columns))}",
-            "Name one of these.",
-        )
+    for what, names in (("Groups", [group_by] if group_by is not None else []), ("Targets", targets)):
+        for name in names:
+            if name not in table.columns:
+                raise UsageError(
+                    f"{what} are {'a column' if what == 'Groups' else 'columns'} of the manifest",
+                    f"{name!r}, where {str(path)!r} has {', '.join(map(str, table.columns))}",
+                    "Name one of these.",
+                )
+    if len(set(targets)) < len(targets):
+        raise UsageError("A column is one target", f"{', '.join(targets)}", "Name each once.")
     of_group = group_by or GROUP
-    complete(table, [c for c in ("path", "label", "split", of_group) if c in table.columns], path)
+    complete(table, [c for c in ("path", "label", "split", of_group, *targets) if c in table.columns], path)
     base = Path(path).parent
     files = [str(p) for p in table["path"]]
-    return _labelled(
+    values = np.stack([_numbers(table[name], name, _row_of(path)) for name in targets], axis=1) if targets else None
+    data = _labelled(
         sources=[base / f for f in files],
         files=files,
-        identity=table["label"].tolist(),
+        identity=table["label"].tolist() if values is None else _told_by(values, targets),
         parts=table["split"].tolist() if "split" in table.columns else None,
         groups=table[of_group].tolist() if of_group in table.columns else None,
         origin=str(path),
         place=_row_of(path),
     )
+    return replace(data, targets=values, target_names=tuple(targets))
+
+
+def _numbers(column: Any, name: str, row_of: Callable[[int], str]) -> NDArray[np.float32]:
+    """A column of numbers, or of yes and no.
+
+    Raises:
+        DataError: a cell is neither, or not finite.
+    """
+    found = np.empty(len(column), np.float32)
+    for i, cell in enumerate(column):
+        text = str(cell).strip().lower()
+        try:
+            found[i] = 1.0 if text in YES else 0.0 if text in NO else float(text)
+        except ValueError:
+            found[i] = np.nan
+        if not np.isfinite(found[i]):
+            raise DataError(
+                f"Targets are numbers, or yes and no; {name!r} is one",
+                f"{str(cell)!r} {row_of(i)}",
+                "Classes by name are the column label: leave the column out.",
+            )
+    return found
+
+
+def _told_by(targets: NDArray[np.float32], names: Sequence[str]) -> list[str]:
+    """Which of the targets hold, of each row; the same of all where targets are not yes or no."""
+    if not np.isin(targets, (0, 1)).all():
+        return ["item"] * len(targets)
+    return ["+".join(name for name, holds in zip(names, row, strict=True) if holds) or "none" for row in targets]
 
 
 def _row_of(path: str | os.PathLike[str]) -> Callable[[int], str]:
@@ -309,7 +349,7 @@ def pairs_file(path: str | os.PathLike[str]) -> PairSet:
         raise DataError("A pairs file has the columns a, b and same", ", ".join(map(str, table.columns)))
     complete(table, [c for c in ("a", "b", "same", "split", *IDENTITY_COLUMNS) if c in table.columns], path)
     row_of = _row_of(path)
-    yes, no = {"1", "1.0", "true", "yes", "same"}, {"0", "0.0", "false", "no", "different"}
+    yes, no = YES | {"same"}, NO | {"different"}
     answers = [str(v).strip().lower() for v in table["same"]]
     for row, answer in enumerate(answers):
         if answer not in yes | no:

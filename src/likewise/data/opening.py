@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from likewise import assets
@@ -30,7 +31,11 @@ CLIPS_COLUMNS = frozenset({"path", "start", "end"})
 
 
 def open_data(
-    where: str | os.PathLike[str], *, group_from: str | None = None, group_by: str | None = None
+    where: str | os.PathLike[str],
+    *,
+    group_from: str | None = None,
+    group_by: str | None = None,
+    targets: Sequence[str] = (),
 ) -> Dataset | PairSet:
     """Whatever `where` names: a folder of folders, a zip of one, a manifest, a pairs file, IDX files, a named set.
 
@@ -38,10 +43,11 @@ def open_data(
         where: a path, or the name of a data set (`likewise data list`).
         group_from: a regular expression with one group; what it finds in a file's name is the item's group.
         group_by: the column of a manifest that has the groups, or "group" for what `group_from` finds.
+        targets: columns of a manifest that are to be answered; see `manifest`.
 
     Raises:
         DataError: it does not exist, or holds nothing that can be used.
-        UsageError: groups that these data cannot have.
+        UsageError: groups or targets that these data cannot have.
     """
     path = Path(where)
     if group_from is not None and group_by not in (None, GROUP):
@@ -64,7 +70,8 @@ def open_data(
         data = zip_folder(path)
     elif path.suffix.lower() in MANIFEST_SUFFIXES and is_file:
         column = group_by if group_from is None else None
-        data = pairs_file(path) if columns_of(path) >= PAIRS_COLUMNS else manifest(path, group_by=column)
+        pairs = columns_of(path) >= PAIRS_COLUMNS
+        data = pairs_file(path) if pairs else manifest(path, group_by=column, targets=targets)
     elif path.suffix.lower() == ".npz" and is_file:
         data = npz(path)
     elif str(where) in assets.ASSETS:
@@ -75,6 +82,11 @@ def open_data(
             f"{str(where)!r}, which is {'none of these' if path.exists() else 'not there'}",
             f"Known names: {', '.join(sorted(assets.ASSETS))}.",
         )
+    if targets and (isinstance(data, PairSet) or data.targets is None):
+        raise UsageError(
+            "Targets are columns of a manifest", f"{', '.join(targets)} for {str(where)!r}, which is none",
+            "List the items in a .csv or .parquet.",
+        )  # fmt: skip
     if group_from is None and group_by is None:
         return data
     if isinstance(data, PairSet):

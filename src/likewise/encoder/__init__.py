@@ -5,6 +5,7 @@ from likewise.encoder.encoder import EMBEDDING, Encoder
 from likewise.encoder.encoding import Encoded, Encoding, evaluating
 from likewise.encoder.engines import read_encoding
 from likewise.encoder.files import PARAMETERS, read_tensors
+from likewise.encoder.head import HEADS, Head, HeadKind
 from likewise.encoder.kinds import Wanted, are_sounds, said
 from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Decoded, Item, Preprocessing, Progress
@@ -15,6 +16,7 @@ from likewise.encoder.sounds import Sounds
 __all__ = [
     "BACKBONES",
     "EMBEDDING",
+    "HEADS",
     "PARAMETERS",
     "PARTS",
     "SEQUENCES",
@@ -22,6 +24,8 @@ __all__ = [
     "Encoded",
     "Encoder",
     "Encoding",
+    "Head",
+    "HeadKind",
     "Item",
     "Pictures",
     "Preprocessing",

@@ -28,6 +28,12 @@ class Backbone:
 Shape = tuple[int, int, int]  # (C, H, W)
 
 
+def linear(shape: Shape) -> Backbone:
+    """All pixels at once and nothing else: with a head logistic regression, for several classes its softmax form."""
+    channels, height, width = shape
+    return Backbone({"pixels": nn.Flatten()}, channels * height * width)
+
+
 def mlp(shape: Shape) -> Backbone:
     """Two hidden layers of 512 and 256 units on all pixels at once."""
     channels, height, width = shape
@@ -140,6 +146,7 @@ def dlib_face(shape: Shape) -> Backbone:
 
 
 BACKBONES: dict[str, Callable[[Shape], Backbone]] = {
+    "linear": linear,
     "tutorial": tutorial,
     "mlp": mlp,
     "convnet-small": convnet_small,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final, overload
+from typing import Any, Self, final, overload
 
 import torch
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
 from likewise.encoder.encoding import Encoding, digest_of, evaluating
 from likewise.encoder.files import PARAMETERS, read_tensors
+from likewise.encoder.head import Head
 from likewise.encoder.kinds import Wanted, preprocessing_from
 from likewise.encoder.preprocessing import Item, Preprocessing
 from likewise.encoder.seen import Seen
@@ -27,6 +28,8 @@ from likewise.objective.distances import DISTANCES, Distance, Euclidean
 from likewise.prepare import Finder
 
 EMBEDDING = "embedding"  # the last tap
+USUAL_DIM = 128
+LAST = f"stages.{EMBEDDING}."  # how parameters of the last stage are called
 NETWORKS = {**BACKBONES, **SEQUENCES}
 
 
@@ -38,7 +41,8 @@ class Encoder(Encoding, nn.Module):
 
     Args:
         backbone: a name from `BACKBONES`, or from `SEQUENCES` to hear a stream.
-        dim: D, length of an embedding, at least 1.
+        dim: D, length of an embedding, at least 1; None for 128, or for as many outputs as `head` has.
+        head: what the outputs say where they are answers; None for an embedding.
         preprocessing: how items become tensors; None to take it from the training data.
         size: side, or (height, width), in pixels that pictures are brought to when preprocessing comes from the data;
             None for what suits them (see `Pictures.of`).
@@ -56,8 +60,9 @@ class Encoder(Encoding, nn.Module):
     def __init__(
         self,
         backbone: str = "convnet-small",
-        dim: int = 128,
+        dim: int | None = None,
         *,
+        head: Head | None = None,
         preprocessing: Preprocessing | None = None,
         size: int | tuple[int, int] | None = None,
         resize: Resize | None = None,
@@ -71,9 +76,13 @@ class Encoder(Encoding, nn.Module):
         super().__init__()
         if backbone not in NETWORKS:
             raise UsageError(f"A backbone is one of {', '.join(NETWORKS)}", repr(backbone))
+        if head is not None and (dim or head.outputs) != head.outputs:
+            raise UsageError(f"An encoder with this head has {head.outputs} outputs", f"dim={dim}", "Leave dim out.")
+        dim = (USUAL_DIM if head is None else head.outputs) if dim is None else dim
         if not 1 <= dim <= 65536:
             raise UsageError("An embedding has 1 to 65536 dimensions", dim, "64 and 128 are usual.")
-        self.backbone, self.dim, self.seed = backbone, dim, seed
+        self.backbone, self.dim, self.head, self.seed = backbone, dim, head, seed
+        self.fixed: str | None = None  # the last of the stages that training leaves as they are; see `fix`
         self.unit = bool(unit)
         self.follows_objective = unit is None  # then fit sets `unit` to what the objective asks for
         self.wanted = Wanted(size, resize, prepare, seconds, rate)
@@ -124,6 +133,37 @@ class Encoder(Encoding, nn.Module):
             network = NETWORKS[self.backbone](preprocessing.shape)
             self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
         self.front = preprocessing.front()
+
+    def with_head(self, head: Head, seed: int = 0) -> Encoder:
+        """Another encoder with the same stages and weights, but for the last: that is a new one for `head`."""
+        made = Encoder(self.backbone, head=head, preprocessing=self.ready(), seed=seed)
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(LAST)}
+        made.load_state_dict({**made.state_dict(), **kept})
+        made.trained, made.seen = self.trained, self.seen
+        return made.eval()
+
+    def fix(self, through: str) -> None:
+        """Keeps the stages up to the tap `through` as they are: training changes only those behind it.
+
+        Raises:
+            UsageError: unknown tap, or the last.
+        """
+        if through not in self.taps[:-1]:
+            raise UsageError(f"Stages that may be fixed are {', '.join(self.taps[:-1])}", repr(through))
+        self.fixed = through
+        for stage in self._fixed_stages():
+            stage.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of every module; stages that are fixed keep their running figures too."""
+        super().train(mode)
+        for stage in self._fixed_stages():
+            stage.train(False)
+        return self
+
+    def _fixed_stages(self) -> list[nn.Module]:
+        fixed = self.taps.index(self.fixed) + 1 if self.fixed is not None else 0
+        return list(self.stages.values())[:fixed]
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -181,13 +221,17 @@ class Encoder(Encoding, nn.Module):
         return self.front(preprocessing.scaled(x))
 
     @overload
-    def from_features(self, h: Tensor, taps: None = None) -> Tensor: ...
+    def from_features(self, h: Tensor, taps: None = None, *, after: str | None = None) -> Tensor: ...
     @overload
-    def from_features(self, h: Tensor, taps: Sequence[str]) -> dict[str, Tensor]: ...
+    def from_features(self, h: Tensor, taps: Sequence[str], *, after: str | None = None) -> dict[str, Tensor]: ...
     @overload
-    def from_features(self, h: Tensor, taps: Sequence[str] | None) -> Tensor | dict[str, Tensor]: ...
-    def from_features(self, h: Tensor, taps: Sequence[str] | None = None) -> Tensor | dict[str, Tensor]:
-        """The rest of `forward`.
+    def from_features(
+        self, h: Tensor, taps: Sequence[str] | None, *, after: str | None = None
+    ) -> Tensor | dict[str, Tensor]: ...
+    def from_features(
+        self, h: Tensor, taps: Sequence[str] | None = None, *, after: str | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """The rest of `forward`; of stages `after` a tap, given what that gave, only these.
 
         Raises:
             UsageError: unknown tap.
@@ -197,8 +241,9 @@ class Encoder(Encoding, nn.Module):
         if unknown:
             raise UsageError(f"Taps of this encoder are {', '.join(self.stages)}", ", ".join(sorted(unknown)))
         found: dict[str, Tensor] = {}
-        h = h.contiguous(memory_format=torch.channels_last)
-        for name, stage in self.stages.items():
+        h = h.contiguous(memory_format=torch.channels_last) if h.ndim == 4 else h
+        done = 0 if after is None else self.taps.index(after) + 1
+        for name, stage in list(self.stages.items())[done:]:
             if len(found) == len(wanted):
                 break
             h = stage(h)
@@ -225,6 +270,7 @@ class Encoder(Encoding, nn.Module):
             "taps": list(self.taps),
             "distance": {"name": self.distance.name, **self.distance.options()},
             "published": self.published,
+            "head": None if self.head is None else self.head.as_dict(),
             "preprocessing": self.ready().as_dict(),
         }
 
@@ -276,6 +322,7 @@ class Encoder(Encoding, nn.Module):
             encoder = cls(
                 values["backbone"],
                 values["dim"],
+                head=None if values["head"] is None else Head.from_dict(values["head"]),
                 distance=DISTANCES[distance.pop("name")](**distance),
                 preprocessing=preprocessing_from(values["preprocessing"]),
             )

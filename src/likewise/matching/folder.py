@@ -27,7 +27,11 @@ from likewise.prepare import check_kept
 
 FORMAT = 1
 EMBED = "embed"
-TASKS = {EMBED: "encoding items", "triggerword": "hearing a word"}  # and what a model for it does
+TASKS = {
+    EMBED: "encoding items",
+    "classify": "classifying",
+    "triggerword": "hearing a word",
+}  # what a model for it does
 CONFIG, CALIBRATION = "config.json", "calibration.json"
 GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
 SEEN_NAMES = tuple(field.name for field in fields(Seen))

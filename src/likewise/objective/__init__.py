@@ -1,5 +1,6 @@
 """Distances, losses and miners: tensors in, a scalar out."""
 
+from likewise.objective.answers import AbsoluteError, AnswerObjective, Multiclass, Multilabel, SquaredError
 from likewise.objective.distances import (
     DISTANCES,
     L1,
@@ -49,7 +50,9 @@ __all__ = [
     "MINERS",
     "OBJECTIVES",
     "PML",
+    "AbsoluteError",
     "AllValid",
+    "AnswerObjective",
     "ArcFace",
     "BinaryCrossEntropy",
     "ClassHead",
@@ -63,6 +66,8 @@ __all__ = [
     "Euclidean",
     "HardestInBatch",
     "Miner",
+    "Multiclass",
+    "Multilabel",
     "Objective",
     "Outcome",
     "PairObjective",
@@ -73,6 +78,7 @@ __all__ = [
     "SoftMarginTripletLoss",
     "Softmax",
     "SoftmaxTripletLoss",
+    "SquaredError",
     "StepObjective",
     "SupCon",
     "TripletLoss",

@@ -36,6 +36,7 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         batches: "identity" wants P x K batches (several items of each identity), "item" plain ones.
+        targets: whether labels are numbers (N, K) that are to be answered, and not (N,) identities.
         unit: whether embeddings are to be scaled to unit length before they come here.
         distance: what the trained embeddings are to be compared with; saved with the model.
         collapsed_loss: the least loss when all embeddings are the same; None where it depends on the data.
@@ -43,6 +44,7 @@ class Objective(nn.Module, ABC):
 
     name: ClassVar[str]
     batches: Literal["identity", "item"] = "identity"
+    targets: ClassVar[bool] = False
     unit: bool = True
     distance: Distance
     collapsed_loss: float | None = None
@@ -60,10 +62,10 @@ class Objective(nn.Module, ABC):
             DataError: shapes do not fit, or labels are not integers.
         """
         self._check(embeddings, labels)
-        if labels.is_floating_point():
+        if labels.is_floating_point() and not self.targets:
             raise DataError("Labels are integers", labels.dtype, "In float32 numbers above 16,777,216 run together.")
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._outcome(full_precision(embeddings), labels.long(), generator)
+            return self._outcome(full_precision(embeddings), labels if self.targets else labels.long(), generator)
 
     def _check(self, embeddings: Tensor, labels: Tensor) -> None:
         """Refuses shapes that do not fit; see `outcome`."""

@@ -16,8 +16,9 @@ from torch import Tensor
 from likewise.data import Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
 from likewise.encoder import SEQUENCES, Encoder, Preprocessing, Sounds, step_times
 from likewise.errors import DataError, UsageError
-from likewise.objective import Objective, Outcome, PairObjective, StepObjective
+from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective
 from likewise.training.options import FitOptions
+from likewise.training.targets import targets_for
 
 TrainingSet = Dataset | PairSet | Clips
 
@@ -35,7 +36,8 @@ class Batch:
 
     Attributes:
         values: (B, ...) whole numbers as decoded; for pairs the first items and then the second.
-        labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same; for clips (B, S) int8, one per step.
+        labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same; for clips (B, S) int8, one per step; for
+            answers (B, K) float32.
     """
 
     values: Tensor
@@ -58,7 +60,8 @@ class Batches:
 
     Attributes:
         values: (N, ...) whole numbers: (N, C, H, W) uint8 of pictures, (N, T) int16 of sounds.
-        labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`, or (N, S) int8 of clips.
+        labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`, or (N, S) int8 of clips, or (N, K) float32
+            of answers.
         pairs: (M, 2) int64 positions in `values`, or None.
         sampler: positions of labels in each batch.
         skipped: file and reason of each item that could not be read.
@@ -75,7 +78,7 @@ class Batches:
 
     @property
     def identities(self) -> int | None:
-        """How many there are; None for pairs and clips, which do not say."""
+        """How many there are; None for pairs, clips and answers, which do not say."""
         return len(self.labels.unique()) if self.labels.dtype == torch.int64 else None
 
     @cached_property
@@ -132,6 +135,8 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
         if isinstance(size, tuple):
             raise UsageError("Batches of clips are a number of clips", f"{size}", "Pass for example batch=32.")
         sampler = PlainBatches(np.zeros(len(labels), np.int64), size, seed=options.seed)
+    elif isinstance(objective, AnswerObjective):
+        sampler, labels, pairs = *_of_answers(encoder, train.subset(decoded.kept), objective, options), None
     else:
         sampler, labels = _of_labels(train, decoded.kept, objective, options)
         pairs = None
@@ -215,6 +220,31 @@ def _of_labels(
     else:
         sampler = PlainBatches(labels, batch, balanced=options.balanced, seed=options.seed)
     return sampler, torch.from_numpy(labels)
+
+
+def answers_of(encoder: Encoder, data: Dataset, objective: AnswerObjective) -> Tensor:
+    """(N, K) what the outputs of `encoder` are to be; see `targets_for`.
+
+    Raises:
+        UsageError: it has no head. DataError: targets that contradict the objective.
+    """
+    if encoder.head is None:
+        raise UsageError(f"{objective.name} trains an encoder with a head", "one without", "Pass lw.Encoder(head=...).")
+    targets = encoder.head.scaled(targets_for(encoder.head, data))
+    objective.check_targets(targets)
+    return targets
+
+
+def _of_answers(
+    encoder: Encoder, readable: Dataset, objective: AnswerObjective, options: FitOptions
+) -> tuple[Sampler, Tensor]:
+    targets = answers_of(encoder, readable, objective)
+    if isinstance(options.batch, tuple):
+        raise UsageError("Batches to answer are a number of items", f"{options.batch}", "Pass for example batch=64.")
+    usual = min(BATCH_ITEMS, max(LEAST_BATCH, len(readable) // STEPS_OF_AN_EPOCH), len(readable))
+    batch = usual if options.batch is None else options.batch
+    labels = np.unique(readable.labels, return_inverse=True)[1].astype(np.int64)
+    return PlainBatches(labels, batch, balanced=options.balanced, seed=options.seed), targets
 
 
 def _default_batch(counts: NDArray[np.int64], drawn_by: str) -> tuple[int, int] | int:

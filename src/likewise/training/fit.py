@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from likewise.objective import Distance, Objective
 from likewise.training.alarms import Diverged, alarms, check_finite, spread
 from likewise.training.batches import Batches, TrainingSet, prepare
 from likewise.training.device import choose_device, choose_precision
+from likewise.training.features import fixed_outputs
 from likewise.training.history import LESS_IS_BETTER, Epoch, History, Step, Stopped
 from likewise.training.options import FitOptions
 from likewise.training.state import CHECKPOINT, TrainingState, check_fresh, snapshot
@@ -52,7 +54,7 @@ def fit(
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
         train: what to learn from; a `PairSet` needs a `PairObjective`, `Clips` a
-            `StepObjective` and an encoder that hears a stream.
+            `StepObjective` and an encoder that hears a stream. An `AnswerObjective` needs an encoder with a head.
         objective: what to minimise; its own parameters are trained along.
         validation: chooses the epoch; never the data that will be reported on.
         options: see `FitOptions`; single ones can be given by name, as in ``fit(..., epochs=10, seed=0)``.
@@ -82,11 +84,15 @@ def fit(
     encoder.published = None  # which was of the weights it came with
     encoder.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue] - torch takes both
     objective.to(device).train()
+    # Stages that training leaves as they are give the same for an item each time, unless it is changed each time.
+    known = encoder.fixed if augment is None else None
+    drawn = batches if known is None else replace(batches, values=fixed_outputs(encoder, batches.values))
+    forward = partial(encoder.from_features, after=known)
     # The distance belongs to encoder and objective alike; its parameters are to be stepped once.
     optimizer = _optimizer(options, list(dict.fromkeys([*encoder.parameters(), *objective.parameters()])))
     skipped = tuple(dict.fromkeys((*batches.skipped, *(validated.skipped if validated else ()))))
     measure = validated.measure if validated else None
-    select = validated_by(validation, options) if measure else None
+    select = validated_by(validation, objective, options) if measure else None
     warned = () if measure or not validated else ("Too little to choose an epoch by could be read: the last is kept.",)
     history = History((), 0, select, "finished", precision, skipped, warnings=warned)
     data = {"training data": batches.fingerprint, "validation data": validated.fingerprint if validated else None}
@@ -107,7 +113,7 @@ def fit(
             seen, started = 0, time.perf_counter()
             totals = np.zeros(4)  # loss, share active, spread, batches without terms
             lr = 0.0
-            for step, batch in enumerate(batches.epoch(epoch), start=1):
+            for step, batch in enumerate(drawn.epoch(epoch), start=1):
                 number = (epoch - 1) * steps + step
                 # Everything random in a step follows from the seed and the step's number: resuming needs no more.
                 seed = options.seed * 1_000_003 + number
@@ -119,12 +125,12 @@ def fit(
                 items = batch.values.to(device, non_blocking=True)  # (B, ...) whole numbers
                 if augment is not None and augment.items is not None:
                     items = seeded(augment.items, encoder.ready().scaled(items), seed)
-                features = encoder.features(items)  # (B, C, H, W)
+                features = items if known is not None else encoder.features(items)  # (B, C, H, W)
                 if augment is not None and augment.features is not None:
                     features = seeded(augment.features, features, seed)
                 follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    embeddings = seeded(encoder.from_features, features, seed)  # (B, D), or (B, S, D); for dropout
+                    embeddings = seeded(forward, features, seed)  # (B, D), or (B, S, D); for dropout
                 outcome = batch.outcome(objective, embeddings.float(), random)
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
                 apart = spread(embeddings.detach().float().flatten(0, -2))

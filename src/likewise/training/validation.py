@@ -10,23 +10,24 @@ import torch
 
 from likewise.data import Clips, Dataset, PairSet
 from likewise.data.splits import position_within
-from likewise.encoder import Encoder
+from likewise.encoder import Encoder, evaluating
 from likewise.errors import DataError, UsageError
 from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
-from likewise.objective import Objective, StepObjective
+from likewise.objective import AnswerObjective, Objective, StepObjective
 from likewise.training.alarms import check_finite
-from likewise.training.batches import TrainingSet, fingerprint, step_labels
+from likewise.training.batches import TrainingSet, answers_of, fingerprint, step_labels
+from likewise.training.features import fixed_outputs
 from likewise.training.options import FitOptions
 
 VALIDATED_ITEMS = 5000  # a larger validation set is sampled down to this many
 
 
-def validated_by(validation: TrainingSet | None, options: FitOptions) -> str | None:
-    """Name of the figure; pairs tell nothing of neighbours: always the EER; of clips always the loss."""
+def validated_by(validation: TrainingSet | None, objective: Objective, options: FitOptions) -> str | None:
+    """Name of the figure; pairs tell nothing of neighbours: always the EER; of clips and answers always the loss."""
     if validation is None:
         return None
-    if isinstance(validation, Clips):
+    if isinstance(validation, Clips) or objective.targets:
         return "loss"
     return "eer" if isinstance(validation, PairSet) else options.select
 
@@ -56,6 +57,8 @@ def validator(encoder: Encoder, objective: Objective, validation: TrainingSet, o
         raise UsageError("A model is validated on data like those it is trained on", validation)
     if isinstance(validation, Clips):
         return _on_clips(encoder, objective, validation)
+    if isinstance(objective, AnswerObjective):
+        return _on_answers(encoder, objective, validation, options)
     if not validation.comparable:
         kinds = "pairs of both kinds" if isinstance(validation, PairSet) else "2 identities, one of them with 2 items"
         raise DataError(f"Validation needs {kinds}", f"{len(validation)} items or pairs without", "Leave it out.")
@@ -106,6 +109,35 @@ def _on_pairs(encoder: Encoder, validation: PairSet) -> Validator:
         with torch.inference_mode():
             distances = encoder.distance_on_cpu().rowwise(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         return -listed_curve(distances.numpy(), same).eer()
+
+    return Validator(figure, seen, skipped)
+
+
+def _on_answers(
+    encoder: Encoder, objective: AnswerObjective, validation: Dataset | PairSet, options: FitOptions
+) -> Validator:
+    if isinstance(validation, PairSet):
+        raise UsageError("A model is validated on data like those it is trained on", validation)
+    if len(validation) > VALIDATED_ITEMS:
+        chosen = np.random.default_rng(options.seed).choice(len(validation), VALIDATED_ITEMS, replace=False)
+        validation = validation.subset(np.sort(chosen))
+    decoded = encoder.ready().decode_sole(validation.sources)
+    skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
+    targets = answers_of(encoder, validation.subset(decoded.kept), objective)
+    seen = fingerprint(decoded.values, targets)
+    if not len(targets):
+        return Validator(None, seen, skipped)
+    features = None if encoder.fixed is None else fixed_outputs(encoder, decoded.values)
+
+    def figure() -> float:
+        device = next(encoder.parameters()).device
+        with evaluating(encoder), torch.inference_mode():
+            if features is None:
+                outputs = encoder.encode(decoded.values).embeddings.to(device)
+            else:
+                outputs = encoder.from_features(features.to(device), after=encoder.fixed).float()
+            check_finite(outputs)
+            return -float(objective.losses(outputs, targets.to(device)).mean())
 
     return Validator(figure, seen, skipped)
 

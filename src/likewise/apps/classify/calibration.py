@@ -1,0 +1,126 @@
+"""What turns the outputs of a trained network into probabilities one can believe, learned from items of their own."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from torch.nn import functional as F
+
+from likewise.encoder import Head
+from likewise.errors import ModelError
+
+HOTTEST, COLDEST = 100.0, 0.01  # temperatures
+HALF = 0.5  # the threshold of a class where nothing better is known
+COVERED = 0.9  # share of items that the interval of a number is to hold
+LEAST_FOR_INTERVAL = math.ceil(COVERED / (1 - COVERED))  # items
+
+
+@final
+@dataclass(frozen=True)
+class AnswerCalibration:
+    """How outputs are read.
+
+    Attributes:
+        model: fingerprint of the model it is for.
+        items: how many it was learned from.
+        data: where they came from, in words.
+        temperature: outputs of classes are divided by it (Guo et al. 2017); above 1 where the network was too sure.
+        thresholds: of "multilabel", probability from which each class is said to hold: where F1 was highest.
+        half_widths: of "regression", how far to either side `COVERED` of the items lie from what is said (split
+            conformal prediction, Vovk et al. 2005); empty where there were too few.
+    """
+
+    model: str
+    items: int
+    data: str
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
+    half_widths: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        """The content of calibration.json."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> AnswerCalibration:
+        """Inverse of `to_json`.
+
+        Raises:
+            ModelError: damaged, or of a model for another task.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            for name in ("thresholds", "half_widths"):
+                values[name] = tuple(float(v) for v in values[name])
+            found = cls(**values)
+            if not 0 < found.temperature < math.inf:
+                raise ValueError(f"temperature {found.temperature}")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError("A calibration is complete", str(error), "Calibrate the model again.") from error
+        return found
+
+
+def calibrated(head: Head, outputs: Tensor, targets: Tensor, model: str, data: str) -> AnswerCalibration:
+    """Reads the outputs (N, K) of items that training did not use, with targets (N, K) as `targets_for` gives them."""
+    items, outputs = len(outputs), outputs.double()
+    if head.kind == "regression":
+        off = (head.answers(outputs) - targets.double()).abs().numpy()
+        return AnswerCalibration(model, items, data, half_widths=_half_widths(off))
+    temperature = _temperature(head, outputs, targets.double())
+    thresholds: tuple[float, ...] = ()
+    if head.kind == "multilabel":
+        holds = head.answers(outputs / temperature).numpy()
+        thresholds = tuple(best_threshold(holds[:, k], targets[:, k].numpy() >= HALF) for k in range(head.outputs))
+    return AnswerCalibration(model, items, data, temperature, thresholds)
+
+
+def best_threshold(probability: NDArray[np.float64], holds: NDArray[np.bool_]) -> float:
+    """(N,), (N,) -> the threshold with the highest F1, in the middle between two probabilities; the nearest to one half
+    of several; one half where the class never holds, or always.
+    """
+    if not holds.any() or holds.all():
+        return HALF
+    order = np.argsort(-probability, kind="stable")
+    said, found = probability[order], np.cumsum(holds[order])
+    f1 = 2 * found / (np.arange(1, len(said) + 1) + holds.sum())
+    ends = np.flatnonzero(np.r_[said[1:] < said[:-1], True])  # a threshold parts no two that are the same
+    below = np.r_[said, 0.0][ends + 1]
+    middle = (said[ends] + below) / 2
+    best = np.flatnonzero(f1[ends] >= f1[ends].max() - 1e-12)
+    return float(middle[best[np.abs(middle[best] - HALF).argmin()]])
+
+
+def _temperature(head: Head, outputs: Tensor, targets: Tensor) -> float:
+    """What the outputs are divided by so that the targets are most likely.
+
+    Where all N answers are right, nothing is too sure for them. So one answer of N + 2 is taken to be none of these, as
+    Platt (1999) does: who saw 100 right answers does not say 1 in 1,000,000.
+    """
+    unseen = 1 / (len(targets) + 2)
+    among = targets.shape[1] if head.kind == "multiclass" else 2
+    targets = (1 - unseen) * targets + unseen / among
+
+    def unlikely(logarithm: float) -> float:
+        colder = outputs / math.exp(logarithm)
+        if head.kind == "multiclass":
+            return float(-(targets * F.log_softmax(colder, dim=1)).sum(dim=1).mean())
+        return float(F.binary_cross_entropy_with_logits(colder, targets))
+
+    with torch.inference_mode():
+        found: Any = minimize_scalar(unlikely, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded")
+    return math.exp(float(found.x))
+
+
+def _half_widths(off: NDArray[np.float64]) -> tuple[float, ...]:
+    """(N, K) how far each answer was off -> (K,); of N items the ceil(0.9 (N + 1))-th nearest is far enough."""
+    if len(off) < LEAST_FOR_INTERVAL:
+        return ()
+    return tuple(np.sort(off, axis=0)[math.ceil(COVERED * (len(off) + 1)) - 1].tolist())

@@ -1,0 +1,78 @@
+"""The card of a model that answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likewise.apps.classify.calibration import COVERED, AnswerCalibration
+from likewise.encoder import said
+
+KINDS = {
+    "binary": "Says which of two classes holds: {}.",
+    "multiclass": "Says which of these classes holds: {}.",
+    "multilabel": "Says which of these hold, any number of them: {}.",
+    "regression": "Says how much: {}.",
+}
+
+
+def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | None, figures: dict[str, Any]) -> str:
+    """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
+    made, trained = config["architecture"], config["trained"]
+    head, versions = made["head"], ", ".join(f"{library} {number}" for library, number in config["versions"].items())
+    listed = ", ".join(head["names"][:20]) + (", ..." if len(head["names"]) > 20 else "")
+    lines = [
+        f"# {name}",
+        "",
+        f"{KINDS[head['kind']].format(listed)} Made by Likewise, of {said(made['preprocessing'])}.",
+        "",
+        f"    likewise classify {name} FILE...",
+        "",
+        "## How it was trained",
+        "",
+        f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
+        *([f"- Data: {trained['data']}; {trained['items']:,} items."] if "items" in trained else []),
+        *(
+            [f"- Objective: {trained['objective']['name']}; best epoch {trained['best_epoch']}."]
+            if "objective" in trained
+            else []
+        ),
+        f"- Made with {versions}.",
+        f"- Fingerprint `{config['fingerprint']}`.",
+        "",
+        *_figures(figures),
+        "## How its answers are read",
+        "",
+        *_reading(head, calibration),
+        "",
+        "## Limits",
+        "",
+        "- It answers with one of what it was trained on, whatever it is shown: it does not know strangers.",
+        "- Probabilities and figures hold for items like those they were measured on, in which other cameras, places"
+        " and times may not be.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(figures: dict[str, Any]) -> list[str]:
+    rows = figures.get("rows")
+    if not rows:
+        return []
+    return ["## What was measured", "", "| figure | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""]
+
+
+def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> list[str]:
+    if calibration is None:
+        return [
+            "Not calibrated: its probabilities are as training left them. `likewise calibrate MODEL DATA` mends that."
+        ]
+    of = f"on {calibration.items:,} items that training did not use"
+    if head["kind"] == "regression":
+        if not calibration.half_widths:
+            return [f"Too few items for intervals ({calibration.items})."]
+        widths = zip(head["names"], calibration.half_widths, strict=True)
+        return [f"- {name}: {COVERED:.0%} lie within {width:.4g} of what is said, {of}." for name, width in widths]
+    lines = [f"- Outputs are divided by the temperature {calibration.temperature:.3g}, found {of}."]
+    if calibration.thresholds:
+        thresholds = zip(head["names"], calibration.thresholds, strict=True)
+        lines.append("- A class holds from " + ", ".join(f"{name} {bar:.2f}" for name, bar in thresholds) + " on.")
+    return lines

@@ -1,0 +1,217 @@
+"""A model that answers: encoder with a head and, once calibrated, how its outputs are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likewise.apps.classify.calibration import HALF, AnswerCalibration, calibrated
+from likewise.apps.classify.card import card
+from likewise.data import Dataset
+from likewise.encoder import Encoder, Head, Item, Progress
+from likewise.errors import DataError, ModelError, UsageError
+from likewise.matching import (
+    WriteReport,
+    check_owner,
+    described,
+    read_calibration,
+    read_folder,
+    save_seen,
+    write_calibration,
+    write_folder,
+)
+from likewise.training.targets import targets_for
+
+TASK = "classify"
+NONE = "none"  # what is said where no class holds
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one item.
+
+    Attributes:
+        file: what the item is called.
+        label: the class; several with + between them, or "none"; of numbers what they are, "name value".
+        probability: of that class; of several the least of what is said of each; None of numbers.
+        values: probability of every class, the most probable first; of numbers the numbers.
+        between: of numbers, the two ends between which 90% of such items lie; empty where that is not known.
+    """
+
+    file: str
+    label: str
+    probability: float | None
+    values: dict[str, float]
+    between: dict[str, tuple[float, float]]
+
+    def as_dict(self, top: int | None = None) -> dict[str, Any]:
+        """JSON-ready; an entry of `likewise classify --json`, with the `top` values."""
+        values = dict(list(self.values.items())[:top])
+        found = {"file": self.file, "label": self.label, "probability": self.probability, "values": values}
+        return found | ({"between": {name: list(ends) for name, ends in self.between.items()}} if self.between else {})
+
+
+@final
+class Classifier:
+    """Answers what an item is, which of several things hold of it, or how much.
+
+    Args:
+        encoder: with a head, usually trained.
+        calibration: how outputs are read; without it as training left them.
+
+    Attributes:
+        head: what the answers are.
+
+    Raises:
+        UsageError: an encoder without a head.
+    """
+
+    task: ClassVar[str] = TASK
+
+    def __init__(self, encoder: Encoder, calibration: AnswerCalibration | None = None) -> None:
+        encoder.ready()
+        if encoder.head is None:
+            raise UsageError("A classifier has an encoder with a head", "one without", "Pass lw.Encoder(head=...).")
+        self.head: Head = encoder.head
+        self.encoder, self.calibration = encoder, calibration
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.head.names[:5]) + (", ..." if len(self.head.names) > 5 else "")
+        said = "not calibrated" if self.calibration is None else f"calibrated on {self.calibration.items} items"
+        return f"Classifier({self.head.kind}: {names}; {said})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides its outputs."""
+        return self.encoder.fingerprint()
+
+    def classify(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> list[Answer | str]:
+        """One answer for each of `items`, or why there is none."""
+        encoded = self.encoder.encode(items, progress=progress)
+        values = self.answers(encoded.embeddings)
+        found: list[Answer | str] = [""] * len(items)
+        for i, reason in encoded.problems:
+            found[i] = reason
+        for i, row in zip(encoded.kept.tolist(), values, strict=True):
+            item = items[i]
+            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row)
+        return found
+
+    def answers(self, outputs: Tensor) -> NDArray[np.float64]:
+        """(N, K) outputs of the encoder -> (N, number of names): calibrated probabilities, or the numbers."""
+        numbers = self.head.kind == "regression"
+        temperature = 1.0 if self.calibration is None or numbers else self.calibration.temperature
+        return self.head.answers(outputs.double() / temperature).numpy()
+
+    def holding(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(N, number of names) probabilities of "multilabel" -> which classes are said to hold."""
+        thresholds = () if self.calibration is None else self.calibration.thresholds
+        return values >= np.array(thresholds or [HALF] * values.shape[1])
+
+    def outputs_for(self, data: Dataset, progress: Progress | None = None) -> Outputs:
+        """Outputs for labelled items, and what they are to be.
+
+        Raises:
+            DataError: none can be read, or a class that the model does not know. UsageError: see `targets_for`.
+        """
+        targets = targets_for(self.head, data)
+        encoded = self.encoder.encode_sole(data.sources, progress=progress)
+        skipped = tuple((data.files[i], reason) for i, reason in encoded.problems)
+        if not len(encoded.kept):
+            raise DataError("At least one item can be read", skipped[0][1] if skipped else "no items")
+        return Outputs(encoded.embeddings, targets[encoded.kept], data.subset(encoded.kept), skipped)
+
+    def calibrated_on(self, data: Dataset, progress: Progress | None = None) -> tuple[Classifier, Outputs]:
+        """The model with a calibration learned from `data`, and the outputs that it is from.
+
+        Raises:
+            DataError, UsageError: see `outputs_for`.
+        """
+        given = self.outputs_for(data, progress)
+        found = calibrated(self.head, given.outputs, given.targets, self.fingerprint, data.origin)
+        return Classifier(self.encoder, found), given
+
+    def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
+        """Writes the model folder; see `likewise.matching.save`."""
+        folder, config, calibration = Path(folder), described(self.encoder, TASK), self.calibration
+        write_folder(
+            folder,
+            self.encoder,
+            config,
+            None if calibration is None else calibration.to_json(),
+            lambda figures: card(folder.name, config, calibration, figures),
+            write_report,
+        )
+
+    def save_calibration(self, folder: Path) -> None:
+        """Puts the calibration into the model's folder.
+
+        Raises:
+            ModelError: there is none, or `folder` holds another model.
+        """
+        _, config = read_folder(folder, TASK)
+        calibration = self.calibration
+        check_owner(None if calibration is None else calibration.model, config["fingerprint"], folder)
+        assert calibration is not None
+        write_calibration(
+            folder, calibration.to_json(), lambda figures: card(folder.name, config, calibration, figures)
+        )
+        save_seen(self.encoder.seen, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Classifier:
+        """The model in `folder`.
+
+        Raises:
+            ModelError: it is damaged, or one for another task.
+        """
+        folder = Path(folder)
+        encoder, config = read_folder(folder, TASK)
+        if not isinstance(encoder, Encoder) or encoder.head is None:
+            raise ModelError("A model that classifies has a head", f"none in {str(folder)!r}", "Copy the folder again.")
+        text = read_calibration(folder)
+        calibration = None if text is None else AnswerCalibration.from_json(text)
+        if calibration is not None:
+            check_owner(calibration.model, config["fingerprint"], folder)
+        return cls(encoder, calibration)
+
+    def _answer(self, file: str, row: NDArray[np.float64]) -> Answer:
+        names, said = self.head.names, dict(zip(self.head.names, row.tolist(), strict=True))
+        if self.head.kind == "regression":
+            widths = () if self.calibration is None else self.calibration.half_widths
+            between = {
+                name: (said[name] - width, said[name] + width) for name, width in zip(names, widths, strict=False)
+            }
+            return Answer(file, ", ".join(f"{name} {value:.4g}" for name, value in said.items()), None, said, between)
+        ranked = dict(sorted(said.items(), key=lambda pair: -pair[1]))
+        if self.head.kind == "multilabel":
+            holds = self.holding(row[None])[0]
+            label = "+".join(name for name, holding in zip(names, holds, strict=True) if holding) or NONE
+            return Answer(file, label, float(np.where(holds, row, 1 - row).min()), ranked, {})
+        label, probability = next(iter(ranked.items()))
+        return Answer(file, label, probability, ranked, {})
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a model gave for labelled items.
+
+    Attributes:
+        outputs: (N, K) of the encoder.
+        targets: (N, K) what they are to be, as `targets_for` gives them.
+        data: the items.
+        skipped: file and reason of those that could not be read.
+    """
+
+    outputs: Tensor
+    targets: Tensor
+    data: Dataset
+    skipped: tuple[tuple[str, str], ...]

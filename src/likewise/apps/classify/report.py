@@ -1,0 +1,253 @@
+"""How well a model answers: figures with intervals, and pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.apps.classify.calibration import COVERED, HALF
+from likewise.apps.classify.model import Classifier, Outputs
+from likewise.data import Dataset
+from likewise.encoder import Head, HeadKind, Progress
+from likewise.metrics import Estimate
+from likewise.metrics.classification import (
+    Reliability,
+    balanced_accuracy,
+    confusion_counts,
+    log_loss,
+    reliability,
+    share_right,
+)
+
+DRAWN_CLASSES = 30  # of a confusion matrix with names and numbers
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class AnswerReport:
+    """What was measured.
+
+    Attributes:
+        data: on what, in words.
+        head: kind of answers.
+        names: of the classes or numbers.
+        items: how many.
+        groups: how many groups intervals take for the sample; None where items are.
+        right: share of items answered wholly right, with its interval; of numbers, share inside the interval said.
+        figures: by their names; see `as_dict`.
+        by_name: figures of each class or number.
+        reliability: what was said and what was right; None of numbers.
+        confusion: (C, C) of one class out of several, else None.
+        skipped: file and reason of what could not be read.
+    """
+
+    data: str
+    head: HeadKind
+    names: tuple[str, ...]
+    items: int
+    groups: int | None
+    right: Estimate | None
+    figures: dict[str, float]
+    by_name: dict[str, dict[str, float]]
+    reliability: Reliability | None
+    confusion: NDArray[np.int64] | None
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; the keys of `likewise evaluate --json`."""
+        found: dict[str, Any] = {"head": self.head, "items": self.items, "groups": self.groups, **self.figures}
+        if self.right is not None:
+            found["interval"] = self.right.as_dict()
+        found |= {"by_name": self.by_name, "rows": [list(row) for row in self.rows()]}
+        if self.confusion is not None:
+            found["confusion"] = {"names": list(self.names), "counts": self.confusion.tolist()}
+        return found
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures as text."""
+        sample = "items" if self.groups is None else f"{self.groups} groups"
+        rows = [("items", f"{self.items:,} of {self.data}")]
+        if self.right is not None:
+            what = {"multilabel": "all classes right", "regression": f"within the {COVERED:.0%} interval"}
+            interval = f"{self.right.low:.2%} to {self.right.high:.2%} over {sample}"
+            rows.append((what.get(self.head, "accuracy"), f"{self.right.value:.2%} (95%: {interval})"))
+        said = {
+            "balanced_accuracy": ("balanced accuracy", "{:.2%}"),
+            "log_loss": ("log loss", "{:.4f} nats"),
+            "ece": ("calibration error", "{:.2%}"),
+            "ece_uncalibrated": ("before calibration", "{:.2%}"),
+            "mean_f1": ("F1, mean of the classes", "{:.3f}"),
+        }
+        rows += [(text, form.format(self.figures[key])) for key, (text, form) in said.items() if key in self.figures]
+        if self.head == "regression":
+            rows += [
+                (name, f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}")
+                for name, f in self.by_name.items()
+            ]
+        elif self.head == "multilabel":
+            rows += [
+                (name, f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}")
+                for name, f in list(self.by_name.items())[:10]
+            ]
+        return rows
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes metrics.json and pictures."""
+        metrics = folder / "metrics.json"
+        metrics.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        written = [metrics]
+        if self.reliability is not None:
+            written.append(draw_reliability(self.reliability, self.figures["ece"], folder / "reliability.png"))
+        if self.confusion is not None:
+            written.append(draw_confusion(self.confusion, self.names, folder / "confusion.png"))
+        return written
+
+
+def evaluate(model: Classifier, data: Dataset, *, progress: Progress | None = None) -> AnswerReport:
+    """Measures how well `model` answers for `data`; where that has groups, intervals take them for the sample.
+
+    Raises:
+        DataError, UsageError: see `Classifier.outputs_for`.
+    """
+    return report_on(model, model.outputs_for(data, progress))
+
+
+def report_on(model: Classifier, given: Outputs) -> AnswerReport:
+    """What there is to say of outputs that `model` gave."""
+    groups = given.data.groups
+    values, targets = model.answers(given.outputs), given.targets.double().numpy()
+    measure = {"regression": _of_numbers, "multilabel": _of_several}.get(model.head.kind, _of_one)
+    right, figures, by_name, bins, confusion = measure(model, values, targets, given, groups)
+    return AnswerReport(
+        data=given.data.origin, head=model.head.kind, names=model.head.names, items=len(targets),
+        groups=None if groups is None else len(np.unique(groups)), right=right, figures=figures, by_name=by_name,
+        reliability=bins, confusion=confusion, skipped=given.skipped,
+    )  # fmt: skip
+
+
+_Measured = tuple[
+    Estimate | None,
+    dict[str, float],
+    dict[str, dict[str, float]],
+    Reliability | None,
+    NDArray[np.int64] | None,
+]
+
+
+def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
+    """One class out of several."""
+    truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
+    said, rows = values.argmax(axis=1), np.arange(len(values))
+    bins = reliability(values[rows, said], said == truth)
+    raw = _uncalibrated(model.head, given)
+    before = reliability(raw[rows, raw.argmax(axis=1)], raw.argmax(axis=1) == truth)
+    right, classes = share_right(said == truth, groups), len(model.head.names)
+    counts = confusion_counts(truth, said, classes)
+    figures = {
+        "accuracy": right.value,
+        "balanced_accuracy": balanced_accuracy(truth, said),
+        "log_loss": log_loss(values[rows, truth]),
+        "ece": bins.error,
+        "ece_uncalibrated": before.error,
+    }
+    by_name = {
+        name: {"items": float(counts[i].sum()), "recall": _part(counts[i, i], counts[i].sum()),
+               "precision": _part(counts[i, i], counts[:, i].sum())}
+        for i, name in enumerate(model.head.names)
+    }  # fmt: skip
+    return right, figures, by_name, bins, counts
+
+
+def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
+    """Several classes, each of which holds or not."""
+    truth, said = targets >= HALF, model.holding(values)
+    bins = reliability(values.ravel(), truth.ravel())
+    before = reliability(_uncalibrated(model.head, given).ravel(), truth.ravel())
+    right = share_right((said == truth).all(axis=1), groups)
+    by_name: dict[str, dict[str, float]] = {}
+    for k, name in enumerate(model.head.names):
+        both, holds, claimed = (said & truth)[:, k].sum(), truth[:, k].sum(), said[:, k].sum()
+        by_name[name] = {
+            "items": float(holds), "precision": _part(both, claimed), "recall": _part(both, holds),
+            "f1": _part(2 * both, holds + claimed),
+            "balanced_accuracy": balanced_accuracy(truth[:, k].astype(np.int64), said[:, k].astype(np.int64)),
+        }  # fmt: skip
+    likely = np.where(truth, values, 1 - values)
+    figures = {
+        "accuracy": right.value,
+        "balanced_accuracy": float(np.mean([f["balanced_accuracy"] for f in by_name.values()])),
+        "log_loss": log_loss(likely.ravel()),
+        "ece": bins.error,
+        "ece_uncalibrated": before.error,
+        "mean_f1": float(np.mean([f["f1"] for f in by_name.values()])),
+    }
+    return right, figures, by_name, bins, None
+
+
+def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
+    """Numbers."""
+    off = values - targets
+    by_name: dict[str, dict[str, float]] = {}
+    for k, name in enumerate(model.head.names):
+        spread = float(np.square(targets[:, k] - targets[:, k].mean()).sum())
+        by_name[name] = {
+            "mae": float(np.abs(off[:, k]).mean()),
+            "rmse": float(np.sqrt(np.square(off[:, k]).mean())),
+            "r2": 1 - float(np.square(off[:, k]).sum()) / spread if spread else float("-inf"),
+        }
+    widths = () if model.calibration is None else model.calibration.half_widths
+    right = share_right((np.abs(off) <= np.array(widths)).mean(axis=1) == 1, groups) if widths else None
+    figures = {"mae": float(np.mean([f["mae"] for f in by_name.values()]))}
+    return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None
+
+
+def _uncalibrated(head: Head, given: Outputs) -> Floats:
+    return head.answers(given.outputs).numpy()
+
+
+def _part(some: Any, of: Any) -> float:
+    return float(some) / float(of) if of else 0.0
+
+
+def draw_reliability(found: Reliability, error: float, file: Path) -> Path:
+    """How often answers were right against how probable they were said to be, as a picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
+    axes.plot(found.said, found.right, "o-", color="#0072b2")
+    axes.set(
+        xlabel="said to be probable", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02),
+        title=f"calibration error {error:.2%}",
+    )  # fmt: skip
+    axes.grid(alpha=0.3)
+    figure.savefig(file)
+    return file
+
+
+def draw_confusion(counts: NDArray[np.int64], names: tuple[str, ...], file: Path) -> Path:
+    """Which class was taken for which, as a picture; rows are what was shown."""
+    from matplotlib.figure import Figure
+
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    few = len(names) <= DRAWN_CLASSES
+    side = 2 + 0.35 * min(len(names), DRAWN_CLASSES)
+    figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    axes.set(xlabel="said", ylabel="shown")
+    if few:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+        for i, j in np.argwhere(counts):
+            colour = "white" if share[i, j] > HALF else "black"
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=7)
+    figure.savefig(file)
+    return file

@@ -1,0 +1,116 @@
+"""`evaluate` and `calibrate` for a model that classifies, and what they and `train` read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+
+if TYPE_CHECKING:
+    from likewise.apps.classify import Classifier
+    from likewise.data import Dataset
+
+
+def names_in(text: str | None) -> tuple[str, ...]:
+    """("a", "b") of "a,b"."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def labelled_items(data: str, *, group_from: str | None, targets: tuple[str, ...]) -> Dataset:
+    """DATA, which are no pairs.
+
+    Raises:
+        UsageError: they are.
+    """
+    from likewise.data import PairSet, open_data
+    from likewise.errors import UsageError
+
+    opened = open_data(data, group_from=group_from, targets=targets)
+    if isinstance(opened, PairSet):
+        raise UsageError("Items to classify have labels or targets", "a pairs file", "List the items in a manifest.")
+    return opened
+
+
+def items_for(model: Classifier, data: str, group_from: str | None) -> Dataset:
+    """DATA with what `model` answers: columns of its names, or else labels."""
+    columns = model.encoder.trained.get("columns", model.head.kind in ("multilabel", "regression"))
+    return labelled_items(data, group_from=group_from, targets=model.head.names if columns else ())
+
+
+def evaluate_answers(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
+    """How often a model is right, and whether its probabilities are what they say."""
+    from likewise.apps.classify import Classifier, evaluate
+    from likewise.media.files import check_replaceable, replacing_folder
+
+    if out is not None:
+        check_replaceable(out, marker=METRICS)
+    loaded = Classifier.load(model)
+    opened = items_for(loaded, data, group_from)
+    say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items, which flatters it.")
+    say_known(loaded, opened, ("tune",), "{} of these {} items calibrated the model: whether it is, shows on others.")
+    with progress("encoding") as bar:
+        report = evaluate(loaded, opened, progress=bar)
+    report_skipped(report.skipped)
+    values, rows = report.as_dict(), report.rows()
+    if out is not None:
+        with replacing_folder(out, marker=METRICS) as fresh:
+            values["files"] = [str(out / file.name) for file in report.write(fresh)]
+        rows.append(("files", ", ".join(values["files"])))
+    answer(as_json, values, table(rows))
+
+
+def calibrate_answers(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
+    """Learns how the outputs of a model are to be read."""
+    from likewise.apps.classify import Classifier, report_on
+    from likewise.encoder import Seen
+    from likewise.matching import CONFIG
+    from likewise.media.files import check_replaceable, replacing_folder
+
+    if out is not None:
+        check_replaceable(out, marker=CONFIG)
+    loaded = Classifier.load(model)
+    opened = items_for(loaded, data, group_from)
+    say_known(
+        loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items: calibrate with others."
+    )
+    with progress("encoding") as bar:
+        calibrated, given = loaded.calibrated_on(opened, bar)
+    report_skipped(given.skipped)
+    seen = Seen.of("tune", given.data.contents, given.data.identity_keys())
+    calibrated.encoder.seen = calibrated.encoder.seen.joined(seen)
+    if out is None or out.resolve() == Path(model).resolve():
+        calibrated.save_calibration(Path(model))
+    else:
+        with replacing_folder(out, marker=CONFIG) as fresh:
+            shutil.copytree(model, fresh, dirs_exist_ok=True)
+            calibrated.save_calibration(fresh)
+    found, report = calibrated.calibration, report_on(calibrated, given)
+    assert found is not None
+    names = calibrated.head.names
+    values = {
+        "temperature": found.temperature,
+        "thresholds": dict(zip(names, found.thresholds, strict=False)),
+        "half_widths": dict(zip(names, found.half_widths, strict=False)),
+        "items": found.items,
+        "data": found.data,
+        "model": str(out or model),
+        **report.figures,
+    }
+    rows = [("temperature", f"{found.temperature:.4g}"), ("from", f"{found.items:,} items of {found.data}")]
+    answer(as_json, values, table([*rows, *report.rows()[1:]]))
+
+
+def say_known(model: Classifier, data: Dataset, uses: tuple[str, ...], text: str) -> None:
+    """How many of `data` the model had for `uses`, in `text`, if any."""
+    import numpy as np
+
+    from likewise.encoder import PARTS
+
+    seen = model.encoder.seen
+    rows = seen.rows(data.contents)
+    of = seen.parts[rows[rows >= 0]]
+    known = int(np.isin(of, [PARTS.index(use) for use in uses]).sum())
+    if known:
+        say(text.format(f"{known:,}", f"{len(data):,}"))

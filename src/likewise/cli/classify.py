@@ -1,0 +1,60 @@
+"""likewise classify."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from likewise.cli.console import answer, progress, report_skipped
+from likewise.cli.options import FilesArgument, Json, ModelArgument
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(classify)
+
+
+def classify(
+    model: ModelArgument,
+    files: FilesArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Say what FILEs show: which class, which of several, or how much, with probabilities that were calibrated."""
+    from likewise.apps.classify import Answer, Classifier
+    from likewise.data.loaders import files_below
+    from likewise.errors import DataError
+
+    loaded = Classifier.load(model)
+    found = [file for path in files for file in ([path / f for f in files_below(path)] if path.is_dir() else [path])]
+    if not found:
+        raise DataError("There is something to classify", f"no files in {', '.join(map(str, files))}")
+    with progress("classifying") as bar:
+        answers = loaded.classify(found, bar)
+    skipped = [(str(file), said) for file, said in zip(found, answers, strict=True) if isinstance(said, str)]
+    report_skipped(skipped)
+    said = [said for said in answers if isinstance(said, Answer)]
+    if not said:
+        raise DataError("At least one file can be read", skipped[0][1])
+    values = {
+        "model": model,
+        "head": loaded.head.kind,
+        "files": [one.as_dict(top) for one in said],
+        "skipped": [{"file": file, "reason": reason} for file, reason in skipped],
+    }
+    answer(as_json, values, "\n".join(line(one, top) for one in said))
+    if skipped:
+        raise typer.Exit(1)
+
+
+def line(said: object, top: int) -> str:
+    """One answer as text."""
+    from likewise.apps.classify import Answer
+
+    assert isinstance(said, Answer)
+    if said.probability is None:
+        ends = "".join(f", {name} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items())
+        return f"{said.file}: {said.label}{ends}"
+    others = ", ".join(f"{name} {value:.1%}" for name, value in list(said.values.items())[:top])
+    return f"{said.file}: {said.label} ({others})"

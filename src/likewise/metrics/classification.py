@@ -1,0 +1,88 @@
+"""How often answers are right, and whether their probabilities are what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.metrics.estimate import Estimate
+from likewise.metrics.intervals import CONFIDENCE, wilson
+
+BINS = 15  # of equally many answers each
+LEAST_PROBABILITY = 1e-12  # in a logarithm
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Reliability:
+    """Answers in bins of rising probability.
+
+    Attributes:
+        said: (B,) mean probability of each bin.
+        right: (B,) share of it that was right.
+        count: (B,) answers in it.
+    """
+
+    said: Floats
+    right: Floats
+    count: NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: how far both lie apart, over all answers (Naeini et al. 2015)."""
+        return float((np.abs(self.said - self.right) * self.count).sum() / max(1, self.count.sum()))
+
+
+def reliability(probability: Floats, right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """(N,) what was said of each answer, (N,) whether it was right -> both in bins of equally many answers.
+
+    Bins of equal width would leave most of them to a handful of answers (Nixon et al. 2019).
+    """
+    order = np.argsort(probability, kind="stable")
+    parts = np.array_split(order, min(bins, max(1, len(order))))
+    said = np.array([probability[part].mean() for part in parts if len(part)])
+    share = np.array([right[part].mean() for part in parts if len(part)])
+    return Reliability(said, share, np.array([len(part) for part in parts if len(part)], np.int64))
+
+
+def share_right(
+    right: NDArray[np.bool_], groups: NDArray[np.int64] | None = None, confidence: float = CONFIDENCE
+) -> Estimate:
+    """(N,) whether each answer was right -> how many, with Wilson's interval.
+
+    Args:
+        right: at least one.
+        groups: (N,) items of one group are answered alike; the interval then takes groups for the sample. The variance
+            of a ratio of sums over groups says how many independent answers these are worth (Kish 1965).
+        confidence: two-sided.
+    """
+    share, trials, freedom = float(right.mean()), float(len(right)), np.inf
+    if groups is not None:
+        _, of = np.unique(groups, return_inverse=True)
+        count = int(of.max()) + 1
+        freedom = max(1.0, count - 1.0)
+        off = np.bincount(of, weights=right - share)
+        variance = float((off**2).sum()) * count / max(1, count - 1) / len(right) ** 2
+        # Where all are right, or all wrong, nothing varies: then groups are what there is.
+        trials = min(trials, share * (1 - share) / variance) if variance > 0 else float(count)
+    return wilson(share, max(trials, 1e-9), freedom=freedom, confidence=confidence)
+
+
+def log_loss(probability: Floats) -> float:
+    """(N,) what was said of the truth -> mean of its negative logarithm, in nats."""
+    return float(-np.log(np.clip(probability, LEAST_PROBABILITY, 1)).mean())
+
+
+def balanced_accuracy(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
+    """(N,), (N,) classes -> mean over the classes in `truth` of the share of each that was found."""
+    return float(np.mean([(said[truth == c] == c).mean() for c in np.unique(truth)]))
+
+
+def confusion_counts(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(N,), (N,) classes -> (C, C), items of the class of a row that were said to be of that of a column."""
+    return np.bincount(truth * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)

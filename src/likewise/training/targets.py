@@ -1,0 +1,89 @@
+"""What an encoder with a head is to answer for each item."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.data import Dataset
+from likewise.encoder import Head, HeadKind
+from likewise.errors import DataError, UsageError
+
+LEAST_SPREAD = 1e-12  # of the numbers of a regression
+
+
+def head_for(data: Dataset, kind: HeadKind | None = None) -> Head:
+    """The head that can learn `data`.
+
+    Args:
+        data: what is to be learned from.
+        kind: None for what suits it: targets that are all 0 or 1 are multilabel, other numbers a regression, and
+            without targets labels are classes, one of which holds.
+
+    Raises:
+        DataError: only one class, or a number that is always the same.
+        UsageError: targets where labels are needed, or the other way round.
+    """
+    if kind is None:
+        if data.targets is None:
+            kind = "multiclass"
+        else:
+            kind = "multilabel" if np.isin(data.targets, (0, 1)).all() else "regression"
+    if data.targets is None:
+        if kind == "regression":
+            raise UsageError(
+                "A regression learns columns of numbers", "labels", "Name columns of a manifest with --targets."
+            )
+        names = tuple(name for name, count in zip(data.names, data.counts(), strict=True) if count)
+        if len(names) < 2:
+            only = f"only {names[0]}" if names else "no items"
+            raise DataError("Classifying takes at least 2 classes", only, "Bring items of others.")
+        if kind == "binary" and len(names) > 2:
+            raise UsageError("A head binary tells 2 classes apart", f"{len(names)}", "Use the head multiclass.")
+        return Head(kind, names)
+    if kind == "binary":
+        raise UsageError("A head binary learns labels of 2 classes", "columns of targets", "Use the head multilabel.")
+    if kind != "regression":
+        return Head(kind, data.target_names)
+    mean, std = data.targets.astype(np.float64).mean(axis=0), data.targets.astype(np.float64).std(axis=0)
+    for name, spread in zip(data.target_names, std, strict=True):
+        if spread < LEAST_SPREAD:
+            raise DataError("A number to learn differs between items", f"{name!r}, which is always the same")
+    return Head(kind, data.target_names, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def targets_for(head: Head, data: Dataset) -> Tensor:
+    """(N, K) float32, what `head` is to answer for each item, not yet in the units of its outputs.
+
+    Raises:
+        DataError: a class that the head does not know. UsageError: data without the columns it answers.
+    """
+    if data.targets is not None:
+        missing = [name for name in head.names if name not in data.target_names]
+        if missing or head.kind == "binary":
+            wanted = f"labels {' and '.join(head.names)}" if head.kind == "binary" else ", ".join(missing)
+            raise UsageError(
+                "Data have what the model answers", f"no {wanted}, but {', '.join(data.target_names)}", "Name others."
+            )
+        columns = [data.target_names.index(name) for name in head.names]
+        return torch.from_numpy(np.ascontiguousarray(data.targets[:, columns]))
+    if head.kind in ("multilabel", "regression"):
+        raise UsageError(
+            "Data have what the model answers",
+            f"labels, and no columns {', '.join(head.names)}",
+            "Name columns of a manifest with --targets.",
+        )
+    place = {name: i for i, name in enumerate(head.names)}
+    unknown = [name for name, count in zip(data.names, data.counts(), strict=True) if count and name not in place]
+    if unknown:
+        raise DataError(
+            f"Items are of classes that were trained on: {', '.join(head.names[:10])}",
+            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}",
+            "Leave them out, or train with them.",
+        )
+    of_label = np.array([place.get(name, 0) for name in data.names], np.int64)
+    of_item = torch.from_numpy(of_label[data.labels])
+    if head.kind == "binary":
+        return of_item[:, None].float()
+    return torch.nn.functional.one_hot(of_item, len(head.names)).float()
