@@ -28,8 +28,9 @@ import soundfile
 import likewise as lw
 from common import machine, show
 from likewise.apps.synthesize import SynthesisOptions, synthesize
-from likewise.apps.triggerword import Listener, TriggerOptions, TriggerWord, calibrate, evaluate, learn
+from likewise.apps.triggerword import Listener, TriggerOptions, TriggerWord, learn
 from likewise.apps.triggerword.listener import GATE
+from likewise.apps.triggerword.measure import Heard
 from likewise.apps.voices import VoicesOptions, speak
 from likewise.assets import data_folder
 from likewise.media.sounds import read_sound
@@ -37,7 +38,7 @@ from likewise.training import FitOptions, Step
 
 RATE = 8_000
 SECONDS = 10.0
-PER_HOUR = 0.5
+PROMISES = (0.25, 0.5)  # false alarms per hour: what is asked, and half of it, as voices of others are unlike
 
 # Who speaks in which part. Allison is the voice of the English and of the Mexican prompts.
 VOICES = {
@@ -162,25 +163,22 @@ class Said:
         print(text, flush=True)
 
 
-def rows_of(model: TriggerWord, placed: lw.Clips, hours: lw.Clips) -> Iterator[tuple[str, str]]:
-    """Figures of the test part at the promised threshold, and over all thresholds."""
-    report, quiet = evaluate(model, placed), evaluate(model, hours)
-    missed, alarms = report.at.miss_rate, quiet.at.alarms_per_hour
-    assert missed is not None
-    yield (
-        "misses",
-        f"{missed.value:.1%} ({missed.low:.1%} to {missed.high:.1%}), {report.words} words of {report.voices} files",
-    )
-    yield (
-        "false alarms",
-        f"{alarms.value:.2f}/h ({alarms.low:.2f} to {alarms.high:.2f}), {quiet.at.alarms} in {quiet.hours:.2f} h mixed",
-    )
-    yield ("as one stream", f"{in_one(model, hours)} false alarms, where the network never begins anew")
-    yield (
-        "known after",
-        f"{report.as_dict()['latency_s']:.2f} s (middle), {report.as_dict()['latency_s_p90']:.2f} s (9 in 10)",
-    )
-    yield from bounds(model, placed, hours, "of the test (chosen on it: a bound, no figure)")
+def rows_of(model: TriggerWord, placed: Heard, quiet: Heard) -> Iterator[tuple[str, str]]:
+    """Figures of the test part at the promised thresholds, and over all thresholds."""
+    assert model.calibration is not None
+    for line in model.calibration.lines:
+        found, alarms = placed.at(line.threshold), quiet.at(line.threshold)
+        missed, rate = found.miss_rate, alarms.alarms_per_hour
+        assert missed is not None
+        yield (
+            f"promised {line.promised:g}/h",
+            f"misses {missed.value:.1%} ({missed.low:.1%} to {missed.high:.1%}), {placed.words} words of"
+            f" {len(np.unique(placed.voices))} files; {alarms.alarms} alarms in {quiet.hours:.2f} h mixed,"
+            f" {rate.value:.2f}/h ({rate.low:.2f} to {rate.high:.2f})",
+        )
+    latency = placed.at(model.calibration.lines[0].threshold).latency
+    yield "known after", f"{np.median(latency):.2f} s (middle), {np.quantile(latency, 0.9):.2f} s (9 in 10)"
+    yield from bounds(placed, quiet, "of the test (chosen on it: a bound, no figure)")
 
 
 def in_one(model: TriggerWord, hours: lw.Clips) -> int:
@@ -205,9 +203,8 @@ def gated(model: TriggerWord, recordings: Sequence[Path]) -> str:
     return f"{found[GATE]} found with the gate, {found[None]} without, of {8 * len(recordings)}"
 
 
-def bounds(model: TriggerWord, placed: lw.Clips, hours: lw.Clips, of: str) -> Iterator[tuple[str, str]]:
-    """Misses at the lowest thresholds that `hours` allow."""
-    heard, quiet = model.hear(placed)[0], model.hear(hours)[0]
+def bounds(heard: Heard, quiet: Heard, of: str) -> Iterator[tuple[str, str]]:
+    """Misses at the lowest thresholds that hours allow."""
     for allowed in (0.15, 0.25, 0.5, 1.0, 2.0, 4.0):
         threshold = quiet.lowest_threshold(int(allowed * quiet.hours))
         if threshold is not None and (missed := heard.at(threshold).miss_rate) is not None:
@@ -288,16 +285,20 @@ def main() -> None:
     learned = learn(
         learned_clips, work / f"{chosen.backbone}-{chosen.positives}-{chosen.seed}.model", options, watcher=Said()
     )
-    model, _ = calibrate(learned.model, tune, PER_HOUR)
+    model, quiet = learned.model, learned.model.hear(tune)[0]
+    for per_hour in PROMISES:
+        model = model.promising(quiet, per_hour)
     rows = [
         ("machine", machine()),
         ("network", f"{model.encoder.parameters_count:,} parameters, trained in {learned.history.seconds:.0f} s"),
     ]
     if chosen.on == "tune":
         words = clips("tune", "clips-tunewords", replace(placed, count=600, seed=4))
-        rows += bounds(model, words, tune, f"of {words.triggers} words of the tuning part")
+        rows += bounds(model.hear(words)[0], quiet, f"of {words.triggers} words of the tuning part")
     else:
-        rows += rows_of(model, *of_the_test())
+        words, hours_of_test = of_the_test()
+        rows += rows_of(model, model.hear(words)[0], model.hear(hours_of_test)[0])
+        rows.append(("as one stream", f"{in_one(model, hours_of_test)} alarms, where the network never begins anew"))
         recordings = sorted(piles["test"].positive.rglob("*.flac"))
         rows.append(("soft words", gated(model, recordings)))
     show(f"{chosen.word}, positives {chosen.positives}, {chosen.backbone}, seed {chosen.seed}", rows)

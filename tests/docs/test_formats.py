@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from likewise.apps.classify import ClassifyOptions, learn
 from likewise.apps.embeddings import encode_files
 from likewise.apps.triggerword import LearnedTrigger
+from likewise.data import arrays
 from likewise.encoder import Sounds
 from likewise.evaluation import PairReport
 from likewise.metrics import listed_verification
+from likewise.training import FitOptions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -108,3 +111,25 @@ def test_answers_in_a_pairs_file(answer: str, digit_folder: Path, tmp_path: Path
     other = "0" if answer in ("1", "true", "yes", "same") else "1"
     table.write_text(f"a,b,same\n{a},{b},{answer}\n{c},{d},{other}\n")
     assert pairs_file(table).same.tolist() == [other == "0", other == "1"]
+
+
+class Quiet:
+    """A watcher that is not interested."""
+
+    def step(self, step: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+def test_a_model_that_classifies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    items = rng.integers(0, 255, (120, 8, 8), dtype=np.uint8)
+    options = ClassifyOptions(backbone="linear", fit=FitOptions(epochs=1))
+    learn(arrays(items, np.arange(120) % 2), tmp_path / "m", options, watcher=Quiet())
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert set(config["architecture"]["head"]) == {"kind", "names", "mean", "std"}
+    assert "columns" in config["trained"]
+    calibration = json.loads((tmp_path / "m" / "calibration.json").read_text())
+    assert documented("calibration.json of a model that classifies") == set(calibration)
+    metrics = json.loads((tmp_path / "m" / "report" / "metrics.json").read_text())
+    assert documented("report/metrics.json of a model that classifies") == set(metrics)

@@ -85,7 +85,7 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
     else:
         with replacing_folder(out, marker=CONFIG) as fresh:
             shutil.copytree(model, fresh, dirs_exist_ok=True)
-            calibrated.save_calibration(fresh)
+            calibrated.save_calibration(fresh, name=out.resolve().name)
     found, report = calibrated.calibration, report_on(calibrated, given)
     assert found is not None
     names = calibrated.head.names

@@ -25,8 +25,9 @@ LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet
 Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
 Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
 Network = Literal[
-    "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm", "speech-gru"
-]
+    "linear", "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm",
+    "speech-gru",
+]  # fmt: skip
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]

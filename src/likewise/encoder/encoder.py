@@ -137,7 +137,8 @@ class Encoder(Encoding, nn.Module):
     def with_head(self, head: Head, seed: int = 0) -> Encoder:
         """Another encoder with the same stages and weights, but for the last: that is a new one for `head`."""
         made = Encoder(self.backbone, head=head, preprocessing=self.ready(), seed=seed)
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(LAST)}
+        others = (LAST, "distance.")  # what compared embeddings compares no answers
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(others)}
         made.load_state_dict({**made.state_dict(), **kept})
         made.trained, made.seen = self.trained, self.seen
         return made.eval()

@@ -20,7 +20,7 @@ from likewise.errors import ModelError
 HOTTEST, COLDEST = 100.0, 0.01  # temperatures
 HALF = 0.5  # the threshold of a class where nothing better is known
 COVERED = 0.9  # share of items that the interval of a number is to hold
-LEAST_FOR_INTERVAL = math.ceil(COVERED / (1 - COVERED))  # items
+LEAST_FOR_INTERVAL = round(COVERED / (1 - COVERED))  # items; of fewer not even the farthest is far enough
 
 
 @final

@@ -150,8 +150,8 @@ class Classifier:
             write_report,
         )
 
-    def save_calibration(self, folder: Path) -> None:
-        """Puts the calibration into the model's folder.
+    def save_calibration(self, folder: Path, name: str | None = None) -> None:
+        """Puts the calibration into the model's folder; `name` is what its card calls it, where not as the folder.
 
         Raises:
             ModelError: there is none, or `folder` holds another model.
@@ -161,7 +161,7 @@ class Classifier:
         check_owner(None if calibration is None else calibration.model, config["fingerprint"], folder)
         assert calibration is not None
         write_calibration(
-            folder, calibration.to_json(), lambda figures: card(folder.name, config, calibration, figures)
+            folder, calibration.to_json(), lambda figures: card(name or folder.name, config, calibration, figures)
         )
         save_seen(self.encoder.seen, folder)
 
