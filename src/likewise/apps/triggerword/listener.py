@@ -286,15 +286,18 @@ class _SpeechConvolution:
         self.windows.reset()
 
     def __call__(self, rows: Array) -> Array:
-        x = self.windows.feed(rows).reshape(-1, self._over_frames, self._bands, self._before).swapaxes(1, 2)
+        rows = self.windows.feed(rows) if self._over_frames > 1 else rows
+        x = rows.reshape(-1, self._over_frames, self._bands, self._before).swapaxes(1, 2)
         count, bands = len(x), self._bands
         if self._over_bands == 3:  # what each output is made of, in the order of the weights; 0 beyond the outer bands
-            near = np.zeros((count, bands, self._over_frames, 3, self._before), np.float32)
+            near = np.empty((count, bands, self._over_frames, 3, self._before), np.float32)
+            near[:, 0, :, 0] = near[:, -1, :, 2] = 0
             near[:, 1:, :, 0], near[:, :, :, 1], near[:, :-1, :, 2] = x[:, :-1], x, x[:, 1:]
             x = near
         found = x.reshape(count * bands, len(self._weight)) @ self._weight
         found += self._bias
-        np.maximum(found, np.maximum(LEAK * found, LEAST), out=found)
+        leaked = LEAK * found
+        np.maximum(found, np.maximum(leaked, LEAST, out=leaked), out=found)
         return found.reshape(count, bands * self._after)
 
 
