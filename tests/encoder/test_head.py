@@ -194,11 +194,12 @@ class TestFixed:
         encoder = Encoder("convnet-small", 4, preprocessing=SMALL, unit=True).eval()
         with torch.inference_mode():
             whole = encoder(drawn(6), [after, "pooled", "embedding"])
-            assert torch.equal(encoder.from_features(whole[after], after=after), whole["embedding"])
+            rest = encoder.from_features(whole[after], after=after)
+            torch.testing.assert_close(rest, whole["embedding"])  # another layout of memory rounds differently
             if after != "pooled":
-                rest = encoder.from_features(whole[after], ["pooled"], after=after)
-                assert list(rest) == ["pooled"]
-                assert torch.equal(rest["pooled"], whole["pooled"])
+                part = encoder.from_features(whole[after], ["pooled"], after=after)
+                assert list(part) == ["pooled"]
+                torch.testing.assert_close(part["pooled"], whole["pooled"])
 
 
 class TestWithHead:

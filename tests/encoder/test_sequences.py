@@ -49,7 +49,7 @@ class TestStepTimes:
     @settings(max_examples=100, deadline=None)
     @given(times=times, samples=st.lists(st.integers(0, 3_000), max_size=5))
     def test_after_is_the_first_step_that_has_heard_so_much(self, times: StepTimes, samples: list[int]) -> None:
-        expected = [next(s for s in range(3_100) if times.first + s * times.every >= n) for n in samples]
+        expected = [next(s for s in range(-500, 3_100) if times.first + s * times.every >= n) for n in samples]
         assert times.after(np.array(samples, np.int64)).tolist() == expected
 
 
@@ -79,7 +79,7 @@ def test_no_output_hears_what_comes_later(encoder: Encoder) -> None:
             heard = known.heard(step)
             found = encoder(torch.cat([first[:, :heard], second[:, heard:]], dim=1))[0, :, 0]
             assert torch.allclose(found[: step + 1], expected[: step + 1], atol=1e-6)
-            assert (found[step + 1] - expected[step + 1]).abs() > 1e-5  # but what has come it does
+            assert (found[step + 1] - expected[step + 1]).abs() > 1e-7  # but what has come it does
             earlier = first.clone()
             earlier[0, heard - 1 - 256 // 2] += 0.5  # in the last frame of the step
             assert (encoder(earlier)[0, step, 0] - expected[step]).abs() > 1e-7

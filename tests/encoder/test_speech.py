@@ -13,7 +13,9 @@ import pytest
 import soxr
 import torch
 
-from likewise.encoder import Encoder, read_encoding
+from likewise.data.augmentation import seeded
+from likewise.data.sound_augmentation import changed_bands
+from likewise.encoder import Encoder, begun_with, read_encoding
 from likewise.encoder import speech as module
 from likewise.encoder.sounds import LogMel
 from likewise.encoder.speech import BACKBONE, FULL_SCALE, speech_encoder, speech_sounds, weights_file
@@ -60,7 +62,7 @@ def ours(encoder: Encoder, samples: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000])
-def test_it_hears_the_spectrogram_it_was_trained_on(rate: int) -> None:
+def test_it_hears_the_spectrogram_of_open_wake_word(rate: int) -> None:
     how = speech_sounds(rate, 3.0)
     samples = sound() if rate == 16_000 else soxr.resample(sound(), 16_000, rate, "VHQ")
     power = librosa.feature.melspectrogram(
@@ -101,6 +103,26 @@ def test_a_model_that_was_saved_needs_the_package_no_more(tmp_path: Path, monkey
 
 
 @needs_weights
+def test_whose_weights_it_holds_is_said_for_good() -> None:
+    encoder = speech_encoder(seconds=1.0)
+    assert begun_with({"data": "mine", "before": {"data": "others", "before": encoder.trained}}) == begun_with(
+        encoder.trained
+    )
+    assert "Lin et al." in str(begun_with(encoder.trained))
+    assert "Apache-2.0" in str(begun_with(encoder.trained))
+    assert begun_with({"data": "mine", "before": None}) is None
+
+
+@needs_weights
+def test_a_masked_stripe_is_no_softer_than_what_was_heard() -> None:
+    encoder = speech_encoder(seconds=3.0)
+    heard = encoder.features(torch.from_numpy(sound())[None]).expand(32, -1, -1, -1)
+    changed = seeded(changed_bands, heard, 0)
+    assert heard.min() - 1e-4 <= changed.min()
+    assert changed.max() <= heard.max() + 1e-4
+
+
+@needs_weights
 def test_seeds_differ_in_what_is_trained_alone() -> None:
     first, second = (speech_encoder(seed=seed, seconds=1.0).state_dict() for seed in (0, 1))
     differing = {name.split(".")[1] for name, value in first.items() if not torch.equal(value, second[name])}
@@ -111,10 +133,15 @@ def test_the_published_weights_are_not_trained() -> None:
     encoder = Encoder(BACKBONE, 1, preprocessing=speech_sounds(8_000, 1.0))
     trained = {name.split(".")[1] for name, parameter in encoder.named_parameters() if parameter.requires_grad}
     assert trained == {"recurrent", "embedding"}
-    assert sum(p.numel() for p in encoder.parameters() if not p.requires_grad) == 328_128  # as the paper's table says
+    assert sum(p.numel() for p in encoder.parameters() if not p.requires_grad) == 328_128
 
 
 class TestBadInput:
+    @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e9])
+    def test_another_length(self, seconds: float) -> None:
+        with pytest.raises(UsageError, match="lasts up to 600 s"):
+            speech_encoder(seconds=seconds)
+
     @pytest.mark.parametrize("rate", [4_000, 11_025, 44_100])
     def test_another_rate(self, rate: int) -> None:
         with pytest.raises(UsageError, match="8,000 or 16,000 Hz"):

@@ -117,7 +117,7 @@ class TestEach:
     @EACH
     def test_gradients(self, objective: AnswerObjective, targets: Callable[[int], Tensor]) -> None:
         outputs = drawn(0).requires_grad_()
-        assert torch.autograd.gradcheck(lambda given: objective(given, targets(1)), outputs)
+        assert torch.autograd.gradcheck(lambda outputs: objective(outputs, targets(1)), outputs)
         assert (torch.autograd.grad(objective(outputs, targets(1)), outputs)[0] != 0).any(dim=1).all()
 
     @EACH
@@ -132,9 +132,9 @@ class TestEach:
 
     @EACH
     def test_shapes_that_do_not_fit(self, objective: AnswerObjective, targets: Callable[[int], Tensor]) -> None:
-        for given in (targets(1)[:-1], targets(1)[:, :2], targets(1).argmax(dim=1)):
+        for wrong in (targets(1)[:-1], targets(1)[:, :2], targets(1).argmax(dim=1)):
             with pytest.raises(DataError, match=r"outputs \(N, K\) with targets \(N, K\)"):
-                objective(drawn(0), given)
+                objective(drawn(0), wrong)
 
     @EACH
     def test_what_is_kept_makes_it_again(self, objective: AnswerObjective, targets: Callable[[int], Tensor]) -> None:

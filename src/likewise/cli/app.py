@@ -28,6 +28,7 @@ from likewise.cli import (
     models,
     search,
     serve,
+    study,
     synthesize,
     tokens,
     train,
@@ -68,7 +69,7 @@ def _common(
 
 for module in (
     demo, data, models, import_, train, evaluate, calibrate, verify, classify, encode, map_, enrol, identify, forget,
-    gallery_, cluster, search, voices, synthesize, listen, export, serve, tokens,
+    gallery_, cluster, search, study, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

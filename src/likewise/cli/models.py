@@ -65,7 +65,11 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
     from likewise.encoder import said
     from likewise.matching import EMBED, describe, is_registered, load, read_config, task_of
 
-    if task_of(model) != EMBED:
+    task = task_of(model)
+    if task == "classify":
+        _info_of_answers(model, as_json)
+        return
+    if task != EMBED:
         _info_of_word(model, as_json)
         return
     loaded = load(model)
@@ -99,9 +103,33 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
     answer(as_json, values, table(rows))
 
 
+def _info_of_answers(model: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from likewise.apps.classify import Classifier
+    from likewise.encoder import said
+    from likewise.matching import read_config
+
+    loaded, config = Classifier.load(model), read_config(Path(model))
+    count, calibration = loaded.encoder.parameters_count, loaded.calibration
+    values = {**config, "parameters": count, "calibration": None if calibration is None else asdict(calibration)}
+    made = config["architecture"]
+    rows: list[tuple[str, object]] = [
+        ("task", f"classify: {loaded.head.kind}"),
+        ("encoder", f"{made['backbone']}, {count:,} parameters"),
+        ("takes", said(made["preprocessing"])),
+        ("answers", ", ".join(loaded.head.names)),
+        ("taps", ", ".join(made["taps"])),
+        ("trained on", config["trained"].get("data", "nothing")),
+        ("fingerprint", config["fingerprint"]),
+        ("calibrated", "no" if calibration is None else f"on {calibration.items:,} items of {calibration.data}"),
+    ]
+    answer(as_json, values, table(rows))
+
+
 def _info_of_word(model: str, as_json: bool) -> None:
     from likewise.apps.triggerword import TriggerWord
-    from likewise.encoder import said
+    from likewise.encoder import begun_with, said
     from likewise.matching import read_config
 
     loaded, config = TriggerWord.load(model), read_config(Path(model))
@@ -111,6 +139,7 @@ def _info_of_word(model: str, as_json: bool) -> None:
     rows: list[tuple[str, object]] = [
         ("task", "triggerword: hears a word"),
         ("encoder", f"{made['backbone']}, {count:,} parameters"),
+        *((("holds weights of", others),) if (others := begun_with(config["trained"])) is not None else ()),
         ("hears", f"streams at {loaded.sounds.rate:,} Hz; trained on {said(made['preprocessing'])}"),
         ("gives", f"a probability every {1000 * step:g} ms"),
         ("taps", ", ".join(made["taps"])),

@@ -34,17 +34,13 @@ def changed_streams(x: Tensor) -> Tensor:
 
 
 def changed_bands(h: Tensor) -> Tensor:
-    """(N, 1, mels, frames), standardised -> the same: as from other throats, and with masked stripes."""
-    h = _stretched(h, time=(1.0, 1.0))
-    _, _, mels, frames = h.shape
-    return h * _outside(mels, h)[:, None, :, None] * _outside(frames, h, STREAM_MASK)[:, None, None, :]
+    """(N, 1, mels, frames) -> the same: as from other throats, and with masked stripes."""
+    return _masked(_stretched(h, time=(1.0, 1.0)), STREAM_MASK)
 
 
 def changed_spectrograms(h: Tensor) -> Tensor:
-    """(N, 1, mels, frames), standardised -> the same: stretched in time and frequency, and with masked stripes."""
-    h = _stretched(h, time=STRETCH)
-    _, _, mels, frames = h.shape
-    return h * _outside(mels, h)[:, None, :, None] * _outside(frames, h)[:, None, None, :]
+    """(N, 1, mels, frames) -> the same: stretched in time and frequency, and with masked stripes."""
+    return _masked(_stretched(h, time=STRETCH), MASK)
 
 
 def _stretched(h: Tensor, time: tuple[float, float]) -> Tensor:
@@ -89,8 +85,19 @@ def _noise(x: Tensor) -> Tensor:
     return coloured / _loudness(coloured)
 
 
-def _outside(length: int, like: Tensor, share: float = MASK) -> Tensor:
-    """(N, length) 0 within a random stripe, 1 outside; standardised, 0 is the mean."""
+def _masked(h: Tensor, frames_share: float) -> Tensor:
+    """(N, 1, mels, frames) with a stripe of bands and one of frames at the mean of each item.
+
+    0 would be the mean of standardised items only: to a network that hears decibels it is below any silence.
+    """
+    _, _, mels, frames = h.shape
+    kept = _outside(mels, h, MASK)[:, None, :, None] * _outside(frames, h, frames_share)[:, None, None, :]
+    mean = h.mean(dim=(1, 2, 3), keepdim=True)
+    return mean + (h - mean) * kept
+
+
+def _outside(length: int, like: Tensor, share: float) -> Tensor:
+    """(N, length) 0 within a random stripe, 1 outside."""
     count = len(like)
     width = _uniform(count, 0, share * length, like)
     start = _uniform(count, 0, 1, like) * (length - width)

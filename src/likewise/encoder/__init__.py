@@ -2,7 +2,7 @@
 
 from likewise.encoder.backbones import BACKBONES
 from likewise.encoder.encoder import EMBEDDING, Encoder
-from likewise.encoder.encoding import Encoded, Encoding, evaluating
+from likewise.encoder.encoding import Encoded, Encoding, begun_with, evaluating
 from likewise.encoder.engines import read_encoding
 from likewise.encoder.files import PARAMETERS, read_tensors
 from likewise.encoder.head import HEADS, Head, HeadKind
@@ -35,6 +35,7 @@ __all__ = [
     "StepTimes",
     "Wanted",
     "are_sounds",
+    "begun_with",
     "evaluating",
     "read_encoding",
     "read_tensors",

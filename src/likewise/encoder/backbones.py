@@ -155,7 +155,7 @@ BACKBONES: dict[str, Callable[[Shape], Backbone]] = {
     "dlib-face": dlib_face,
 }
 
-SMALLEST_SIDE = {"tutorial": 16, "resnet-18": 32}  # pixels; below it nothing is left after the stem
+SMALLEST_SIDE = {"linear": 1, "tutorial": 16, "resnet-18": 32}  # pixels; below it nothing is left after the stem
 
 
 def _halvings(height: int, width: int, least: int) -> int:

@@ -243,6 +243,16 @@ def _is_lone(items: object) -> bool:
     return isinstance(items, (str, bytes, bytearray)) or not isinstance(items, (Sequence, Tensor))
 
 
+def begun_with(trained: dict[str, Any]) -> str | None:
+    """Whose weights an encoder with this `trained` began with, and under which licence; None where not others'."""
+    at: dict[str, Any] | None = trained
+    while at:
+        if "licence" in at:
+            return f"{at['source']}, {at['licence']}"
+        at = at.get("before")
+    return None
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Generator[None]:
     """Within it, batch normalisation uses its running figures; afterwards the mode is as before."""

@@ -40,7 +40,7 @@ class Head:
             raise UsageError(f"A head is one of {', '.join(HEADS)}", repr(self.kind))
         least, most = {"binary": (2, 2), "multiclass": (2, MOST_NAMES)}.get(self.kind, (1, MOST_NAMES))
         if not least <= len(self.names) <= most:
-            count = "2 classes" if most == 2 else f"{least} {'names' if least == 1 else 'classes'} or more"
+            count = "2 classes" if most == 2 else "a name or more" if least == 1 else f"{least} classes or more"
             raise UsageError(f"A head {self.kind} has {count}", len(self.names))
         if len(set(self.names)) < len(self.names):
             raise UsageError("Names of a head are unlike each other", ", ".join(self.names))

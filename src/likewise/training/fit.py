@@ -95,7 +95,11 @@ def fit(
     select = validated_by(validation, objective, options) if measure else None
     warned = () if measure or not validated else ("Too little to choose an epoch by could be read: the last is kept.",)
     history = History((), 0, select, "finished", precision, skipped, warnings=warned)
-    data = {"training data": batches.fingerprint, "validation data": validated.fingerprint if validated else None}
+    data = {
+        "training data": batches.fingerprint,
+        "validation data": validated.fingerprint if validated else None,
+        "fixed stages": encoder.fixed,
+    }
     state = TrainingState(encoder, objective, optimizer, options, history, data)
     if resume and checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         state.restore(checkpoint)

@@ -108,7 +108,8 @@ def learn(
     before = prepare(options)
     checkpoint = begin(out, resume=resume, say=watcher.say)
     by = options.split or ("item" if data.groups is None else "group")
-    head_for(data, options.head)  # what cannot be learned is said before it is divided
+    whole = head_for(data, options.head)  # what cannot be learned is said before it is divided, with its place in it
+    objective_for(whole, data, options).check_targets(targets_for(whole, data))
     parts = divide(data, by, options.fit.seed)
     watcher.say(parts.said())
     train, valid, tune, test = (_items(part) for part in parts.named().values())
@@ -180,6 +181,8 @@ def prepare(options: ClassifyOptions) -> Encoder | None:
 
 def objective_for(head: Head, train: Dataset, options: ClassifyOptions) -> AnswerObjective:
     """What to minimise for `head`."""
+    if head.kind != "regression" and options.norm != "l2":
+        raise UsageError("--norm goes with a regression", f"{options.norm} with {head.kind}", "Leave it out.")
     if head.kind == "regression":
         if options.class_weights:
             raise UsageError("--class-weights goes with classes", "a regression", "Leave it out.")

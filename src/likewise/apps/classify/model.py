@@ -180,6 +180,10 @@ class Classifier:
         calibration = None if text is None else AnswerCalibration.from_json(text)
         if calibration is not None:
             check_owner(calibration.model, config["fingerprint"], folder)
+            for held in (calibration.thresholds, calibration.half_widths):
+                if len(held) not in (0, len(encoder.head.names)):
+                    names = f"{len(held)} numbers for {', '.join(encoder.head.names)}"
+                    raise ModelError("A calibration is complete", names, "Calibrate the model again.")
         return cls(encoder, calibration)
 
     def _answer(self, file: str, row: NDArray[np.float64]) -> Answer:

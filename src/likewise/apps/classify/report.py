@@ -199,7 +199,7 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outpu
         by_name[name] = {
             "mae": float(np.abs(off[:, k]).mean()),
             "rmse": float(np.sqrt(np.square(off[:, k]).mean())),
-            "r2": 1 - float(np.square(off[:, k]).sum()) / spread if spread else float("-inf"),
+            "r2": 1 - float(np.square(off[:, k]).sum()) / spread if spread else 0.0,  # nothing to explain
         }
     widths = () if model.calibration is None else model.calibration.half_widths
     right = share_right((np.abs(off) <= np.array(widths)).mean(axis=1) == 1, groups) if widths else None

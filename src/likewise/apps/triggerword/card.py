@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likewise.apps.triggerword.promise import AlarmCalibration
-from likewise.encoder import said
+from likewise.encoder import begun_with, said
 
 
 def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None, figures: dict[str, Any]) -> str:
@@ -52,6 +52,7 @@ def _training(trained: dict[str, Any]) -> list[str]:
         f"- Objective: {trained['objective']['name']}, {objective}.",
         f"- {options['epochs'] or 'up to'} epochs, best {trained['best_epoch']}, optimizer {options['optimizer']}, seed"
         f" {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
+        *(() if (others := begun_with(trained)) is None else [f"- It holds weights of others: {others}."]),
     ]
 
 

@@ -95,10 +95,11 @@ class Heard:
         triggers = np.flatnonzero(data.positive)
         triggers = triggers[np.lexsort((data.start[triggers], data.clip[triggers]))]  # as they are said
         clip, self._ends = data.clip[triggers], data.end[triggers]
-        first = times.after(_samples(data.start[triggers], rate))
-        last = (_samples(self._ends + LATE, rate) - times.first) // times.every
+        first = np.maximum(0, times.after(_samples(data.start[triggers], rate)))
+        last = np.maximum(-1, (_samples(self._ends + LATE, rate) - times.first) // times.every)
         self._clip_starts = edges[clip]
-        self._judged = last < lengths[clip]
+        # What ends with its clip, or so soon after its beginning that there are too few steps for an event, is no miss.
+        self._judged = (last < lengths[clip]) & (last - first + 1 >= hits)
         self._window = np.zeros(edges[-1], np.int64)  # 1 + number of the trigger whose window a step is in, 0 of none
         last = np.minimum(last, lengths[clip] - 1)
         for i, (start, begin, stop) in enumerate(zip(self._clip_starts, first, last, strict=True)):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from likewise.apps.triggerword.events import EventRule
 from likewise.apps.triggerword.model import TriggerWord
-from likewise.encoder import Sounds
+from likewise.encoder import Sounds, begun_with
 from likewise.encoder.sequences import LEAK, LEAST, BandConvolution, Recurrent, SpeechBlock, SpeechTop
 from likewise.encoder.sounds import FLOOR
 from likewise.errors import UsageError
@@ -58,6 +58,8 @@ def export(model: TriggerWord, file: str | Path, rule: EventRule | None = None) 
         "refractory_seconds": repr(rule.refractory),
         "fingerprint": model.fingerprint,
     }
+    if (others := begun_with(model.encoder.trained)) is not None:
+        metadata["weights_of_others"] = others
     graph = _Graph(onnx)
     sounds = graph.add("Unsqueeze", "samples", graph.constant(np.array([1])))  # (1, 1, N)
     h = _spectrogram(graph, sounds, how)

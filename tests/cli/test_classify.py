@@ -1,0 +1,304 @@
+"""Classes, several at once and numbers through the commands: keys, statuses, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Run = Callable[..., object]
+QUICK = (
+    "--task", "classify", "--backbone", "linear", "--epochs", 20, "--lr", 0.02, "--precision", "float32", "--json"
+)  # fmt: skip
+LEFT, UPPER = 0, 1
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKEWISE_CACHE", str(tmp_path / "cache"))
+
+
+def drawn(rng: np.random.Generator, left: int, upper: int) -> Image.Image:
+    picture = rng.normal(90, 20, (8, 8))
+    picture[:, :4] += 70 * left
+    picture[:4] += 70 * upper
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 160 pictures whose left half, upper half, both or none are bright; to be read, not changed."""
+    root, rng = tmp_path_factory.mktemp("halves"), np.random.default_rng(0)
+    lines = ["path,label,left,upper,degrees,camera"]
+    for i in range(160):
+        left, upper = i % 2, i // 2 % 2
+        drawn(rng, left, upper).save(root / f"{i}.png")
+        lines.append(f"{i}.png,{'bright' if left else 'dark'},{left},{upper},{10 * left + 5 * upper - 3},c{i % 20}")
+    (root / "t.csv").write_text("\n".join(lines) + "\n")
+    return root / "t.csv"
+
+
+@pytest.fixture(scope="module")
+def folder(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the column label; to be read, not changed."""
+    from likewise.apps.classify import ClassifyOptions, learn
+    from likewise.data import open_data
+    from likewise.training import FitOptions
+
+    class Quiet:
+        def step(self, _: object) -> None:
+            pass
+
+        def say(self, _: str) -> None:
+            pass
+
+    options = ClassifyOptions(backbone="linear", fit=FitOptions(epochs=20, lr=0.02, precision="float32"))
+    out = tmp_path_factory.mktemp("model") / "halves.model"
+    learn(open_data(table), out, options, watcher=Quiet())
+    return out
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """One with a bright left half, and one without."""
+    rng, files = np.random.default_rng(9), [tmp_path / "bright.png", tmp_path / "dark.png"]
+    for left, file in zip((1, 0), files, strict=True):
+        drawn(rng, left, 0).save(file)
+    return files
+
+
+def test_from_a_folder_to_answers(run: Run, digit_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "digits.model"
+    trained = run("train", digit_folder, "--out", out, *QUICK)
+    assert trained.status == 0, trained.err
+    assert {"model", "epochs", "train_seconds", "images_per_second", "loss"} <= set(trained.json)
+    assert (trained.json["task"], trained.json["head"], trained.json["split"]) == ("classify", "multiclass", "item")
+    assert "split by item: " in trained.err
+
+    measured = run("evaluate", out, digit_folder, "--out", tmp_path / "report", "--json")
+    assert {"accuracy", "balanced_accuracy", "log_loss", "ece"} <= set(measured.json)
+    assert measured.json["accuracy"] > 0.9
+    assert "The model was trained on" in measured.err
+    names = {Path(file).name for file in measured.json["files"]}
+    assert (
+        names
+        == {"metrics.json", "reliability.png", "confusion.png"}
+        == {file.name for file in (tmp_path / "report").iterdir()}
+    )
+    kept = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert kept == {name: value for name, value in measured.json.items() if name != "files"}
+
+    files = [digit_folder / "3" / "00.png", digit_folder / "7" / "00.png"]
+    said = run("classify", out, *files, "--top", 2, "--json")
+    assert said.status == 0
+    assert [one["file"] for one in said.json["files"]] == [str(file) for file in files]
+    for one in said.json["files"]:
+        assert {"file", "label", "probability"} <= set(one)
+        assert len(one["values"]) == 2
+        assert one["values"][one["label"]] == one["probability"] == max(one["values"].values())
+
+
+def test_what_a_model_is(run: Run, folder: Path) -> None:
+    values = run("models", "info", folder, "--json").json
+    assert (values["task"], values["architecture"]["head"]["names"]) == ("classify", ["bright", "dark"])
+    assert values["parameters"] == 2 * 64 + 2
+    assert values["calibration"] == json.loads((folder / "calibration.json").read_text())
+    text = run("models", "info", folder).out
+    assert "classify: multiclass" in text
+    assert "bright, dark" in text
+    listed = run("models", "list", folder.parent, "--json").json["models"]
+    assert [(model["task"], model["backbone"]) for model in listed] == [("classify", "linear")]
+
+
+def test_a_file_that_cannot_be_read_is_said_and_the_others_answered(
+    run: Run, folder: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    found = run("classify", folder, pictures[0], tmp_path / "bad.png", pictures[1], "--json")
+    assert found.status == 1
+    assert [(one["file"], one["label"]) for one in found.json["files"]] == [
+        (str(pictures[0]), "bright"), (str(pictures[1]), "dark"),
+    ]  # fmt: skip
+    assert [one["file"] for one in found.json["skipped"]] == [str(tmp_path / "bad.png")]
+    assert "skipped " in found.err
+    assert "At least one file can be read" in run("classify", folder, tmp_path / "none.png").err
+    text = run("classify", folder, *pictures, "--top", 1).out.splitlines()
+    assert [line.split("%")[0].rsplit(" ", 1)[0] for line in text] == [
+        f"{pictures[0]}: bright (bright", f"{pictures[1]}: dark (dark",
+    ]  # fmt: skip
+    assert len(run("classify", folder, tmp_path, "--json").json["files"]) == 2  # a folder is the files in it
+
+
+def test_several_at_once(run: Run, table: Path, tmp_path: Path, pictures: list[Path]) -> None:
+    out = tmp_path / "m"
+    trained = run("train", table, "--out", out, *QUICK, "--targets", "left,upper", "--split", "item")
+    assert trained.json["head"] == "multilabel"
+    both = tmp_path / "both.png"
+    drawn(np.random.default_rng(5), 1, 1).save(both)
+    said = run("classify", out, *pictures, both, "--json").json["files"]
+    assert [one["label"] for one in said] == ["left", "none", "left+upper"]
+    measured = run("evaluate", out, table, "--json").json  # finds the columns by their names
+    assert {"accuracy", "balanced_accuracy", "log_loss", "ece", "mean_f1"} <= set(measured)
+    assert set(measured["by_name"]) == {"left", "upper"}
+    promise = run("calibrate", out, table, "--json").json
+    assert set(promise["thresholds"]) == {"left", "upper"}
+
+
+def test_numbers(run: Run, table: Path, tmp_path: Path, pictures: list[Path]) -> None:
+    out = tmp_path / "m"
+    trained = run("train", table, "--out", out, *QUICK, "--targets", "degrees", "--norm", "l1")
+    assert trained.json["head"] == "regression"
+    first, second = run("classify", out, *pictures, "--json").json["files"]
+    assert first["values"]["degrees"] > second["values"]["degrees"] + 5
+    assert first["probability"] is None
+    low, high = first["between"]["degrees"]
+    assert low < first["values"]["degrees"] < high
+    assert "90% in" in run("classify", out, pictures[0]).out
+    assert {"mae", "covered"} <= set(run("evaluate", out, table, "--json").json)
+
+
+def test_groups(run: Run, table: Path, tmp_path: Path) -> None:
+    grouped = tmp_path / "t.csv"
+    lines = table.read_text().replace("camera", "group").splitlines()
+    grouped.write_text("\n".join([lines[0], *(f"{table.parent}/{line}" for line in lines[1:])]) + "\n")
+    trained = run("train", grouped, "--out", tmp_path / "m", *QUICK)
+    assert trained.json["split"] == "group"
+    assert run("evaluate", tmp_path / "m", grouped, "--json").json["groups"] == 20
+
+
+def test_calibrating_a_copy_and_in_place(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    copy = tmp_path / "copy.model"
+    values = run("calibrate", folder, table, "--out", copy, "--json").json
+    assert {"temperature", "items", "data", "ece", "accuracy"} <= set(values)
+    assert (values["items"], values["model"]) == (160, str(copy))
+    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+    assert json.loads((copy / "calibration.json").read_text())["temperature"] == values["temperature"]
+    assert (copy / "README.md").read_text().startswith("# copy.model\n")
+    again = run("calibrate", copy, table, "--json")
+    assert again.json["temperature"] == pytest.approx(values["temperature"])
+    assert "calibrate with others" in again.err
+    assert "calibrated the model: whether it is, shows on others" in run("evaluate", copy, table).err
+    assert (folder / "report").is_dir() == (copy / "report").is_dir()
+
+
+def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
+    quick = (*QUICK[:2], *QUICK[4:])  # the backbone is that of the model
+    found = run("train", digit_folder, "--out", tmp_path / "m", *quick, "--from", model_folder, "--frozen")
+    assert found.status == 0, found.err
+    assert run("models", "info", tmp_path / "m", "--json").json["architecture"]["backbone"] == "mlp"
+    assert run("evaluate", tmp_path / "m", digit_folder, "--json").json["accuracy"] > 0.9
+    assert list((tmp_path / "cache" / "features").iterdir())
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("--frozen",), "--frozen without --from"),
+            (("--split", "identity"), "Classes are the same in all parts"),
+            (("--head", "binary", "--loss", "triplet"), "A model for classifying has no --loss"),
+            (("--dim", 8), "has no --dim"),
+            (("--margin", 0.2), "has no --margin"),
+            (("--select", "eer"), "has no --select"),
+            (("--hold", 0.2), "has no --hold"),
+            (("--tune", "clips"), "has no --tune"),
+            (("--head", "ranking"), "--head"),
+        ],
+        ids=str,
+    )
+    def test_before_data_are_looked_for(self, run: Run, tmp_path: Path, options: tuple[object, ...], said: str) -> None:
+        line = run("train", tmp_path / "none", "--out", tmp_path / "m", *QUICK, *options).refused(2)
+        assert said in line
+        assert "not there" not in line
+
+    @pytest.mark.parametrize(
+        "options", [("--head", "binary"), ("--targets", "a"), ("--norm", "l1"), ("--frozen",)], ids=str
+    )
+    def test_options_of_classes_by_other_tasks(self, run: Run, tmp_path: Path, options: tuple[object, ...]) -> None:
+        found = run("train", tmp_path / "none", "--out", tmp_path / "m", *options)
+        assert f"A model for encoding items has no {options[0]}" in found.refused(2)
+
+    @pytest.mark.parametrize(
+        ("command", "options"),
+        [
+            ("calibrate", ("--fmr", 0.1)), ("calibrate", ("--per-hour", 1)), ("calibrate", ("--unit", "item")),
+            ("evaluate", ("--part", "test")), ("evaluate", ("--ways", 5)), ("evaluate", ("--threshold", 0.5)),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_options_of_other_tasks_for_a_model(
+        self, run: Run, folder: Path, table: Path, command: str, options: tuple[object, ...]
+    ) -> None:
+        assert f"A model for classifying has no {options[0]}" in run(command, folder, table, *options).refused(2)
+
+    def test_a_model_for_another_task_by_each_command(
+        self, run: Run, folder: Path, model_folder: Path, pictures: list[Path], digit_folder: Path, tmp_path: Path
+    ) -> None:
+        assert "one for encoding items" in run("classify", model_folder, pictures[0]).refused(3)
+        for command in (
+            ("verify", folder, *pictures), ("encode", folder, *pictures, "-o", tmp_path / "e.npz"),
+            ("map", folder, digit_folder, "-o", tmp_path / "m.png"),
+            ("cluster", folder, digit_folder, "--out", tmp_path / "c"), ("search", folder, digit_folder, pictures[0]),
+            ("enrol", tmp_path / "g", "ada", pictures[0], "--model", folder), ("listen", folder, pictures[0]),
+            ("train", digit_folder, "--from", folder, "--out", tmp_path / "m"),
+        ):  # fmt: skip
+            assert "one for classifying" in run(*command).refused(3), command[0]
+
+    @pytest.mark.parametrize(
+        ("lines", "options", "status", "said"),
+        [
+            (["path,label", "0.png,a", "1.png,a"], (), 3, "at least 2 classes; got only a"),
+            (["path,label", "0.png,a", "1.png,"], (), 3, "an empty one in row 3"),
+            (["path,left", "0.png,1", "1.png,0"], (), 3, "Add label"),
+            (["path,left", "0.png,1", "1.png,"], ("--targets", "left"), 3, "an empty one in row 3"),
+            (["path,left", "0.png,1", "1.png,much"], ("--targets", "left"), 3, "'much' in row 3"),
+            (["path,left", "0.png,1", "1.png,0"], ("--targets", "left,right"), 2, "has path, left"),
+            (["path,n", "0.png,7", "1.png,7"], ("--targets", "n"), 3, "'n', which is always the same"),
+            (["a,b,same", "0.png,1.png,1", "0.png,2.png,0"], (), 2, "a pairs file"),
+            (
+                ["path,a,b", "0.png,1,1", "1.png,1,0"], ("--targets", "a,b", "--head", "multiclass"), 3,
+                "use the head multilabel",
+            ),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_manifests(
+        self, run: Run, table: Path, tmp_path: Path, lines: list[str], options: tuple[object, ...], status: int,
+        said: str,
+    ) -> None:  # fmt: skip
+        bad = tmp_path / "t.csv"
+        bad.write_text("\n".join(lines) + "\n")
+        for i in range(3):
+            (tmp_path / f"{i}.png").write_bytes((table.parent / f"{i}.png").read_bytes())
+        assert said in run("train", bad, "--out", tmp_path / "m", *QUICK, *options).refused(status)
+        assert not (tmp_path / "m").exists()
+
+    def test_a_class_that_training_never_saw(self, run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+        drawn(np.random.default_rng(3), 0, 1).save(tmp_path / "new.png")
+        other = tmp_path / "t.csv"
+        other.write_text("path,label\nnew.png,dusk\n")
+        for command in ("evaluate", "calibrate"):
+            assert "trained on: bright, dark; got dusk" in run(command, folder, other, "--json").refused(3)
+        known = [f"{table.parent}/{line}" for line in table.read_text().splitlines()[1:60]]
+        rows = [",".join([*line.split(",")[:2], "train"]) for line in known]
+        other.write_text("\n".join(["path,label,split", *rows, "new.png,dusk,test"]) + "\n")
+        refused = run("train", other, "--out", tmp_path / "m", *QUICK).refused(3)
+        assert "trained on: bright, dark; got dusk" in refused
+        assert not (tmp_path / "m").exists()
+
+    def test_a_manifest_without_the_columns_of_the_model(
+        self, run: Run, table: Path, digit_folder: Path, tmp_path: Path
+    ) -> None:
+        run("train", table, "--out", tmp_path / "m", *QUICK, "--targets", "left,upper")
+        assert "Targets are columns of a manifest" in run("evaluate", tmp_path / "m", digit_folder).refused(2)
+        (tmp_path / "t.csv").write_text("path,left\n0.png,1\n")
+        assert "'upper', where" in run("evaluate", tmp_path / "m", tmp_path / "t.csv").refused(2)
+
+    def test_nothing_to_classify(self, run: Run, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        assert "There is something to classify" in run("classify", folder, tmp_path / "empty").refused(3)
