@@ -69,7 +69,7 @@ class TestAnswers:
         (("binary", ("a",)), "has 2 classes; got 1"),
         (("binary", ("a", "b", "c")), "has 2 classes; got 3"),
         (("multiclass", ("a",)), "has 2 classes or more; got 1"),
-        (("multilabel", ()), "has 1 names or more; got 0"),
+        (("multilabel", ()), "has a name or more; got 0"),
         (("multiclass", ("a", "b", "a")), "unlike each other; got a, b, a"),
         (("regression", ("a",)), "a mean and a spread above 0"),
         (("regression", ("a",), (0.0,), (0.0,)), "a mean and a spread above 0"),
