@@ -105,6 +105,15 @@ def saw_gallery(printed: str, *, whole: bool) -> None:
         assert not whole or outside["unknown"] > 0.7 * sum(outside.values())
 
 
+def saw_classify(printed: str, *, whole: bool) -> None:
+    one, error = percentages(re.findall(r"^one of 10: .*$", printed, re.MULTILINE)[0])
+    (both,) = percentages(re.findall(r"^two at once: .*$", printed, re.MULTILINE)[0])
+    assert one > (0.95 if whole else 0.7)
+    assert error < (0.04 if whole else 0.2)
+    assert both > (0.9 if whole else 0.5)
+    assert "a softmax: Targets of a softmax" in printed
+
+
 def saw_cluster(printed: str, *, whole: bool) -> None:
     assert re.search(r"all pictures: \d+ clusters, \d+ unassigned, 2 corrections", printed)
     assert "kept: True" in printed
