@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from sample_data import folder_from_arguments
 
 import likewise as lw
 from likewise.apps.classify import Classifier, evaluate
@@ -18,7 +19,6 @@ from likewise.encoder import Head
 from likewise.media.pictures import read_picture
 from likewise.objective import Multiclass, Multilabel
 from likewise.training.targets import head_for
-from sample_data import folder_from_arguments
 
 
 def which(data: Dataset) -> None:
