@@ -1,5 +1,7 @@
 """Checks the documentation (`make docs`): links lead somewhere, `likewise` lines parse, Python blocks run.
 
+With `--pictures` what the blocks draw takes the place of the pictures that the pages show.
+
 The tests use the same functions, so that a page that is wrong fails there too.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +24,7 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^ {4}(.*)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 END_OF_COMMAND = re.compile(r"\s(?:[|>&;#]|&&).*")  # what follows is the shell's
 
@@ -41,6 +45,13 @@ def run(page: Path, folder: Path) -> int:
                 exec(compile(above + block[2], page, "exec"), namespace)
                 blocks += 1
     return blocks
+
+
+def pictures(page: Path) -> list[Path]:
+    """The pictures that a page shows and its own code draws, by the name the page has for them."""
+    text = page.read_text(encoding="utf-8")
+    code = "".join(block[2] for block in FENCED.finditer(text) if block[1] == "python")
+    return [page.parent / shown for shown in PICTURE.findall(text) if f'"{Path(shown).name}"' in code]
 
 
 def _links(page: Path) -> Iterator[tuple[int, str]]:
@@ -128,6 +139,8 @@ def main() -> int:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             blocks = run(page, Path(folder))
+            for picture in pictures(page) if "--pictures" in sys.argv else ():
+                shutil.copyfile(Path(folder) / picture.name, picture)
         if blocks:
             _say(f"{page.relative_to(ROOT)}: {blocks} Python blocks ran in {time.perf_counter() - started:.0f} s")
     for fault in wrong:

@@ -28,7 +28,7 @@ def _the_command_line_is_made_once() -> Iterator[None]:
         yield
 
 
-SLOW = {"tour.md"}  # trains nine small networks and draws a map
+SLOW = {"tour.md", "learning.md"}  # each trains some nine small networks
 RUNNABLE = [page for page in build.PAGES if "```python" in page.read_text(encoding="utf-8")]
 
 
@@ -43,6 +43,12 @@ def test_links_and_commands(page: Path) -> None:
 )
 def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     assert build.run(page, tmp_path) >= 1
+    assert [picture.name for picture in build.pictures(page) if not (tmp_path / picture.name).exists()] == []
+
+
+def test_each_picture_for_learners_is_drawn_by_the_code_above_it() -> None:
+    page = ROOT / "docs" / "learning.md"
+    assert len(build.pictures(page)) == len(build.PICTURE.findall(page.read_text(encoding="utf-8"))) == 7
 
 
 def test_readme_and_tour_have_code_to_run() -> None:
