@@ -185,11 +185,13 @@ class TestRefusedBeforeTraining:
             data = replace(few, parts=names.astype(str))
             self.refused(DataError, "trained on: 0, 1, 2, 3; got 4", data, tmp_path / "m")
 
-    def test_rows_that_are_no_distribution_by_their_place_in_the_data(self, tmp_path: Path) -> None:
+    def test_items_whose_targets_are_no_distribution_by_name(self, tmp_path: Path) -> None:
         data = halves(100)
         assert data.targets is not None
         first = int(np.flatnonzero(data.targets.sum(axis=1) != 1)[0])
-        self.refused(DataError, rf"sum to 1 .* in row {first}\. .*multilabel", data, tmp_path / "m", head="multiclass")
+        self.refused(
+            DataError, rf"sum to 1 .* for '{data.files[first]}'\. .*multilabel", data, tmp_path / "m", head="multiclass"
+        )
 
     def test_heads_that_these_data_cannot_have(self, few: Dataset, tmp_path: Path) -> None:
         out = tmp_path / "m"

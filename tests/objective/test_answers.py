@@ -233,7 +233,7 @@ class TestTargets:
     def test_numbers_are_finite(self, objective: AnswerObjective, bad: float) -> None:
         targets = drawn(1)
         targets[4, 2] = bad
-        with pytest.raises(DataError, match="finite"):
+        with pytest.raises(DataError, match=rf"finite numbers; got .*{bad:g}.* in row 4\."):
             objective(drawn(0), targets)
 
     def test_what_holds_for_several_is_for_sigmoids(self) -> None:
@@ -241,6 +241,11 @@ class TestTargets:
         Multilabel.check_targets(both)
         with pytest.raises(DataError):
             Multiclass.check_targets(both)
+
+    def test_items_that_have_names_are_called_by_them(self) -> None:
+        both = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+        with pytest.raises(DataError, match=r"got 1, 1 for 'b\.png'\."):
+            Multiclass.check_targets(both, ["a.png", "b.png"])
 
 
 class TestWeights:

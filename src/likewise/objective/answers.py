@@ -34,11 +34,15 @@ class AnswerObjective(Objective):
 
     @classmethod
     @abstractmethod
-    def check_targets(cls, targets: Tensor) -> None:
+    def check_targets(cls, targets: Tensor, called: Sequence[str] | None = None) -> None:
         """Refuses targets (N, K) that contradict the objective.
 
+        Args:
+            targets: one row per item.
+            called: (N,) names of the items, to say which; None to count rows from 0.
+
         Raises:
-            DataError: they do; says which row.
+            DataError: they do; says of which item.
         """
 
     @abstractmethod
@@ -73,17 +77,16 @@ class Multiclass(AnswerObjective):
         self.register_buffer("class_weights", _weights(class_weights), persistent=False)
 
     @classmethod
-    def check_targets(cls, targets: Tensor) -> None:
+    def check_targets(cls, targets: Tensor, called: Sequence[str] | None = None) -> None:
         """Rows are distributions: not below 0, and summing to 1."""
         if targets.shape[1] < 2:
             raise DataError("Softmax tells 2 classes or more apart", f"{targets.shape[1]}", "Use the head binary.")
         total = targets.sum(dim=1)
         wrong = (targets < 0).any(dim=1) | ~((total - 1).abs() <= SUM_TOLERANCE)
         if wrong.any():
-            row = int(wrong.int().argmax())
             raise DataError(
                 "Targets of a softmax are 0 or more and sum to 1 in every row",
-                f"{_listed(targets[row])} in row {row}",
+                _first(wrong, targets, called),
                 "Where several may hold at once, or none, use the head multilabel.",
             )
 
@@ -120,14 +123,13 @@ class Multilabel(AnswerObjective):
         self.register_buffer("positive_weights", weights, persistent=False)
 
     @classmethod
-    def check_targets(cls, targets: Tensor) -> None:
+    def check_targets(cls, targets: Tensor, called: Sequence[str] | None = None) -> None:
         """Targets are probabilities: 0 to 1."""
         wrong = ~((targets >= 0) & (targets <= 1)).all(dim=1)
         if wrong.any():
-            row = int(wrong.int().argmax())
             raise DataError(
                 "Targets of sigmoids are from 0 to 1",
-                f"{_listed(targets[row])} in row {row}",
+                _first(wrong, targets, called),
                 "For other numbers use the head regression.",
             )
 
@@ -146,10 +148,12 @@ class _Regression(AnswerObjective):
     """K numbers; outputs and targets are in units of their spread."""
 
     @classmethod
-    def check_targets(cls, targets: Tensor) -> None:
+    def check_targets(cls, targets: Tensor, called: Sequence[str] | None = None) -> None:
         """Targets are finite."""
-        if not bool(targets.isfinite().all()):
-            raise DataError("Targets of a regression are finite numbers", "others", "Leave such items out.")
+        wrong = ~targets.isfinite().all(dim=1)
+        if wrong.any():
+            found = _first(wrong, targets, called)
+            raise DataError("Targets of a regression are finite numbers", found, "Leave such items out.")
 
 
 @final
@@ -179,6 +183,12 @@ def _weights(given: Sequence[float] | None) -> Tensor:
     if not bool(((weights >= 0) & weights.isfinite()).all()):
         raise UsageError("A class counts 0 or more", _listed(weights))
     return weights
+
+
+def _first(wrong: Tensor, targets: Tensor, called: Sequence[str] | None) -> str:
+    """The first row that is wrong, and whose it is."""
+    row = int(wrong.int().argmax())
+    return f"{_listed(targets[row])} {f'in row {row}' if called is None else f'for {called[row]!r}'}"
 
 
 def _listed(row: Tensor) -> str:

@@ -109,7 +109,7 @@ def learn(
     checkpoint = begin(out, resume=resume, say=watcher.say)
     by = options.split or ("item" if data.groups is None else "group")
     whole = head_for(data, options.head)  # what cannot be learned is said before it is divided, with its place in it
-    objective_for(whole, data, options).check_targets(targets_for(whole, data))
+    objective_for(whole, data, options).check_targets(targets_for(whole, data), data.files)
     parts = divide(data, by, options.fit.seed)
     watcher.say(parts.said())
     train, valid, tune, test = (_items(part) for part in parts.named().values())
