@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
+    from likewise.apps.classify import Classifier as Classifier
     from likewise.apps.map import draw_map as draw_map
     from likewise.apps.triggerword import Listener as Listener
     from likewise.apps.triggerword import TriggerWord as TriggerWord
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from likewise.data import pairs_file as pairs_file
     from likewise.data import zip_folder as zip_folder
     from likewise.encoder import Encoder as Encoder
+    from likewise.encoder import Head as Head
     from likewise.encoder import Pictures as Pictures
     from likewise.encoder import Sounds as Sounds
     from likewise.encoder.speech import speech_encoder as speech_encoder
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from likewise.matching import calibrate as calibrate
     from likewise.matching import load as load
     from likewise.objective import L1 as L1
+    from likewise.objective import AbsoluteError as AbsoluteError
     from likewise.objective import AllValid as AllValid
     from likewise.objective import ArcFace as ArcFace
     from likewise.objective import BinaryCrossEntropy as BinaryCrossEntropy
@@ -59,12 +62,15 @@ if TYPE_CHECKING:
     from likewise.objective import Cosine as Cosine
     from likewise.objective import Euclidean as Euclidean
     from likewise.objective import HardestInBatch as HardestInBatch
+    from likewise.objective import Multiclass as Multiclass
+    from likewise.objective import Multilabel as Multilabel
     from likewise.objective import RandomTriplets as RandomTriplets
     from likewise.objective import SemiHard as SemiHard
     from likewise.objective import SequentialBCE as SequentialBCE
     from likewise.objective import SoftMarginTripletLoss as SoftMarginTripletLoss
     from likewise.objective import Softmax as Softmax
     from likewise.objective import SoftmaxTripletLoss as SoftmaxTripletLoss
+    from likewise.objective import SquaredError as SquaredError
     from likewise.objective import SupCon as SupCon
     from likewise.objective import TripletLoss as TripletLoss
     from likewise.objective import WeightedL1 as WeightedL1
@@ -72,8 +78,10 @@ if TYPE_CHECKING:
     from likewise.training import FitOptions as FitOptions
     from likewise.training import History as History
     from likewise.training import fit as fit
+    from likewise.training.targets import head_for as head_for
 
 _NAMES_OF_MODULE = {
+    "likewise.apps.classify": ("Classifier",),
     "likewise.apps.map": ("draw_map",),
     "likewise.apps.triggerword": ("Listener", "TriggerWord"),
     "likewise.calibration": (
@@ -97,6 +105,7 @@ _NAMES_OF_MODULE = {
     ),
     "likewise.encoder": (
         "Encoder",
+        "Head",
         "Pictures",
         "Sounds",
     ),
@@ -123,6 +132,7 @@ _NAMES_OF_MODULE = {
         "load",
     ),
     "likewise.objective": (
+        "AbsoluteError",
         "AllValid",
         "ArcFace",
         "BinaryCrossEntropy",
@@ -134,12 +144,15 @@ _NAMES_OF_MODULE = {
         "Euclidean",
         "HardestInBatch",
         "L1",
+        "Multiclass",
+        "Multilabel",
         "RandomTriplets",
         "SemiHard",
         "SequentialBCE",
         "SoftMarginTripletLoss",
         "Softmax",
         "SoftmaxTripletLoss",
+        "SquaredError",
         "SupCon",
         "TripletLoss",
         "WeightedL1",
@@ -150,6 +163,7 @@ _NAMES_OF_MODULE = {
         "History",
         "fit",
     ),
+    "likewise.training.targets": ("head_for",),
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
 
