@@ -16,8 +16,6 @@ import numpy as np
 import likewise as lw
 from likewise.media.pictures import read_picture
 
-SIDE, EPOCHS = 64, 20
-
 
 def looked_at(data: lw.Dataset) -> tuple[lw.Dataset, dict[str, np.ndarray]]:
     """The data with the size of a picture as its camera, as nothing else tells; and two brightnesses of each."""
@@ -47,8 +45,8 @@ def main() -> None:
             guessed = values[held] > threshold(values[~held], bright[~held])
             right[name] += int((guessed == bright[held]).sum())
         train, test = data.subset(np.flatnonzero(~held)), data.subset(np.flatnonzero(held))
-        encoder = lw.Encoder("convnet-small", head=lw.head_for(train), size=SIDE)
-        seconds = lw.fit(encoder, train, lw.Multiclass(), augment="photo", epochs=EPOCHS, seed=0).seconds
+        encoder = lw.Encoder("convnet-small", head=lw.head_for(train), size=64)
+        seconds = lw.fit(encoder, train, lw.Multiclass(), augment="photo", epochs=20, seed=0).seconds
         answers = lw.Classifier(encoder).classify(test.sources)
         right["network"] += sum(answer.label == data.names[k] for answer, k in zip(answers, test.labels, strict=True))
         print(f"{data.group_names[camera]:>12}: {len(test)} pictures, so far right {right}")

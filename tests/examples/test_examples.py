@@ -8,6 +8,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import sys
 import tempfile
 import warnings
@@ -15,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from likewise.errors import CollapseWarning
 
@@ -22,6 +24,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "sample_data")
 SLOW = {"map", "triplets", "unseen_classes"}  # a UMAP, and networks trained to be compared
 FACES = Path(os.environ.get("LIKEWISE_DATA", "."), "faces-orl")
+WEBCAMS = Path(os.environ.get("LIKEWISE_DATA", "."), "day-night")
 WORDS = Path(os.environ.get("LIKEWISE_DATA", "."), "spoken-digits")
 
 
@@ -114,6 +117,14 @@ def saw_classify(printed: str, *, whole: bool) -> None:
     assert "a softmax: Targets of a softmax" in printed
 
 
+def saw_day_night(printed: str) -> None:
+    right = dict(re.findall(r"^([a-z ]+): ([\d.]+)% of 49 right$", printed, re.MULTILINE))
+    assert list(right) == ["whole picture", "upper half", "network"]
+    assert float(right["upper half"]) == 100
+    assert float(right["network"]) > 60  # two sizes are few to learn from; guessing gets half
+    assert re.search(r"one network took \d+ s to train", printed)
+
+
 def saw_cluster(printed: str, *, whole: bool) -> None:
     assert re.search(r"all pictures: \d+ clusters, \d+ unassigned, 2 corrections", printed)
     assert "kept: True" in printed
@@ -194,7 +205,7 @@ def test_every_example_is_looked_at() -> None:
     [
         pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
         for name in NAMES
-        if name not in ("faces", "listen", "pairs", "words")
+        if name not in ("day_night", "faces", "listen", "pairs", "words")
     ],
 )
 def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:
@@ -229,6 +240,18 @@ def test_on_words(run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("faces", "words")])
+@pytest.mark.skipif(not WEBCAMS.is_dir(), reason="LIKEWISE_DATA names no folder with day-night")
+def test_on_webcams_of_three_sizes(run, tmp_path: Path) -> None:
+    for photo in WEBCAMS.glob("*/*.jpg"):
+        with Image.open(photo) as opened:
+            if opened.size in ((1024, 737), (1280, 889), (800, 531)):
+                there = tmp_path / "photos" / photo.parent.name / photo.name
+                there.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(photo, there)
+    saw_day_night(run("day_night", tmp_path / "photos"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("day_night", "faces", "words")])
 def test_without_arguments(name: str, run) -> None:
     globals()[f"saw_{name}"](run(name), whole=True)
