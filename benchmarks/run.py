@@ -21,6 +21,7 @@ NAMES = (
     "objectives",
     "ten_clusters",
     "recipe",
+    "heads",
     "listening",
 )
 
