@@ -45,6 +45,7 @@ def evaluate_answers(
 ) -> None:
     """How often a model is right, whether its probabilities are what they say, and where it is wrong."""
     from likewise.apps.classify import Classifier, report_on
+    from likewise.apps.mistakes import mistakes_in
     from likewise.media.files import replacing_folder
 
     check_places(out, errors)
@@ -62,7 +63,7 @@ def evaluate_answers(
             values["files"] = [str(out / file.name) for file in report.write(fresh)]
         rows.append(("files", ", ".join(values["files"])))
     if errors is not None:
-        tell_mistakes(loaded, given, opened, errors, values, rows)
+        tell_mistakes(mistakes_in(loaded, given, opened), errors, values, rows)
     answer(as_json, values, table(rows))
 
 

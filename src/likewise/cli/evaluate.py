@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 OPTIONS_OF = {
     "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed", "errors"}),
     "classify": frozenset({"group_from", "errors"}),
-    "triggerword": frozenset({"per_hour", "threshold"}),
+    "triggerword": frozenset({"per_hour", "threshold", "errors"}),
 }
 
 
@@ -67,6 +67,7 @@ def evaluate(
     Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds. Of a classifier: how
     often it is right, and whether its probabilities are what they say.
     """
+    from likewise.apps.mistakes import mistakes_in
     from likewise.apps.parts import calibrated_on, part_of
     from likewise.data import Dataset, PairSet, open_data
     from likewise.errors import UsageError
@@ -81,7 +82,7 @@ def evaluate(
         evaluate_answers(model, data, out, errors, group_from, as_json=as_json)
         return
     if task != EMBED:
-        evaluate_word(model, data, out, per_hour, threshold, as_json=as_json)
+        evaluate_word(model, data, out, errors, per_hour, threshold, as_json=as_json)
         return
     check_places(out, errors)
     loaded = load(model)
@@ -105,5 +106,5 @@ def evaluate(
         values["files"] = written
         rows.append(("files", ", ".join(written)))
     if errors is not None and isinstance(report, Report) and isinstance(whole, Dataset):
-        tell_mistakes(loaded, report.labelled, whole, errors, values, rows)
+        tell_mistakes(mistakes_in(loaded, report.labelled, whole), errors, values, rows)
     answer(as_json, values, table(rows))

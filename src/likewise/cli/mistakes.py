@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.cli.console import METRICS, progress
 
 if TYPE_CHECKING:
-    from likewise.apps.classify import Classifier, Outputs
-    from likewise.data import Dataset
-    from likewise.matching import Labelled, Model
+    from likewise.apps.mistakes import Mistakes
 
 
 def check_places(out: Path | None, errors: Path | None) -> None:
@@ -34,18 +32,8 @@ def check_places(out: Path | None, errors: Path | None) -> None:
             raise UsageError("--out and --errors are folders of their own", f"{str(out)!r} and {str(errors)!r}")
 
 
-def tell_mistakes(
-    model: Model | Classifier,
-    given: Labelled | Outputs,
-    whole: Dataset,
-    folder: Path,
-    values: dict[str, Any],
-    rows: list[tuple[str, str]],
-) -> None:
+def tell_mistakes(found: Mistakes, folder: Path, values: dict[str, Any], rows: list[tuple[str, str]]) -> None:
     """Writes the folder of mistakes, and adds to `values` and `rows` what was found."""
-    from likewise.apps.mistakes import mistakes_in
-
-    found = mistakes_in(model, given, whole)
     with progress("writing") as bar:
         files = [str(file) for file in found.write(folder, progress=bar)]
     values["errors"] = {**found.as_dict(), "files": files}

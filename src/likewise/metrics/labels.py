@@ -24,6 +24,7 @@ from likewise.objective.distances import Distance
 NEAREST = 3  # items that speak for a label: of a single one that is wrongly labelled itself, two others make up
 AMONG = 10  # other labels that are looked at, the most probable ones
 MOST_WRONG = 0.25  # share of a label that may be another in truth; beyond it the two are not told apart
+CLOSE = 0.01  # probabilities that differ by less are as good as equal: 99.9% is no less sure than 99.99%
 LEAST_DISTANCE = 1e-12  # in a logarithm
 STEEPEST = 1e3  # power of the distance that probabilities fall by
 
@@ -186,7 +187,7 @@ def doubts(claims: Claims) -> Doubts:
     others, probability = claims.others[judged], claims.probability[judged]
     classes = int(max(labels.max(), others.max())) + 1
     borne = np.bincount(labels, minlength=classes)
-    usual = np.bincount(labels, own, classes) / np.maximum(borne, 1)
+    usual = np.bincount(labels, own, classes) / np.maximum(borne, 1) - CLOSE
     usual[borne == 0] = np.inf
 
     rows = np.arange(len(labels))

@@ -34,6 +34,7 @@ class _Answers:
     merged: list[Merged]
     hardest: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    decided: bool = True
 
 
 def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judged:
@@ -53,6 +54,7 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
         truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
         found = _of_one(model.head.names, values, truth)
     return Judged(
+        task="answer",
         data=given.data,
         how=model.encoder.ready(),
         trained_on=trained_on,
@@ -68,6 +70,7 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
         merged=tuple(found.merged),
         hardest=found.hardest,
         notes=found.notes,
+        decided=found.decided,
     )
 
 
@@ -161,7 +164,7 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats) -> _Answers:
     return _Answers(
         np.tile(np.arange(len(names)), len(values)), names, np.repeat(np.arange(len(values)), len(names)),
         wrong.ravel(), findings("mistake", wrong), list(zip(suspects, suggested, strict=True)), [],
-        tuple(findings("large deviation", np.ones(off.shape, bool))[:LARGEST]), (note,),
+        tuple(findings("large deviation", np.ones(off.shape, bool))[:LARGEST]), (note,), bool(widths),
     )  # fmt: skip
 
 

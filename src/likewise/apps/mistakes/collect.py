@@ -22,10 +22,11 @@ def sources_of(judged: Judged) -> tuple[tuple[Source, ...], tuple[Source, ...]]:
     for finding in judged.mistakes:
         label, said = finding.cell
         keys = [("label", label)]
-        taken["label", label][said] += 1
         if data.groups is not None:
             keys.append(("group", names[data.groups[finding.items[0]]]))
-            taken[keys[1]][f"{label} as {said}"] += 1
+        if judged.task != "hear":  # of a word there is nothing else to say
+            for key in keys:
+                taken[key][said if key[0] == "label" else f"{label} as {said}"] += 1
         if judged.doubted(finding):
             doubted.update(keys)
 
@@ -52,12 +53,13 @@ def advice(judged: Judged, labels: tuple[Source, ...], groups: tuple[Source, ...
             " with it, and come back."
         )
     said += [f"{merged.said()}." for merged in judged.merged[:NAMED]]
+    said += judged.hints
     if not mistakes:
-        said.append("There is no mistake that would say what to collect.")
-        return tuple(said)
-    ranked = sorted([*labels, *groups], key=lambda s: (not s.origin.likely, -s.origin.excess, s.of, s.name))
+        return tuple(said) or ("There is no mistake that would say what to collect.",)
+    several = [*(labels if len(labels) > 1 else ()), *(groups if len(groups) > 1 else ())]
+    ranked = sorted(several, key=lambda s: (not s.origin.likely, -s.origin.excess, s.of, s.name))
     worse = [source for source in ranked if source.origin.excess > 0 and source.origin.mistakes][:NAMED]
-    if not any(source.origin.likely for source in worse):
+    if several and not any(source.origin.likely for source in worse):
         said.append(
             "No label and no group goes wrong more often than chance would have it: more items of every kind help, and"
             " those that follow are only where most mistakes happen to be."
@@ -74,15 +76,18 @@ def sentence(source: Source, mistakes: int) -> str:
     else:
         against = "; all others are right" if origin.rest == 0 else ""
     name = f"Group {source.name}" if source.of == "group" else source.name
-    taken = ", ".join(f"{said} ({many:,})" for said, many in source.taken[:TAKEN])
+    most = ", ".join(f"{said} ({many:,})" for said, many in source.taken[:TAKEN])
+    taken = f" Mostly {'taken for ' if source.of == 'label' else ''}{most}." if most else ""
     doubted = f" {source.suspected:,} of them may be wrong labels." if source.suspected else ""
     what = f"items of {'group ' if source.of == 'group' else ''}{source.name}"
-    if origin.likely:
+    if origin.likely and 2 * source.suspected >= origin.mistakes:
+        verdict = f"More than chance (p = {origin.chance:.2g}), but look at its labels before collecting more."
+    elif origin.likely:
         verdict = f"More than chance (p = {origin.chance:.2g}): collect more {what} next, such as those that go wrong."
     else:
         verdict = f"No more than chance may give (p = {origin.chance:.2g})."
     return (
         f"{name}: {origin.mistakes:,} of {counted(mistakes, 'mistake')} ({origin.share:.0%}), with"
-        f" {interval(origin.rate)} of its {counted(origin.items, 'item')} wrong{against}. Mostly"
-        f" {'taken for ' if source.of == 'label' else ''}{taken}.{doubted} {verdict}"
+        f" {interval(origin.rate)} of its {counted(origin.items, 'item')} wrong{against}."
+        f"{taken}{doubted} {verdict}"
     )

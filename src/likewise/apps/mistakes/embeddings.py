@@ -84,6 +84,7 @@ def judged_embeddings(
     hardest = _hardest(labelled, sound, distance, calibration)
     alone = len(labels) - len(judged)
     return Judged(
+        task="compare",
         data=data,
         how=encoder.ready(),
         trained_on=trained_on,

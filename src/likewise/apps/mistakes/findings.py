@@ -13,7 +13,7 @@ from likewise.data import Dataset
 from likewise.encoder import Preprocessing
 from likewise.metrics import Estimate, Origin
 
-Kind = Literal["suspected label", "mistake", "close pair", "far pair", "triplet", "large deviation"]
+Kind = Literal["suspected label", "mistake", "close pair", "far pair", "triplet", "large deviation", "false alarm"]
 Bools = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
@@ -25,8 +25,8 @@ class Finding:
 
     Attributes:
         kind: "suspected label", "mistake" (the model says something else than the label), "close pair" (different, yet
-            close), "far pair" (same, yet far), "triplet" (anchor, farthest positive, nearest negative) or "large
-            deviation" (of numbers).
+            close), "far pair" (same, yet far), "triplet" (anchor, farthest positive, nearest negative) "large
+            deviation" (of numbers) or "false alarm" (a word is heard that nobody said).
         items: positions; the first is the one that it is about.
         label: what that one is called.
         said: what the model says, or what the label should perhaps be; "" where it says nothing.
@@ -94,11 +94,47 @@ class Merged:
 
 
 @final
+@dataclass(frozen=True)
+class Cell:
+    """What was taken for what.
+
+    Attributes:
+        label, said: what, and for what.
+        mutual: whether mistakes in the other direction are here too, as where items are compared.
+        answers: of all items that could have been here.
+        findings: the mistakes, the most confident first.
+    """
+
+    label: str
+    said: str
+    mutual: bool
+    answers: int
+    findings: tuple[Finding, ...]
+
+    def text(self) -> str:
+        """In words, with their number."""
+        what = f"{self.label} and {self.said}" if self.mutual else f"{self.label} taken for {self.said}"
+        share = len(self.findings) / self.answers
+        return f"{what}: {counted(len(self.findings), 'mistake')} in {self.answers:,} ({share:.1%})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "label": self.label,
+            "said": self.said,
+            "mutual": self.mutual,
+            "mistakes": len(self.findings),
+            "answers": self.answers,
+        }
+
+
+@final
 @dataclass(frozen=True, eq=False)
 class Judged:
     """What a model makes of labelled items: what the parts that know a task hand on.
 
     Attributes:
+        task: "compare" items with each other, "answer" what each is, or "hear" a word in them.
         data: the items; positions in findings are of these.
         how: how the model reads an item.
         trained_on: (n,) whether the model was trained on each.
@@ -112,11 +148,14 @@ class Judged:
         suspects: wrong labels, the surest first.
         suggested: what the cell of a manifest should say instead, and of which column, for each of `suspects`.
         sample: (M,) answers of one number go wrong together; None where each is a trial of its own.
+        decided: whether anything says which answers are mistakes.
         merged: labels that are not told apart.
         hardest: pairs and triplets, or the largest deviations, whether wrong or not.
         notes: what a reader has to know, each a sentence.
+        hints: what else to collect, each a sentence.
     """
 
+    task: Literal["compare", "answer", "hear"]
     data: Dataset
     how: Preprocessing
     trained_on: Bools
@@ -130,9 +169,11 @@ class Judged:
     suspects: tuple[Finding, ...]
     suggested: tuple[tuple[str, str], ...]
     sample: IntArray | None = None
+    decided: bool = True
     merged: tuple[Merged, ...] = ()
     hardest: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @cached_property
     def suspected(self) -> frozenset[int]:
@@ -143,12 +184,19 @@ class Judged:
         """Whether it may come from a wrong label: that of its item, or of the one that it was taken for."""
         return not self.suspected.isdisjoint(finding.items)
 
-    def cells(self) -> list[tuple[tuple[str, str], list[Finding]]]:
-        """Mistakes by what was taken for what, the most frequent first, each the most confident first."""
+    def cells(self) -> tuple[Cell, ...]:
+        """Mistakes by what was taken for what, the most frequent first."""
+        mutual = self.task == "compare"
         found: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.mistakes:
-            found.setdefault(finding.cell, []).append(finding)
-        return sorted(found.items(), key=lambda cell: (-len(cell[1]), cell[0]))
+            label, said = sorted(finding.cell) if mutual else finding.cell
+            found.setdefault((label, said), []).append(finding)
+        sizes = dict(zip(self.names, np.bincount(self.of, minlength=len(self.names)).tolist(), strict=True))
+        cells = (
+            Cell(label, said, mutual, sizes[label] + (sizes[said] if mutual else 0), tuple(findings))
+            for (label, said), findings in found.items()
+        )
+        return tuple(sorted(cells, key=lambda cell: (-len(cell.findings), cell.label, cell.said)))
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from likewise.apps.mistakes.findings import Finding, Judged, Source, counted, interval, percent
+from likewise.apps.mistakes.findings import Finding, Judged, Kind, Source, counted, interval, percent
 from likewise.apps.mistakes.media import SECONDS, Looks
 from likewise.evaluation.names import printable
 from likewise.metrics import Estimate
@@ -14,14 +14,16 @@ from likewise.metrics import Estimate
 SUSPECTS, MISTAKES, CELLS, OF_CELL, OF_KIND = 60, 36, 20, 8, 16  # that are shown; the tables have all
 SOURCES = 30  # rows of a table
 CSP = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
-KINDS = {
+Kinds = dict[Kind, tuple[str, tuple[str, ...]]]  # what findings are called, and their items
+KINDS: Kinds = {
     "close pair": ("Different, yet close", ("", "")),
     "far pair": ("The same, yet far apart", ("", "")),
     "triplet": ("Hardest triplets", ("anchor", "farthest of the same", "nearest other")),
     "large deviation": ("Largest deviations", ("",)),
 }
-ROLES = {
-    "suspected label": ("suspected", "nearest as suggested", "nearest as labelled"),
+ALARMS: Kinds = {"false alarm": ("The surest", ("",))}
+ROLES: dict[Kind, tuple[str, ...]] = {
+    "suspected label": ("suspected", "as suggested", "as labelled"),
     "mistake": ("item", "nearest item"),
 }
 
@@ -45,8 +47,9 @@ def page(
     """
     cards = _Cards(judged)
     sections = [
-        ("suspected", "Suspected wrong labels", _suspected(judged, cards)),
-        ("mistakes", "Mistakes", _mistakes(judged, cards)),
+        ("suspected", "Suspected wrong labels", "" if judged.task == "hear" else _suspected(judged, cards)),
+        ("mistakes", "Words missed" if judged.task == "hear" else "Mistakes", _mistakes(judged, cards)),
+        ("alarms", "False alarms", _of_kinds(judged, cards, ALARMS)),
         ("hard", "Hard cases", _hard(judged, cards)),
         ("where", "Where mistakes come from", _where(labels, groups) if judged.mistakes else ""),
         ("unusable", "What could not be used", _skipped(judged)),
@@ -86,8 +89,9 @@ def _summary(judged: Judged, rate: Estimate | None) -> str:
             " labels show. What was kept aside tells more; to look at all, train with one part and look at the other,"
             " in turns."
         )
+    suspected = "" if judged.task == "hear" else f" {counted(len(judged.suspects), 'label')} suspected."
     said = "".join(f'<p class="note">{shown(note)}</p>' for note in notes)
-    return f"<p>{found} {counted(len(judged.suspects), 'label')} suspected.</p>{said}"
+    return f"<p>{found}{suspected}</p>{said}"
 
 
 def _suspected(judged: Judged, cards: _Cards) -> str:
@@ -101,34 +105,45 @@ def _suspected(judged: Judged, cards: _Cards) -> str:
         " the model wrong: look before changing anything."
     )
     most = cards.all(judged.suspects, SUSPECTS)
-    return f"<p>{rule} relabel.csv has them at its top.</p>{merged}{most}"
+    others = sum(not judged.doubted(finding) for finding in judged.mistakes)
+    if others > len(judged.suspects):
+        merged += (
+            f'<p class="note">The model makes {others:,} mistakes that no suspected label explains, more than there are'
+            " suspicions: many of these may be its own mistakes too.</p>"
+        )
+    beside = " Beside each, the nearest item of the label suggested and of its own." if judged.task == "compare" else ""
+    return f"<p>{rule}{beside} relabel.csv has them at its top.</p>{merged}{most}"
 
 
 def _mistakes(judged: Judged, cards: _Cards) -> str:
     if not judged.mistakes:
         return ""
-    cells = judged.cells()
     parts = [f"<h3>The most confident</h3>{cards.all(judged.mistakes, MISTAKES)}"]
-    if len(cells) > 1:
+    repeated = [cell for cell in judged.cells() if len(cell.findings) > 1]
+    if repeated:
         parts.append("<h2>Mistakes by what was taken for what</h2>")
-        for (label, said), found in cells[:CELLS]:
-            doubted = sum(judged.doubted(finding) for finding in found)
-            of = f", {doubted:,} of them suspected labels" if doubted else ""
-            head = f"{shown(label)} taken for {shown(said)}: {counted(len(found), 'mistake')}{of}"
-            parts.append(f"<h3>{head}</h3>{cards.all(found, OF_CELL)}")
-        if len(cells) > CELLS:
-            parts.append(f'<p class="faint">{len(cells) - CELLS:,} rarer ones are in errors.csv.</p>')
+    for cell in repeated[:CELLS]:
+        doubted = sum(map(judged.doubted, cell.findings))
+        of = f"; {doubted:,} may be a wrong label's" if doubted else ""
+        parts.append(f"<h3>{shown(cell.text() + of)}</h3>{cards.all(cell.findings, OF_CELL)}")
+    if len(repeated) > CELLS:
+        parts.append(f'<p class="faint">{len(repeated) - CELLS:,} rarer ones are in errors.json.</p>')
     return "".join(parts)
 
 
 def _hard(judged: Judged, cards: _Cards) -> str:
+    found = _of_kinds(judged, cards, KINDS)
+    if found and judged.suspects and judged.task == "compare":
+        return f"<p>Without the items whose labels are suspected, which would be in most of them.</p>{found}"
+    return found
+
+
+def _of_kinds(judged: Judged, cards: _Cards, kinds: Kinds) -> str:
     parts: list[str] = []
-    for kind, (title, _) in KINDS.items():
+    for kind, (title, _) in kinds.items():
         found = [finding for finding in judged.hardest if finding.kind == kind]
         if found:
-            parts.append(f"<h3>{title}</h3>{cards.all(found, OF_KIND)}")
-    if parts and judged.suspects and any(finding.kind == "triplet" for finding in judged.hardest):
-        parts.insert(0, "<p>Without the items whose labels are suspected, which would be in most of them.</p>")
+            parts.append(f"<h3>{title}</h3>{cards.all(found, MISTAKES if kind in ALARMS else OF_KIND)}")
     return "".join(parts)
 
 
@@ -185,11 +200,11 @@ class _Cards:
         return "".join(f'<p class="faint">{text}</p>' for text in said)
 
     def _card(self, finding: Finding) -> str:
-        roles = ROLES.get(finding.kind) or KINDS[finding.kind][1]
+        roles = ROLES.get(finding.kind) or (KINDS | ALARMS)[finding.kind][1]
         roles = roles if len(finding.items) > 1 else ("",)  # what stands alone needs no name
         items = "".join(self._item(item, role) for item, role in zip(finding.items, roles, strict=False))
         arrow = f"{shown(finding.label)} &rarr; {shown(finding.said)}" if finding.said else shown(finding.label)
-        title = f"<b>{arrow}</b>" if finding.kind in ("suspected label", "mistake", "large deviation") else ""
+        title = f"<b>{arrow}</b>" if len(finding.items) == 1 or finding.kind in ROLES else ""
         numbers = [
             *([f"{percent(finding.probability)}"] if finding.probability is not None else []),
             *([f"distance {finding.distance:.4g}"] if finding.distance is not None and len(finding.items) == 2 else []),

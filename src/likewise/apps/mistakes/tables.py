@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,15 +10,16 @@ import soundfile
 from PIL import Image
 
 from likewise.apps.mistakes.findings import Finding, IntArray, Judged
+from likewise.apps.mistakes.words import Cut
 from likewise.data import Dataset
-from likewise.data.cells import safe_cell
+from likewise.data.cells import write_table
 from likewise.data.dataset import Source, ZipMember
 from likewise.encoder import Preprocessing, Progress, Sounds
 from likewise.media.pictures import read_picture
 
 COLUMNS = (
     "kind", "file", "label", "said", "probability", "distance", "group", "trained_on", "why", "second", "second_label",
-    "third", "third_label",
+    "third", "third_label", "start", "end",
 )  # fmt: skip
 ITEMS = "items"  # folder of what has no file of its own
 
@@ -39,8 +39,12 @@ def write_findings(file: Path, judged: Judged) -> None:
         yield finding.why
         for other in finding.items[1:]:
             yield from (data.files[other], data.names[data.labels[other]])
+        yield from [None] * 2 * (3 - len(finding.items))
+        source = data.sources[item]
+        if isinstance(source, Cut):
+            yield from (source.start, source.end)
 
-    _write(file, COLUMNS, map(row, (*judged.suspects, *judged.mistakes, *judged.hardest)))
+    write_table(file, COLUMNS, map(row, (*judged.suspects, *judged.mistakes, *judged.hardest)))
 
 
 def write_manifest(
@@ -96,17 +100,7 @@ def write_manifest(
             if progress is not None and (done % 256 == 0 or done == len(whole)):
                 progress(done, len(whole), "writing")
 
-    _write(file, [*columns, *own], rows())
-
-
-def _write(file: Path, columns: Sequence[str], rows: Iterable[Iterable[Cell]]) -> None:
-    """A table in which no cell is a formula: text that would be one has a quote before it."""
-    with file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as text:
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(map(safe_cell, columns))
-        for row in rows:
-            cells = [safe_cell(cell) if isinstance(cell, str) else cell for cell in row]
-            table.writerow([*cells, *[None] * (len(columns) - len(cells))])
+    write_table(file, [*columns, *own], rows())
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
