@@ -79,7 +79,7 @@ class TestDrawnByHand:
         north, south = line.groups
         assert (north.name, north.origin.mistakes, north.origin.items, north.origin.share) == ("north", 6, 7, 1.0)
         assert (south.name, south.origin.mistakes, south.origin.items) == ("south", 0, 8)
-        assert north.origin.likely
+        assert north.origin.chance < 0.01
         assert north.taken == (("ann as bob", 3), ("bob as ann", 3))
         sentence = next(text for text in line.advice if text.startswith("Group north"))
         assert "6 of 6 mistakes (100%), with 85.71%" in sentence

@@ -102,6 +102,16 @@ def test_each_can_be_listened_to(heard: Heard, trigger: LearnedTrigger, tmp_path
     np.testing.assert_allclose([[float(row["start"]), float(row["end"])] for row in rows], times)
 
 
+def test_a_word_that_an_alarm_has_silenced(heard: Heard, trigger: LearnedTrigger) -> None:
+    """It is loud enough, but an event 0.2 s before its window leaves 0.3 s of silence."""
+    rows = [np.full(50, 0.1), np.full(50, 0.2)]
+    rows[0][[3, 5]] = rows[1][10] = rows[1][33] = 0.9
+    deaf = Heard(rows, heard.data, TIMES, PER_SECOND, hits=1, refractory=0.3)
+    assert deaf.at(0.5).misses == 1
+    (miss,) = mistakes_heard(trigger.model, deaf, 0.5).judged.mistakes
+    assert "reaches 0.9, but an alarm had been raised too shortly before, at the threshold 0.5" in miss.why
+
+
 def test_nobody_known_and_nothing_wrong(heard: Heard, trigger: LearnedTrigger) -> None:
     clips = heard.data
     silent = Clips(

@@ -48,8 +48,11 @@ class Origin:
 
     @property
     def likely(self) -> bool:
-        """Whether it goes wrong more than the others, and chance is no likely reason."""
-        return self.excess > 0 and self.chance < LIKELY
+        """Whether it goes wrong more than the others, and chance is no likely reason.
+
+        Neither if its items went wrong one by one, nor as the interval has it, which counts those that do together.
+        """
+        return self.chance < LIKELY and self.rate.low > (self.rest or 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -68,8 +71,8 @@ class Origin:
 def origins(of: IntArray, wrong: NDArray[np.bool_], sample: IntArray | None = None) -> tuple[Origin, ...]:
     """How each kind of items fares, those with most mistakes beyond the rate of the others first.
 
-    `chance` is Fisher's exact test (one-sided, hypergeometric) and takes items to go wrong one by one: of items that do
-    so together, such as twenty pictures by one camera, it says too little; the intervals count them as `sample` says.
+    `chance` is Fisher's exact test (one-sided, hypergeometric) and takes items to go wrong one by one; the intervals
+    count those that go wrong together, such as twenty pictures by one camera, as `sample` says.
 
     Args:
         of: (N,) the kind of each item.

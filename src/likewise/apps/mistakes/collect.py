@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from likewise.apps.mistakes.findings import Judged, Source, counted, interval
 from likewise.metrics import Origin, origins
+from likewise.metrics.origins import LIKELY
 
 NAMED = 10  # labels and groups that get a sentence
 TAKEN = 3  # of what their items are taken for
@@ -84,6 +85,11 @@ def sentence(source: Source, mistakes: int) -> str:
         verdict = f"More than chance (p = {origin.chance:.2g}), but look at its labels before collecting more."
     elif origin.likely:
         verdict = f"More than chance (p = {origin.chance:.2g}): collect more {what} next, such as those that go wrong."
+    elif origin.chance < LIKELY:
+        verdict = (
+            f"One by one that would be more than chance (p = {origin.chance:.2g}), but items that belong together go"
+            " wrong together: it need not be."
+        )
     else:
         verdict = f"No more than chance may give (p = {origin.chance:.2g})."
     return (

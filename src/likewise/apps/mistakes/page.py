@@ -11,7 +11,7 @@ from likewise.apps.mistakes.media import SECONDS, Looks
 from likewise.evaluation.names import printable
 from likewise.metrics import Estimate
 
-SUSPECTS, MISTAKES, CELLS, OF_CELL, OF_KIND = 60, 36, 20, 8, 16  # that are shown; the tables have all
+SUSPECTS, MISTAKES, CELLS, OF_CELL, OF_KIND = 60, 35, 20, 7, 15  # that are shown; the tables have all
 SOURCES = 30  # rows of a table
 CSP = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 Kinds = dict[Kind, tuple[str, tuple[str, ...]]]  # what findings are called, and their items
@@ -118,8 +118,10 @@ def _suspected(judged: Judged, cards: _Cards) -> str:
 def _mistakes(judged: Judged, cards: _Cards) -> str:
     if not judged.mistakes:
         return ""
-    parts = [f"<h3>The most confident</h3>{cards.all(judged.mistakes, MISTAKES)}"]
-    repeated = [cell for cell in judged.cells() if len(cell.findings) > 1]
+    first = "The farthest from the threshold" if judged.task == "hear" else "The most confident"
+    parts = [f"<h3>{first}</h3>{cards.all(judged.mistakes, MISTAKES)}"]
+    cells = judged.cells()
+    repeated = [cell for cell in cells if len(cell.findings) > 1] if len(cells) > 1 else []
     if repeated:
         parts.append("<h2>Mistakes by what was taken for what</h2>")
     for cell in repeated[:CELLS]:
@@ -153,7 +155,7 @@ def _where(labels: Sequence[Source], groups: Sequence[Source]) -> str:
         if len(sources) < 2:
             continue
         widest = max(source.origin.rate.value for source in sources) or 1
-        names = ("", "mistakes", "of", "rate (95%)", "", "by chance", "mostly")
+        names = ("", "mistakes", "of", "rate", "", "by chance", "mostly")
         head = f"<tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
         rows = "".join(_row(source, widest) for source in sources[:SOURCES])
         more = f'<p class="faint">{len(sources) - SOURCES:,} more are in errors.json.</p>'

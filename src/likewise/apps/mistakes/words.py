@@ -22,7 +22,7 @@ from likewise.media.sounds import Samples, read_sound
 RATE = 8_000  # hertz at which cuts are played
 BEFORE, AFTER = 0.5, 0.5  # seconds around a word that are played
 HEARD = 1.5  # seconds before a false alarm, in which its reason is
-SHOWN = 2.0  # seconds of a spectrogram
+SHOWN, MELS = 2.0, 60  # seconds of a spectrogram, and its bands
 WORD, NOTHING = "the word", "nothing"
 
 
@@ -94,14 +94,14 @@ def judged_words(model: TriggerWord, heard: Heard, threshold: float, skipped: tu
         origin=clips.origin,
     )
     missed = np.flatnonzero(~found.found)
-    mistakes = [
-        Finding(
-            "mistake", (int(i),), WORD, NOTHING, None, None,
-            f"said from {clips.start[words[i]]:.2f} to {clips.end[words[i]]:.2f} s of its clip; its score reaches"
-            f" {found.best[i]:.4g}, not {threshold:.4g}", (WORD, NOTHING),
+    mistakes: list[Finding] = []
+    for i in missed[np.argsort(found.best[missed], kind="stable")].tolist():
+        start, end, best = clips.start[words[i]], clips.end[words[i]], found.best[i]
+        reason = "not" if best < threshold else "but an alarm had been raised too shortly before, at the threshold"
+        why = (
+            f"said from {start:.2f} to {end:.2f} s of its clip; its score reaches {best:.4g}, {reason} {threshold:.4g}"
         )
-        for i in missed[np.argsort(found.best[missed], kind="stable")]
-    ]  # fmt: skip
+        mistakes.append(Finding("mistake", (i,), WORD, NOTHING, None, None, why, (WORD, NOTHING)))
     alarms = [
         Finding(
             "false alarm", (len(words) + int(i),), NOTHING, WORD, float(found.score[i]), None,
@@ -109,7 +109,7 @@ def judged_words(model: TriggerWord, heard: Heard, threshold: float, skipped: tu
         )
         for i in np.argsort(-found.score, kind="stable")
     ]  # fmt: skip
-    said = f"{counted(len(alarms), 'false alarm')} in {heard.hours:.3g} h, at the threshold {threshold:.4g}."
+    note = f"{counted(len(alarms), 'false alarm')} in {heard.hours:.3g} h, at the threshold {threshold:.4g}."
     hint = (
         f"{counted(len(alarms), 'false alarm')}: collect more sounds like them, and give them to `likewise synthesize`"
         " as negatives or backgrounds. One that is the word after all is missing in the table of its clips."
@@ -118,7 +118,7 @@ def judged_words(model: TriggerWord, heard: Heard, threshold: float, skipped: tu
     return Judged(
         task="hear",
         data=data,
-        how=Sounds.at(model.sounds.rate, SHOWN),
+        how=Sounds.at(model.sounds.rate, SHOWN, mels=MELS, hop_seconds=SHOWN / (2 * MELS)),
         trained_on=trained[np.r_[clips.clip[words], found.clip].astype(np.int64)],
         skipped=skipped,
         asked="words are missed",
@@ -131,6 +131,6 @@ def judged_words(model: TriggerWord, heard: Heard, threshold: float, skipped: tu
         suggested=(),
         sample=heard.voices,
         hardest=tuple(alarms),
-        notes=(said,),
+        notes=(note,),
         hints=(hint,) if alarms else (),
     )
