@@ -85,8 +85,8 @@ def test_mistakes_all_over_are_called_chance() -> None:
 def test_suspected_labels_come_first_and_are_counted_where_they_are() -> None:
     first, second = advised(judged(TOWN, suspected=9))
     assert first == (
-        "Look at the 9 suspected labels first: 9 of 13 mistakes may be theirs and not the model's. Correct relabel.csv,"
-        " train with it, and come back."
+        "Look at the 9 suspected labels first: 9 of 13 mistakes may be due to them and not to the model. Correct"
+        " relabel.csv, train with it, and come back."
     )
     assert "9 of them may be wrong labels. More than chance (p = " in second
     assert second.endswith("but look at its labels before collecting more.")

@@ -48,11 +48,11 @@ def advice(judged: Judged, labels: tuple[Source, ...], groups: tuple[Source, ...
     said: list[str] = []
     if judged.suspects:
         among = sum(map(judged.doubted, judged.mistakes))
-        where = f": {among:,} of {counted(mistakes, 'mistake')} may be theirs and not the model's" if among else ""
-        said.append(
-            f"Look at the {counted(len(judged.suspects), 'suspected label')} first{where}. Correct relabel.csv, train"
-            " with it, and come back."
+        where = (
+            f": {among:,} of {counted(mistakes, 'mistake')} may be due to them and not to the model" if among else ""
         )
+        doubtful = f"{len(judged.suspects):,} suspected labels" if len(judged.suspects) > 1 else "suspected label"
+        said.append(f"Look at the {doubtful} first{where}. Correct relabel.csv, train with it, and come back.")
     said += [f"{merged.said()}." for merged in judged.merged[:NAMED]]
     said += judged.hints
     if not mistakes:
