@@ -99,6 +99,15 @@ class TestDrawnByHand:
     def test_labels(self, line: Mistakes) -> None:
         assert {s.name: s.origin.mistakes for s in line.labels} == {"ann": 3, "bob": 3, "cyd": 0, "dan": 0, "eve": 0}
 
+    def test_as_text(self, line: Mistakes) -> None:
+        assert repr(line) == (
+            "<Mistakes in drawn points: 6 of 15 items have one of another label nearest, 2 labels suspected>"
+        )
+        first, second, *others = str(line).splitlines()
+        assert first.startswith("mistakes         6 of 15 items have one of another label nearest: 40.00% (95%: ")
+        assert second == "suspected labels 2"
+        assert [other.removeprefix("next             ") for other in others] == list(line.advice[:3])
+
     def test_as_json(self, line: Mistakes) -> None:
         values = line.as_dict()
         assert (values["items"], values["answers"], values["mistakes"]) == (16, 15, 6)

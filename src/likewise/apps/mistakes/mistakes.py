@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, final
 
@@ -23,7 +24,7 @@ WRITTEN = frozenset({PAGE, FINDINGS, MANIFEST, SUMMARY, ITEMS})
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mistakes:
     """What is wrong, or hard, or doubtful in labelled items, by what a model makes of them.
 
@@ -83,6 +84,19 @@ class Mistakes:
         if judged.task != "hear":
             rows.append(("suspected labels", f"{len(judged.suspects):,}"))
         return [*rows, *(("next", sentence) for sentence in self.advice[:3])]
+
+    def __repr__(self) -> str:
+        found = f"{len(self.judged.mistakes):,} of {len(self.judged.wrong):,} {self.judged.asked}"
+        return f"<Mistakes in {self.judged.data.origin}: {found}, {len(self.judged.suspects):,} labels suspected>"
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}} {text}" for name, text in rows)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self.rows())
+        return f"<table>{cells}</table>"
 
     def write(self, folder: str | Path, *, progress: Progress | None = None) -> tuple[Path, ...]:
         """Writes index.html, errors.csv, errors.json and, of labels, relabel.csv into a folder of their own.
