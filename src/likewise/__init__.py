@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from likewise.apps.classify import Classifier as Classifier
     from likewise.apps.map import draw_map as draw_map
+    from likewise.apps.mistakes import Mistakes as Mistakes
+    from likewise.apps.mistakes import find_mistakes as find_mistakes
     from likewise.apps.triggerword import Listener as Listener
     from likewise.apps.triggerword import TriggerWord as TriggerWord
     from likewise.calibration import Calibration as Calibration
@@ -83,6 +85,10 @@ if TYPE_CHECKING:
 _NAMES_OF_MODULE = {
     "likewise.apps.classify": ("Classifier",),
     "likewise.apps.map": ("draw_map",),
+    "likewise.apps.mistakes": (
+        "Mistakes",
+        "find_mistakes",
+    ),
     "likewise.apps.triggerword": ("Listener", "TriggerWord"),
     "likewise.calibration": (
         "Calibration",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from likewise.apps.classify import ClassifyOptions, learn
 from likewise.apps.embeddings import encode_files
+from likewise.apps.mistakes import find_mistakes
+from likewise.apps.mistakes.findings import Kind
 from likewise.apps.triggerword import LearnedTrigger
-from likewise.data import arrays
-from likewise.encoder import Sounds
+from likewise.data import Dataset, arrays
+from likewise.encoder import Encoder, Pictures, Sounds
 from likewise.evaluation import PairReport
 from likewise.metrics import listed_verification
 from likewise.training import FitOptions
@@ -111,6 +113,16 @@ def test_answers_in_a_pairs_file(answer: str, digit_folder: Path, tmp_path: Path
     other = "0" if answer in ("1", "true", "yes", "same") else "1"
     table.write_text(f"a,b,same\n{a},{b},{answer}\n{c},{d},{other}\n")
     assert pairs_file(table).same.tolist() == [other == "0", other == "1"]
+
+
+def test_the_folder_of_mistakes(tmp_path: Path, digits: Dataset) -> None:
+    encoder = Encoder("mlp", dim=4, preprocessing=Pictures(1, 8, 8), seed=0)
+    find_mistakes(encoder, digits.subset(np.arange(200))).write(tmp_path / "errors")
+    columns = (tmp_path / "errors" / "errors.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert documented("errors.csv") == set(columns)
+    assert documented("errors.json") == set(json.loads((tmp_path / "errors" / "errors.json").read_text()))
+    kinds = set(re.findall(r"`([a-z ]+)`", re.search(r"^\| `kind` \| (`suspected.*?) \|$", TEXT, re.MULTILINE)[1]))
+    assert kinds == set(get_args(Kind))
 
 
 class Quiet:

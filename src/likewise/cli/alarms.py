@@ -5,27 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+from likewise.cli.mistakes import check_places, tell_mistakes
 
 
 def evaluate_word(
-    model: str, data: str, out: Path | None, per_hour: float | None, threshold: float | None, *, as_json: bool
+    model: str,
+    data: str,
+    out: Path | None,
+    errors: Path | None,
+    per_hour: float | None,
+    threshold: float | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Misses and false alarms of a model on clips."""
-    from likewise.apps.triggerword import TriggerWord, evaluate
+    from likewise.apps.mistakes import mistakes_heard
+    from likewise.apps.triggerword import TriggerWord
+    from likewise.apps.triggerword.report import report_on
     from likewise.data import clips
-    from likewise.media.files import check_replaceable, replacing_folder
+    from likewise.media.files import replacing_folder
 
-    if out is not None:
-        check_replaceable(out, marker=METRICS)
+    check_places(out, errors)
     loaded, opened = TriggerWord.load(model), clips(data)
+    rule = loaded.rule(per_hour, threshold)
     with progress("listening") as bar:
-        report = evaluate(loaded, opened, per_hour=per_hour, threshold=threshold, progress=bar)
+        heard, skipped = loaded.hear(opened, hits=rule.hits, refractory=rule.refractory, progress=bar)
+    report = report_on(loaded, heard, per_hour=per_hour, threshold=threshold, skipped=skipped)
     report_skipped(report.skipped)
     values, rows = report.as_dict(), report.rows()
     if out is not None:
         with replacing_folder(out, marker=METRICS) as fresh:
             values["files"] = [str(out / file.name) for file in report.write(fresh)]
         rows.append(("files", ", ".join(values["files"])))
+    if errors is not None:
+        tell_mistakes(mistakes_heard(loaded, heard, rule.threshold, skipped), errors, values, rows)
     answer(as_json, values, table(rows))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+from likewise.cli.mistakes import check_places, tell_mistakes
 
 if TYPE_CHECKING:
     from likewise.apps.classify import Classifier
@@ -39,25 +40,30 @@ def items_for(model: Classifier, data: str, group_from: str | None) -> Dataset:
     return labelled_items(data, group_from=group_from, targets=model.head.names if columns else ())
 
 
-def evaluate_answers(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
-    """How often a model is right, and whether its probabilities are what they say."""
-    from likewise.apps.classify import Classifier, evaluate
-    from likewise.media.files import check_replaceable, replacing_folder
+def evaluate_answers(
+    model: str, data: str, out: Path | None, errors: Path | None, group_from: str | None, *, as_json: bool
+) -> None:
+    """How often a model is right, whether its probabilities are what they say, and where it is wrong."""
+    from likewise.apps.classify import Classifier, report_on
+    from likewise.apps.mistakes import mistakes_in
+    from likewise.media.files import replacing_folder
 
-    if out is not None:
-        check_replaceable(out, marker=METRICS)
+    check_places(out, errors)
     loaded = Classifier.load(model)
     opened = items_for(loaded, data, group_from)
     say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items, which flatters it.")
     say_known(loaded, opened, ("tune",), "{} of these {} items calibrated the model: whether it is, shows on others.")
     with progress("encoding") as bar:
-        report = evaluate(loaded, opened, progress=bar)
+        given = loaded.outputs_for(opened, bar)
+    report = report_on(loaded, given)
     report_skipped(report.skipped)
     values, rows = report.as_dict(), report.rows()
     if out is not None:
         with replacing_folder(out, marker=METRICS) as fresh:
             values["files"] = [str(out / file.name) for file in report.write(fresh)]
         rows.append(("files", ", ".join(values["files"])))
+    if errors is not None:
+        tell_mistakes(mistakes_in(loaded, given, opened), errors, values, rows)
     answer(as_json, values, table(rows))
 
 

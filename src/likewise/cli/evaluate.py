@@ -10,6 +10,7 @@ import typer
 from likewise.cli.alarms import evaluate_word
 from likewise.cli.answers import evaluate_answers
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+from likewise.cli.mistakes import check_places, tell_mistakes
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 from likewise.cli.tasks import check_given, foreign_to
 
@@ -20,9 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 OPTIONS_OF = {
-    "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed"}),
-    "classify": frozenset({"group_from"}),
-    "triggerword": frozenset({"per_hour", "threshold"}),
+    "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed", "errors"}),
+    "classify": frozenset({"group_from", "errors"}),
+    "triggerword": frozenset({"per_hour", "threshold", "errors"}),
 }
 
 
@@ -38,6 +39,13 @@ def evaluate(
     ways: Annotated[int | None, typer.Option(min=2, help="N of the N-way K-shot figure; 20 unless said.")] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="K of it; 1 unless said.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and pictures.")] = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of its own for what goes wrong: a page with the most confident mistakes, hard cases and"
+            " suspected wrong labels, and a manifest to correct them in."
+        ),
+    ] = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -59,24 +67,29 @@ def evaluate(
     Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds. Of a classifier: how
     often it is right, and whether its probabilities are what they say.
     """
+    from likewise.apps.mistakes import mistakes_in
     from likewise.apps.parts import calibrated_on, part_of
-    from likewise.data import PairSet, open_data
+    from likewise.data import Dataset, PairSet, open_data
+    from likewise.errors import UsageError
+    from likewise.evaluation import Report
     from likewise.evaluation import evaluate as measure
     from likewise.matching import EMBED, load, task_of
-    from likewise.media.files import check_replaceable, replacing_folder
+    from likewise.media.files import replacing_folder
 
     task = task_of(model)
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     if task == "classify":
-        evaluate_answers(model, data, out, group_from, as_json=as_json)
+        evaluate_answers(model, data, out, errors, group_from, as_json=as_json)
         return
     if task != EMBED:
-        evaluate_word(model, data, out, per_hour, threshold, as_json=as_json)
+        evaluate_word(model, data, out, errors, per_hour, threshold, as_json=as_json)
         return
-    if out is not None:
-        check_replaceable(out, marker=METRICS)
+    check_places(out, errors)
     loaded = load(model)
-    opened = part_of(loaded, open_data(data, group_from=group_from, group_by=group_by), part, say)
+    whole = open_data(data, group_from=group_from, group_by=group_by)
+    if errors is not None and isinstance(whole, PairSet):
+        raise UsageError("Mistakes are looked for among labelled items", "a pairs file", "Leave out --errors.")
+    opened = part_of(loaded, whole, part, say)
     if (known := calibrated_on(loaded, opened)) is not None:
         say(known)
     by_group = group_by is not None or group_from is not None
@@ -92,4 +105,6 @@ def evaluate(
             written = [str(out / file.name) for file in report.write(fresh)]
         values["files"] = written
         rows.append(("files", ", ".join(written)))
+    if errors is not None and isinstance(report, Report) and isinstance(whole, Dataset):
+        tell_mistakes(mistakes_in(loaded, report.labelled, whole), errors, values, rows)
     answer(as_json, values, table(rows))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise import assets
+from likewise.data.cells import plain_cell
 from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
 from likewise.errors import DataError, UsageError
 from likewise.media.kinds import kind_of
@@ -579,6 +580,8 @@ def readable(what: str, path: str | os.PathLike[str], remedy: str = "Check its p
 def readable_table(path: str | os.PathLike[str]) -> Any:
     """A pandas table of text, of CSV or TSV, or of what a Parquet file holds.
 
+    The quote before what would be a formula in a spreadsheet (`safe_cell`) is taken off.
+
     Raises:
         DataError: it cannot be read.
     """
@@ -589,7 +592,10 @@ def readable_table(path: str | os.PathLike[str]) -> Any:
         if suffix == ".parquet":
             return pd.read_parquet(path)
         # Labels such as 007 or NA are names, not numbers or gaps.
-        return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+        quoted = [name for name in table.columns if table[name].str.startswith("'").any()]
+        table[quoted] = table[quoted].map(plain_cell)
+        return table.rename(columns=plain_cell)
     except FileNotFoundError as error:
         raise DataError("A table exists", f"{str(path)!r}, which does not", "Check the path.") from error
     except Exception as error:  # pandas and pyarrow raise many kinds; to the user they are one

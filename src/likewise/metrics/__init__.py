@@ -9,32 +9,46 @@ from likewise.metrics.confusion import Confusion, HardestPairs, Pair, confusions
 from likewise.metrics.curve import ErrorCurve
 from likewise.metrics.estimate import Estimate
 from likewise.metrics.fewshot import FewShot, few_shot
+from likewise.metrics.labels import Claims, Doubts, Inseparable, Suspect, claims_of, doubts, neighbour_claims
 from likewise.metrics.neighbours import Neighbours, neighbours
+from likewise.metrics.origins import Origin, origins
 from likewise.metrics.pairs import Block, cross_blocks, upper_blocks
 from likewise.metrics.retrieval import Retrieval, retrieval
+from likewise.metrics.triplets import Triplet, hardest_triplets
 from likewise.metrics.verification import FnmrAtFmr, Verification, listed_verification, verification
 
 __all__ = [
     "Block",
+    "Claims",
     "Clustering",
     "Confusion",
+    "Doubts",
     "ErrorCurve",
     "Estimate",
     "FewShot",
     "FnmrAtFmr",
     "HardestPairs",
+    "Inseparable",
     "Neighbours",
+    "Origin",
     "Pair",
     "Retrieval",
+    "Suspect",
+    "Triplet",
     "Verification",
     "agreement",
+    "claims_of",
     "clustering",
     "confusions",
     "cross_blocks",
+    "doubts",
     "few_shot",
     "hardest_pairs",
+    "hardest_triplets",
     "listed_verification",
+    "neighbour_claims",
     "neighbours",
+    "origins",
     "retrieval",
     "upper_blocks",
     "verification",

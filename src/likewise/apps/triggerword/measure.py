@@ -48,6 +48,28 @@ class Found:
 
 
 @final
+@dataclass(frozen=True)
+class Moments:
+    """Which words one threshold misses, and where it hears one that is not there.
+
+    Attributes:
+        words: (W,) places, among the words of the clips, of the triggers that could be found.
+        found: (W,) whether each was.
+        best: (W,) the highest score where it would have been found.
+        clip: (A,) of each false alarm.
+        seconds: (A,) from the beginning of the clip, when it is raised.
+        score: (A,) then.
+    """
+
+    words: IntArray
+    found: NDArray[np.bool_]
+    best: Floats
+    clip: IntArray
+    seconds: Floats
+    score: Floats
+
+
+@final
 class Heard:
     """Outputs for clips of which it is known what is said in them: `at` any threshold, as often as asked.
 
@@ -97,7 +119,7 @@ class Heard:
         clip, self._ends = data.clip[triggers], data.end[triggers]
         first = np.maximum(0, times.after(_samples(data.start[triggers], rate)))
         last = np.maximum(-1, (_samples(self._ends + LATE, rate) - times.first) // times.every)
-        self._clip_starts = edges[clip]
+        self._triggers, self._edges, self._clip_starts = triggers, edges, edges[clip]
         # What ends with its clip, or so soon after its beginning that there are too few steps for an event, is no miss.
         self._judged = (last < lengths[clip]) & (last - first + 1 >= hits)
         self._window = np.zeros(edges[-1], np.int64)  # 1 + number of the trigger whose window a step is in, 0 of none
@@ -127,6 +149,25 @@ class Heard:
             alarms=alarms,
             alarms_per_hour=per_hour(alarms, self.hours),
             latency=(known - self._ends[hit])[self._judged[hit]],
+        )
+
+    def moments(self, threshold: float) -> Moments:
+        """What `at` counts, one by one."""
+        steps = events_at(self.score, threshold, self._quiet)
+        number = self._window[steps]
+        hit, first = np.unique(number, return_index=True)
+        found = np.isin(np.arange(len(self._ends)), hit - 1)[self._judged]
+        best = np.zeros(len(self._ends) + 1)
+        np.maximum.at(best, self._window, self.score)
+        alarms = np.delete(steps, first[hit > 0])
+        clip = np.searchsorted(self._edges, alarms, side="right") - 1
+        return Moments(
+            words=self._triggers[self._judged],
+            found=found,
+            best=best[1:][self._judged],
+            clip=clip,
+            seconds=self._times.heard(alarms - self._edges[clip]) / self._rate,
+            score=self.score[alarms],
         )
 
     def thresholds(self, most: int = CURVE) -> Floats:

@@ -1,0 +1,138 @@
+"""Findings as a table, and all items as a manifest in which labels can be corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from likewise.apps.mistakes.findings import Finding, IntArray, Judged
+from likewise.apps.mistakes.words import Cut
+from likewise.data import Dataset
+from likewise.data.cells import write_table
+from likewise.data.dataset import Source, ZipMember
+from likewise.encoder import Preprocessing, Progress, Sounds
+from likewise.media.pictures import read_picture
+
+COLUMNS = (
+    "kind", "file", "label", "said", "probability", "distance", "group", "trained_on", "why", "second", "second_label",
+    "third", "third_label", "start", "end",
+)  # fmt: skip
+ITEMS = "items"  # folder of what has no file of its own
+
+Cell = str | float | None
+
+
+def write_findings(file: Path, judged: Judged) -> None:
+    """A row for each finding, in the columns `COLUMNS`."""
+    data = judged.data
+
+    def row(finding: Finding) -> Iterable[Cell]:
+        item = finding.items[0]
+        yield from (finding.kind, data.files[item], finding.label, finding.said)
+        yield from (finding.probability, finding.distance)
+        yield None if data.groups is None else data.group_names[data.groups[item]]
+        yield "yes" if judged.trained_on[item] else None
+        yield finding.why
+        for other in finding.items[1:]:
+            yield from (data.files[other], data.names[data.labels[other]])
+        yield from [None] * 2 * (3 - len(finding.items))
+        source = data.sources[item]
+        if isinstance(source, Cut):
+            yield from (source.start, source.end)
+
+    write_table(file, COLUMNS, map(row, (*judged.suspects, *judged.mistakes, *judged.hardest)))
+
+
+def write_manifest(
+    file: Path, judged: Judged, whole: Dataset, place: IntArray, items: Path, progress: Progress | None
+) -> None:
+    """All items of `whole` with their present labels, those that are suspected first, with what they should perhaps be.
+
+    `likewise.data.manifest` reads it back: the same items, labels, groups, parts and targets. Paths are absolute, so
+    that the table may be moved. What has no file of its own, or one whose name no table can hold, is written into a
+    folder.
+
+    Args:
+        file: where to.
+        judged: with the suspects.
+        whole: all items.
+        place: (n,) where the items of `judged` are among them.
+        items: the folder as it will be called.
+        progress: told how many items were written.
+    """
+    suggested: dict[int, list[tuple[str, str]]] = {}
+    for finding, (column, value) in zip(judged.suspects, judged.suggested, strict=True):
+        said = value if column == "label" else f"{column}={value}"
+        suggested.setdefault(int(place[finding.items[0]]), []).append((said, finding.why))
+    reasons = dict(judged.skipped)
+    targets = whole.target_names
+    columns = ["path", *targets]
+    optional = {
+        "label": whole.labels if "label" not in targets else None,
+        "split": whole.parts if "split" not in targets else None,
+        "group": whole.groups if "group" not in targets else None,
+    }
+    columns += [name for name, values in optional.items() if values is not None]
+    own = [_free(name, columns) for name in ("suggested", "why")]
+
+    def row(i: int) -> Iterable[Cell]:
+        yield _path_of(whole.sources[i], i, file.parent / ITEMS, items, judged.how)
+        if whole.targets is not None:
+            yield from (str(value) for value in whole.targets[i])
+        for name in columns[1 + len(targets) :]:
+            number = optional[name]
+            assert number is not None
+            of = {"label": whole.names, "group": whole.group_names}.get(name)
+            yield str(number[i]) if of is None else of[int(number[i])]
+        found = suggested.get(i, [])
+        yield " ".join(said for said, _ in found)
+        yield "; ".join(why for _, why in found) or (
+            f"cannot be used: {reasons[whole.files[i]]}" if whole.files[i] in reasons else None
+        )
+
+    def rows() -> Iterable[Iterable[Cell]]:
+        for done, i in enumerate([*suggested, *np.setdiff1d(np.arange(len(whole)), list(suggested)).tolist()], start=1):
+            yield row(i)
+            if progress is not None and (done % 256 == 0 or done == len(whole)):
+                progress(done, len(whole), "writing")
+
+    write_table(file, [*columns, *own], rows())
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _path_of(source: Source, number: int, folder: Path, named: Path, how: Preprocessing) -> str:
+    """Where an item lies; it is written into `folder`, which will be called `named`, where it lies nowhere."""
+    if isinstance(source, Path):
+        path = str(source.absolute())
+        try:
+            path.encode()
+        except UnicodeEncodeError:  # bytes that are no text
+            return _kept(source.read_bytes(), f"{number:06}{source.suffix}", folder, named)
+        return path
+    if isinstance(source, ZipMember):
+        return _kept(source.read(), f"{number:06}{Path(source.member).suffix}", folder, named)
+    folder.mkdir(exist_ok=True)
+    if isinstance(how, Sounds):
+        name, subtype = f"{number:06}.wav", "PCM_16" if source.dtype == np.int16 else "FLOAT"
+        soundfile.write(
+            folder / name, source.astype(np.int16 if source.dtype == np.int16 else np.float32), how.rate, subtype
+        )
+    else:
+        name, pixels = f"{number:06}.png", read_picture(source)
+        Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(folder / name)
+    return str(named / name)
+
+
+def _kept(content: bytes, name: str, folder: Path, named: Path) -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return str(named / name)
