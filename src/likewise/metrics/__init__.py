@@ -11,7 +11,7 @@ from likewise.metrics.estimate import Estimate
 from likewise.metrics.fewshot import FewShot, few_shot
 from likewise.metrics.neighbours import Neighbours, neighbours
 from likewise.metrics.pairs import Block, cross_blocks, upper_blocks
-from likewise.metrics.retrieval import Retrieval, retrieval
+from likewise.metrics.retrieval import Retrieval, hits_at_1, retrieval
 from likewise.metrics.verification import FnmrAtFmr, Verification, listed_verification, verification
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "cross_blocks",
     "few_shot",
     "hardest_pairs",
+    "hits_at_1",
     "listed_verification",
     "neighbours",
     "retrieval",
