@@ -1,10 +1,11 @@
 """The questions to ask of data before training for good."""
 
 from likewise.apps.study.embeddings import Dim, Objectives
-from likewise.apps.study.learning import Learning, PowerLaw, fit_power_law
+from likewise.apps.study.learning import Learning
+from likewise.apps.study.power_law import PowerLaw, fit_power_law
 from likewise.apps.study.resolution import Resolution
 from likewise.apps.study.split import Split
-from likewise.apps.study.study import Findings, Run, Study, conduct
+from likewise.apps.study.study import Findings, Run, Study, conduct, runs_in
 from likewise.apps.study.taps import Taps
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Taps",
     "conduct",
     "fit_power_law",
+    "runs_in",
 ]

@@ -1,0 +1,20 @@
+"""likewise study: resolution, data, split, dim, objective, tap."""
+
+from __future__ import annotations
+
+import typer
+
+from likewise.cli.study.classes import data, resolution, split
+from likewise.cli.study.embeddings import dim, objective, tap
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Ask questions of data before training for good; each ends with a picture and a sentence.",
+    )
+    for command in (resolution, data, split, dim, objective, tap):
+        group.command()(command)
+    app.add_typer(group, name="study")
