@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_resolution(run: Run, digit_folder: Path, tmp_path: Path) -> None:
         (("resolution", "--grey"), "Colour is asked of pictures that have some"),
         (("data", "--error", "0"), "between 0 and 1"),
         (("dim", "--loss", "nosuch"), "A loss is one of"),
+        (("human", "--person", " "), "A person has a name"),
         (("tap", "--task-column", "speaker"), "--group-by names a column of a manifest"),
     ],
 )
@@ -89,7 +91,7 @@ def test_one_class_and_too_few_items(run: Run, digit_folder: Path, tmp_path: Pat
     import shutil
 
     shutil.copytree(digit_folder / "3", tmp_path / "one" / "3")
-    for command in ("resolution", "data", "split"):
+    for command in ("resolution", "data", "split", "human"):
         refused = run("study", command, tmp_path / "one", "--out", tmp_path / "s").refused(3)
         assert "at least 2 classes" in refused
     for command in ("dim", "objective", "tap"):
@@ -134,3 +136,57 @@ def test_ctrl_c_keeps_what_is_done(
     assert again.status == 0
     assert "1 of 2: pictures of 4 x 4" in again.err
     assert "(done before)" in again.err.splitlines()[0]
+
+
+class TestHuman:
+    """A scripted person at the terminal; the page is driven in tests/apps/test_study_page.py."""
+
+    OPTIONS = ("--sizes", "4,8", "--backbone", "linear", "--epochs", 2, "--each", 10, "--terminal")
+
+    def answered(self, run: Run, typed: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Any:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        return run("study", "human", *arguments)
+
+    def test_beside_a_machine_that_is_trained_then(
+        self, run: Run, digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = ("--out", tmp_path / "s")
+        stopped = self.answered(run, "1\n2\nq\n", monkeypatch, digit_folder, *out, *self.OPTIONS)
+        assert stopped.status == 130
+        assert "2 runs are kept" in stopped.err
+        assert "1 of 20" in stopped.err
+        rest = self.answered(run, "1\n" * 18, monkeypatch, digit_folder, *out, *self.OPTIONS, "--resume", "--json")
+        assert rest.status == 0
+        assert "3 of 20" in rest.err
+        assert len(rest.json["runs"]) == 20
+        assert rest.json["advice"].startswith("People do no better than by guessing, 10.0%")
+        assert (tmp_path / "s" / "machine" / "findings.json").is_file()
+        bob = self.answered(
+            run, "1\n" * 20, monkeypatch, digit_folder, *out, *self.OPTIONS, "--resume", "--person", "bob", "--json"
+        )
+        assert "2 people" in bob.json["advice"]
+
+    def test_beside_a_study(
+        self, run: Run, digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options = ("--sizes", "2,8", "--backbone", "linear", "--epochs", 2)
+        assert run("study", "resolution", digit_folder, "--out", tmp_path / "r", *options).status == 0
+        beside = ("--beside", tmp_path / "r", "--backbone", "linear", "--each", 10, "--terminal")
+        done = self.answered(run, "1\n" * 20, monkeypatch, digit_folder, "--out", tmp_path / "s", *beside, "--json")
+        assert {r["settings"]["size"] for r in done.json["runs"]} == {2, 8}  # those of the study
+        assert not (tmp_path / "s" / "machine").exists()
+        import shutil
+
+        shutil.copytree(digit_folder, tmp_path / "others")
+        (tmp_path / "others" / "3" / "00.png").unlink()
+        refused = run("study", "human", tmp_path / "others", "--out", tmp_path / "t", *beside).refused(2)
+        assert "on the same data" in refused
+        assert run("study", "split", digit_folder, "--out", tmp_path / "p").status == 0
+        other = ("--beside", tmp_path / "p", "--terminal")
+        assert "beside a study of resolution" in run(
+            "study", "human", digit_folder, "--out", tmp_path / "t", *other
+        ).refused(2)
+        nowhere = ("--beside", tmp_path / "nowhere", "--terminal")
+        assert "A study has its settings" in run(
+            "study", "human", digit_folder, "--out", tmp_path / "t", *nowhere
+        ).refused(3)

@@ -131,8 +131,8 @@ class Resolution(Study):
         left, right = figure.subplots(1, 2)
         colours = sorted({run.settings["colour"] for run in runs})
         for colour, ink in zip(colours, ("#0072b2", "#666666"), strict=False):
-            draw_accuracy(left, [run for run in runs if run.settings["colour"] == colour], colour, ink)
             of = sorted((run for run in runs if run.settings["colour"] == colour), key=_size)
+            draw_accuracy(left, of, colour, ink, beside=1.04 if colour == GREY else 1.0)
             sizes = [_size(run) for run in of]
             right.plot(sizes, [run.figures["ms_per_item"] for run in of], "o-", color=ink)
             right.plot(sizes, [run.figures["seconds"] for run in of], "s--", color=ink, alpha=0.6)
