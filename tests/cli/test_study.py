@@ -75,6 +75,8 @@ def test_resolution(run: Run, digit_folder: Path, tmp_path: Path) -> None:
         (("dim", "--loss", "nosuch"), "A loss is one of"),
         (("human", "--person", " "), "A person has a name"),
         (("tap", "--task-column", "speaker"), "--group-by names a column of a manifest"),
+        (("tune", "--minutes", "0"), "--minutes is above 0"),
+        (("tune", "--task", "classify", "--losses", "triplet"), "go with --task embed"),
     ],
 )
 def test_what_cannot_be(run: Run, digit_folder: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -91,10 +93,11 @@ def test_one_class_and_too_few_items(run: Run, digit_folder: Path, tmp_path: Pat
     import shutil
 
     shutil.copytree(digit_folder / "3", tmp_path / "one" / "3")
-    for command in ("resolution", "data", "split", "human"):
-        refused = run("study", command, tmp_path / "one", "--out", tmp_path / "s").refused(3)
+    for command in ("resolution", "data", "split", "human", "tune"):
+        options = ("--task", "classify") if command == "tune" else ()
+        refused = run("study", command, tmp_path / "one", "--out", tmp_path / "s", *options).refused(3)
         assert "at least 2 classes" in refused
-    for command in ("dim", "objective", "tap"):
+    for command in ("dim", "objective", "tap", "tune"):
         assert "at least 2 identities" in run("study", command, tmp_path / "one", "--out", tmp_path / "s").refused(3)
     for digit in "12":
         (tmp_path / "few" / digit).mkdir(parents=True)
@@ -190,3 +193,15 @@ class TestHuman:
         assert "A study has its settings" in run(
             "study", "human", digit_folder, "--out", tmp_path / "t", *nowhere
         ).refused(3)
+
+
+def test_tune(run: Run, digit_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    options = ("--task", "classify", "--backbone", "mlp", "--epochs", 2, "--minutes", 0.03)
+    found = run("study", "tune", digit_folder, "--out", tmp_path / "s", *options, "--json").json
+    assert found["runs"][0]["settings"]["lr"] == 0.002
+    assert f"likewise train {digit_folder} --out MODEL --task classify" in found["advice"]
+    before = len(found["runs"])
+    again = run("study", "tune", digit_folder, "--out", tmp_path / "s", *options, "--resume", "--json").json
+    assert again["runs"][:before] == found["runs"]
+    assert len(again["runs"]) > before

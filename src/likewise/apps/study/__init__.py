@@ -10,6 +10,7 @@ from likewise.apps.study.resolution import Resolution
 from likewise.apps.study.split import Split
 from likewise.apps.study.study import Findings, Run, Study, conduct, runs_in
 from likewise.apps.study.taps import Taps
+from likewise.apps.study.tune import Tune
 
 __all__ = [
     "Asker",
@@ -27,6 +28,7 @@ __all__ = [
     "Study",
     "Taps",
     "Terminal",
+    "Tune",
     "conduct",
     "fit_power_law",
     "runs_in",
