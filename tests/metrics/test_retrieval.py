@@ -13,7 +13,7 @@ from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.neighbors import KNeighborsClassifier
 
 from likewise.errors import DataError, UsageError
-from likewise.metrics.retrieval import retrieval, vote
+from likewise.metrics.retrieval import hits_at_1, retrieval, vote
 from likewise.objective.distances import L1, Euclidean
 
 
@@ -151,3 +151,20 @@ def test_nothing_to_be_found_is_an_error(cloud) -> None:
         retrieval(points, labels, Euclidean(), gallery=(points, labels + 3))
     with pytest.raises(DataError, match="in the gallery"):
         retrieval(points, labels, Euclidean(), gallery=(points[:0], labels[:0]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 200))
+def test_hits_are_those_of_retrieval_item_by_item(seed: int, block: int) -> None:
+    """On a lattice many distances are the same: then the wrong ones come first."""
+    rng = np.random.default_rng(seed)
+    points = torch.from_numpy(rng.integers(0, 4, (24, 2)).astype(np.float32))
+    labels = torch.from_numpy(np.r_[rng.integers(0, 4, 23), 9])  # one of which there is no other
+    asked, hit = hits_at_1(points, labels, L1(), block=block)
+    distances = np.abs(points.numpy()[:, None] - points.numpy()).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    for i, found in zip(asked, hit, strict=True):
+        own = labels.numpy() == labels.numpy()[i]
+        assert found == (distances[i][own].min() < distances[i][~own].min())
+    assert set(asked.tolist()) == {i for i in range(24) if (labels == labels[i]).sum() > 1}
+    assert hit.mean() == pytest.approx(retrieval(points, labels, L1()).precision_at_1)

@@ -36,6 +36,24 @@ from likewise.training.state import TrainingState
 
 
 class TestHistory:
+    def test_each_epoch_is_told_and_may_end_it(self, parts: tuple[Dataset, Dataset]) -> None:
+        told: list[Epoch] = []
+        _, history = trained(*parts, epochs=3, judge=told.append)
+        assert tuple(told) == history.epochs
+
+        class Enough(Exception):  # noqa: N818
+            pass
+
+        def judge(epoch: Epoch) -> None:
+            if epoch.epoch == 2:
+                raise Enough
+
+        encoder = Encoder("mlp", 8, seed=0)
+        with pytest.raises(Enough):
+            trained(*parts, encoder=encoder, epochs=3, judge=judge)
+        assert not encoder.training  # and has the weights of the best of two epochs
+        assert encoder.encode(parts[1].sources).embeddings.isfinite().all()
+
     def test_it_says_what_happened(self, parts: tuple[Dataset, Dataset]) -> None:
         steps: list[Step] = []
         train, valid = parts

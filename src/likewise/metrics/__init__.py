@@ -13,7 +13,7 @@ from likewise.metrics.labels import Claims, Doubts, Inseparable, Suspect, claims
 from likewise.metrics.neighbours import Neighbours, neighbours
 from likewise.metrics.origins import Origin, origins
 from likewise.metrics.pairs import Block, cross_blocks, upper_blocks
-from likewise.metrics.retrieval import Retrieval, retrieval
+from likewise.metrics.retrieval import Retrieval, hits_at_1, retrieval
 from likewise.metrics.triplets import Triplet, hardest_triplets
 from likewise.metrics.verification import FnmrAtFmr, Verification, listed_verification, verification
 
@@ -45,6 +45,7 @@ __all__ = [
     "few_shot",
     "hardest_pairs",
     "hardest_triplets",
+    "hits_at_1",
     "listed_verification",
     "neighbour_claims",
     "neighbours",

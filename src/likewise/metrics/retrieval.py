@@ -116,6 +116,36 @@ def retrieval(
     )
 
 
+def hits_at_1(
+    embeddings: Array, labels: Array, distance: Distance, *, block: int = STRIP
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Of which items the nearest other one has the same identity; their mean is P@1 of `retrieval`.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) integers.
+        distance: what compares them.
+        block: most distances held at once.
+
+    Returns:
+        (Q,) positions of the items whose identity has another, rising, and (Q,) whether one of these is nearer than all
+        items of others.
+
+    Raises:
+        DataError: see `checked`.
+    """
+    vectors, ids = checked(embeddings, labels)
+    hit = torch.zeros(len(ids), dtype=torch.bool)
+    for rows, _, distances, _ in cross_blocks(vectors, vectors, distance, block):
+        distances.diagonal(rows.start).fill_(torch.inf)
+        same = ids[rows, None] == ids
+        own, others = (distances.masked_fill(hidden, torch.inf).amin(dim=1) for hidden in (~same, same))
+        hit[rows] = own < others  # among items at the same distance those of other identities rank first
+    _, of, counts = ids.unique(return_inverse=True, return_counts=True)
+    asked = counts[of] > 1
+    return asked.nonzero()[:, 0].numpy(), hit[asked].numpy()
+
+
 def vote(labels: Tensor, block: int = BLOCK) -> Tensor:
     """The most frequent label of each row; of several the one that comes first. (Q, k) -> (Q,)."""
     height = max(block // labels.shape[1] ** 2, 1)

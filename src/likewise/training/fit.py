@@ -42,6 +42,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     watch: Callable[[Step], None] | None = None,
+    judge: Callable[[Epoch], None] | None = None,
     **changes: Any,
 ) -> History:
     """Trains `encoder` in place and leaves it with the weights of its best epoch.
@@ -62,6 +63,7 @@ def fit(
             run is not written over, unless it is resumed.
         resume: go on from `checkpoint` if there is one; ends with the weights an uninterrupted run would have.
         watch: called after each step.
+        judge: called after each epoch; what it raises ends training.
 
     Raises:
         UsageError: options that cannot work; an encoder of another engine; a checkpoint that is there already.
@@ -164,6 +166,8 @@ def fit(
             state.close_epoch(entry, offered, figure, warned)
             if checkpoint is not None:
                 state.save(checkpoint)
+            if judge is not None:
+                judge(entry)
     except KeyboardInterrupt:
         if not state.history.epochs:
             raise

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from likewise.apps.study.noise import SEEDS, may_lose, near, sample_of
+from likewise.apps.study.plan import InMemory, Plan
 from likewise.apps.study.study import Run, Settings, Study
-from likewise.apps.study.trials import Held, embedded
+from likewise.apps.study.trials import embedded
 from likewise.data import By, Dataset
-from likewise.encoder import Encoder
+from likewise.encoder import Encoder, Progress, Wanted
 from likewise.errors import UsageError
-from likewise.objective import OBJECTIVES, make_objective
-from likewise.training import FitOptions
+from likewise.objective import OBJECTIVES, Objective, make_objective
+from likewise.training import FitOptions, check_trainable
 
 DIMS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
-NEAR = 0.005  # of P@1: nearer than that two seeds of one training lie to each other
+AT_1 = "precision_at_1"
 USUAL_LOSS, USUAL_DIM = "supcon", 128
 
 
@@ -27,7 +29,8 @@ class Dim(Study):
         data: items to be told apart.
         dims: lengths, rising.
         loss: name of the objective.
-        backbone, by, fit: see `Resolution`; `by` None for what suits the data.
+        backbone, folds, fit: see `Resolution`.
+        by: how the data are taken apart; None for what suits them.
 
     Raises:
         UsageError: lengths or an objective that cannot be. DataError: too little data.
@@ -43,55 +46,59 @@ class Dim(Study):
         loss: str = USUAL_LOSS,
         backbone: str = "convnet-small",
         by: By | None = None,
+        folds: int | None = None,
         fit: FitOptions = FitOptions(),  # noqa: B008 - frozen
     ) -> None:
         if len(dims) < 2 or sorted(set(dims)) != list(dims) or dims[0] < 1:
             raise UsageError("A study of dim has two lengths or more, rising", ", ".join(map(str, dims)))
-        self._held, self._dims = Held.of(data, by, fit.seed), list(dims)
-        self._loss, self._backbone, self._fit = loss, backbone, fit
+        make_objective(loss, dim=dims[0], classes=2)  # an unknown one is said before anything is divided
+        self._trainer = Trainer(data, backbone, by, folds, fit)
+        self._dims, self._loss = list(dims), loss
 
     def options(self) -> dict[str, Any]:
         """See `Study`."""
-        return {
-            "backbone": self._backbone, "loss": self._loss, "fit": self._fit.as_dict(), "data": self._held.digest,
-        }  # fmt: skip
+        return {"loss": self._loss, **self._trainer.options()}
 
-    def trials(self) -> list[Settings]:
+    def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         return [{"dim": dim} for dim in self._dims]
 
-    def run(self, settings: Settings) -> dict[str, Any]:
+    def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
         """See `Study`."""
-        return _embedded(self._held, self._backbone, self._loss, settings["dim"], self._fit)
+        return self._trainer.run(self._loss, settings["dim"], progress)
 
     def said(self, run: Run) -> str:
         """See `Study`."""
-        return f"{run.settings['dim']} numbers: {_figures(run)}"
+        return f"{run.settings['dim']} numbers: {told(run)}"
 
     def advice(self, runs: Sequence[Run]) -> str:
-        """See `Study`; the shortest whose P@1 is near that of the best."""
-        best = max(runs, key=lambda run: run.figures["precision_at_1"])
-        near = [run for run in runs if run.figures["precision_at_1"] >= best.figures["precision_at_1"] - NEAR]
-        least = min(near, key=lambda run: run.settings["dim"])
-        shortest = runs[0]
-        return (
-            f"{least.settings['dim']} numbers are enough: P@1 {least.figures['precision_at_1']:.3f}, EER"
-            f" {least.figures['eer']:.2%}; with {shortest.settings['dim']} it is"
-            f" {shortest.figures['precision_at_1']:.3f}, and none of those tried has more than"
-            f" {best.figures['precision_at_1']:.3f}."
-        )
+        """See `Study`; the shortest that is as good as the best."""
+        ranked = sorted(runs, key=lambda run: run.settings["dim"])
+        best = max(ranked, key=at_1)
+        least = next(run for run in ranked if near(best, run, AT_1))
+        parts = [f"{least.settings['dim']} numbers are enough: {figures(least)} ({self._trainer.sample_of(least)})"]
+        if least is not ranked[0]:
+            parts.append(f"with {ranked[0].settings['dim']} P@1 is {at_1(ranked[0]):.3f}")
+        if best is not least:
+            parts.append(f"the best is {best.settings['dim']} with {at_1(best):.3f}, which is within chance")
+        longer = " Longer ones may be better still." if least is ranked[-1] else ""
+        return f"{'; '.join(parts)}.{lost(best, least)}{longer}"
 
     def draw(self, runs: Sequence[Run], file: Path) -> None:
         """See `Study`."""
         from matplotlib.figure import Figure
 
-        dims = [run.settings["dim"] for run in runs]
-        figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+        ranked = sorted(runs, key=lambda run: run.settings["dim"])
+        dims = [run.settings["dim"] for run in ranked]
+        figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2)
-        left.plot(dims, [run.figures["precision_at_1"] for run in runs], "o-")
-        right.plot(dims, [100 * run.figures["eer"] for run in runs], "o-", color="#d55e00")
-        left.set(ylabel="P@1")
-        right.set(ylabel="EER in %", ylim=(0, None))
+        left.errorbar(dims, [at_1(run) for run in ranked], yerr=bars_of(ranked, AT_1), fmt="o-", capsize=3)
+        right.errorbar(
+            dims, [100 * run.figures["eer"] for run in ranked], yerr=100 * bars_of(ranked, "eer"), fmt="o-", capsize=3,
+            color="#d55e00",
+        )  # fmt: skip
+        left.set(ylabel="P@1, with 95% interval")
+        right.set(ylabel="EER in %, with 95% interval", ylim=(0, None))
         for axes in (left, right):
             axes.set(xscale="log", xlabel="numbers in an embedding")
             axes.set_xticks(dims, [str(dim) for dim in dims])
@@ -107,7 +114,7 @@ class Objectives(Study):
     Args:
         data: items to be told apart.
         losses: names of objectives.
-        backbone, by, fit: see `Dim`.
+        backbone, by, folds, fit: see `Dim`.
 
     Raises:
         UsageError: no such objective. DataError: too little data.
@@ -122,66 +129,131 @@ class Objectives(Study):
         *,
         backbone: str = "convnet-small",
         by: By | None = None,
+        folds: int | None = None,
         fit: FitOptions = FitOptions(),  # noqa: B008 - frozen
     ) -> None:
         unknown = [loss for loss in losses if loss not in OBJECTIVES]
         if unknown or not losses:
             raise UsageError(f"A loss is one of {', '.join(OBJECTIVES)}", ", ".join(unknown) or "none")
-        self._held, self._losses = Held.of(data, by, fit.seed), list(losses)
-        self._backbone, self._fit = backbone, fit
+        self._trainer = Trainer(data, backbone, by, folds, fit)
+        self._losses = list(dict.fromkeys(losses))
 
     def options(self) -> dict[str, Any]:
         """See `Study`."""
-        return {"backbone": self._backbone, "fit": self._fit.as_dict(), "data": self._held.digest}
+        return self._trainer.options()
 
-    def trials(self) -> list[Settings]:
+    def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         return [{"loss": loss} for loss in self._losses]
 
-    def run(self, settings: Settings) -> dict[str, Any]:
+    def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
         """See `Study`."""
-        return _embedded(self._held, self._backbone, settings["loss"], USUAL_DIM, self._fit)
+        return self._trainer.run(settings["loss"], USUAL_DIM, progress)
 
     def said(self, run: Run) -> str:
         """See `Study`."""
-        return f"{run.settings['loss']}: {_figures(run)}"
+        return f"{run.settings['loss']}: {told(run)}"
 
     def advice(self, runs: Sequence[Run]) -> str:
         """See `Study`."""
-        ranked = sorted(runs, key=lambda run: -run.figures["precision_at_1"])
-        best = ranked[0]
-        near = [
-            run.settings["loss"]
-            for run in ranked[1:]
-            if run.figures["precision_at_1"] >= best.figures["precision_at_1"] - NEAR
-        ]
-        also = f"; {', '.join(near)} are as good within what two seeds differ by" if near else ""
-        return (
-            f"{best.settings['loss']} does best here: P@1 {best.figures['precision_at_1']:.3f}, EER"
-            f" {best.figures['eer']:.2%}{also}."
-        )
+        ranked = sorted(runs, key=lambda run: (-at_1(run), run.figures["eer"]))
+        best, *others = ranked
+        equal = [run.settings["loss"] for run in others if near(best, run, AT_1)]
+        said = f"{best.settings['loss']} does best here: {figures(best)} ({self._trainer.sample_of(best)})"
+        if not others:
+            return f"{said}; no other was tried."
+        if len(equal) == len(others):
+            return f"{said}, but the others are as good within chance: take what trains fastest."
+        if not equal:
+            return f"{said}; all others look worse."
+        return f"{said}; {', '.join(equal)} {'is' if len(equal) == 1 else 'are'} within chance of it."
 
     def draw(self, runs: Sequence[Run], file: Path) -> None:
         """See `Study`."""
         from matplotlib.figure import Figure
 
-        ranked = sorted(runs, key=lambda run: run.figures["precision_at_1"])
+        ranked = sorted(runs, key=at_1)
         names = [run.settings["loss"] for run in ranked]
-        figure = Figure(figsize=(9, 1 + 0.35 * len(names)), dpi=120, layout="constrained")
+        figure = Figure(figsize=(9, 1.1 + 0.3 * len(names)), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
-        left.barh(names, [run.figures["precision_at_1"] for run in ranked], color="#0072b2")
-        right.barh(names, [100 * run.figures["eer"] for run in ranked], color="#d55e00")
-        left.set(xlabel="P@1")
-        right.set(xlabel="EER in %")
+        left.errorbar(
+            [at_1(run) for run in ranked], names, xerr=bars_of(ranked, AT_1), fmt="o", capsize=3,
+            color="#0072b2",
+        )  # fmt: skip
+        right.errorbar(
+            [100 * run.figures["eer"] for run in ranked], names, xerr=100 * bars_of(ranked, "eer"), fmt="o", capsize=3,
+            color="#d55e00",
+        )  # fmt: skip
+        left.set(xlabel="P@1, with 95% interval")
+        right.set(xlabel="EER in %, with 95% interval", xlim=(0, None))
+        for axes in (left, right):
+            axes.grid(alpha=0.3)
         figure.savefig(file)
 
 
-def _embedded(held: Held, backbone: str, loss: str, dim: int, fit: FitOptions) -> dict[str, Any]:
-    encoder = Encoder(backbone, dim, seed=fit.seed)
-    objective = make_objective(loss, dim=dim, classes=held.train.identities, seed=fit.seed)
-    return embedded(held, encoder, objective, fit)
+@final
+class Trainer:
+    """What trainings of embeddings of the same data share.
+
+    Args:
+        data, backbone, by, folds, fit: see `Dim`.
+
+    Raises:
+        UsageError: what cannot be. DataError: too little data.
+    """
+
+    def __init__(self, data: Dataset, backbone: str, by: By | None, folds: int | None, fit: FitOptions) -> None:
+        Encoder(backbone)  # what cannot be is said before anything is divided
+        check_trainable(data)
+        plan = Plan.of(data, by, folds, fit.seed)
+        self._items = InMemory.of(plan.data, Wanted().suiting(plan.data.sources))
+        self.plan = plan.on(self._items.kept, self._items.data)
+        self._backbone, self._fit = backbone, fit
+
+    def options(self) -> dict[str, Any]:
+        """JSON-ready: what every run depends on."""
+        return {"backbone": self._backbone, "fit": self._fit.as_dict(), **self.plan.options()}
+
+    def run(self, loss: str, dim: int, progress: Progress) -> dict[str, Any]:
+        """Figures of one training."""
+
+        def make(train: Dataset) -> tuple[Encoder, Objective]:
+            encoder = Encoder(self._backbone, dim, **self._items.asked, seed=self._fit.seed)
+            return encoder, make_objective(loss, dim=dim, classes=train.identities, seed=self._fit.seed)
+
+        return {**embedded(self.plan, make, self._fit, progress), "skipped": list(self._items.skipped)}
+
+    def sample_of(self, run: Run) -> str:
+        """What the figures of a run stand on."""
+        return sample_of(run, "items", "groups" if self.plan.data.groups is not None else "identities")
 
 
-def _figures(run: Run) -> str:
+def at_1(run: Run) -> float:
+    """P@1 of a run."""
+    return run.figures[AT_1]
+
+
+def figures(run: Run) -> str:
+    """P@1 with its interval and EER."""
     f = run.figures
-    return f"P@1 {f['precision_at_1']:.3f}, EER {f['eer']:.2%}, {f['seconds']:.0f} s of training"
+    return f"P@1 {f['precision_at_1']:.3f} ({f['low']:.3f} to {f['high']:.3f}), EER {f['eer']:.2%}"
+
+
+def told(run: Run) -> str:
+    """Its figures in a line."""
+    return f"{figures(run)}, {run.figures['seconds']:.0f} s of training"
+
+
+def lost(best: Run, least: Run) -> str:
+    """How much may be lost by not taking the best, where that is more than two seeds differ by."""
+    most = may_lose(best, least)
+    return "" if best is least or most <= 2 * SEEDS else f" At most {100 * most:.1f} points of P@1 are lost by it."
+
+
+def bars_of(runs: Sequence[Run], figure: str) -> Any:
+    """(2, n) how far the intervals of a figure reach below and above it."""
+    import numpy as np
+
+    low, high = ("low", "high") if figure == AT_1 else (f"{figure}_low", f"{figure}_high")
+    value, below, above = (np.array([run.figures[key] for run in runs]) for key in (figure, low, high))
+    return np.abs([value - below, above - value])

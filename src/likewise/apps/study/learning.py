@@ -4,63 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
-from likewise.apps.study.study import Run, Settings, Study
-from likewise.apps.study.trials import Held, classified
+from likewise.apps.study.plan import Fold, InMemory, Plan, Positions
+from likewise.apps.study.power_law import PowerLaw, fit_power_law, fit_power_laws
+from likewise.apps.study.study import EACH, Run, Settings, Study
+from likewise.apps.study.trials import classified
 from likewise.data import By, Dataset
-from likewise.encoder import Encoder
-from likewise.errors import UsageError
+from likewise.encoder import Encoder, Head, Progress, Wanted
+from likewise.errors import DataError, UsageError
 from likewise.training import FitOptions
 from likewise.training.targets import head_for
 
 HALVINGS = 5  # of the training part: from a sixteenth on
 LEAST_ITEMS = 16  # to train on
 FARTHEST = 1000  # times as many examples as there are: beyond, a curve says nothing
-
-
-@final
-@dataclass(frozen=True)
-class PowerLaw:
-    """Error against the number of examples: scale * n^-rate + floor (Cortes et al. 1994; Hestness et al. 2017).
-
-    Attributes:
-        scale, rate, floor: of the law; what no number of examples would mend is the floor.
-    """
-
-    scale: float
-    rate: float
-    floor: float
-
-    def __call__(self, examples: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """(...) numbers of examples -> (...) errors."""
-        return self.scale * np.asarray(examples, float) ** -self.rate + self.floor
-
-    def examples(self, error: float) -> float:
-        """How many it takes for an error; infinite where the floor is above it."""
-        if error <= self.floor:
-            return math.inf
-        return float((self.scale / (error - self.floor)) ** (1 / self.rate))
-
-
-def fit_power_law(examples: NDArray[np.float64], errors: NDArray[np.float64], items: int) -> PowerLaw:
-    """The law that errors measured on `items` each follow best; errors count by what chance leaves open of each."""
-    seen = (errors * items + 0.5) / (items + 1)  # no error at all is fewer than one
-    spread = np.sqrt(seen * (1 - seen) / items)
-
-    def off(law: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (np.exp(law[0] - law[1] * np.log(examples)) + law[2] - seen) / spread
-
-    begin = (math.log(max(seen[0], 1e-6)) + 0.5 * math.log(examples[0]), 0.5, 0.0)
-    bounds = ([-50.0, 0.01, 0.0], [50.0, 3.0, max(float(seen.min()), 1e-9)])
-    found: Any = least_squares(off, np.clip(begin, *bounds), bounds=bounds)
-    return PowerLaw(float(np.exp(found.x[0])), float(found.x[1]), float(found.x[2]))
+DRAWS = 200  # samples of the judged items, to see how far a law hangs on them
 
 
 @final
@@ -70,9 +34,9 @@ class Learning(Study):
     Args:
         data: items whose labels are classes.
         error: the share of wrong answers one would be content with, in (0, 1).
-        repeats: how many shares of each size are drawn.
-        backbone, by, fit: see `Resolution`.
+        repeats: how many shares of each size are drawn; None for 2, and 1 where folds draw several anyway.
         size: side in pixels; None for what suits the data.
+        backbone, by, folds, fit: see `Resolution`.
 
     Raises:
         UsageError: an error that cannot be. DataError: too little data.
@@ -85,111 +49,157 @@ class Learning(Study):
         data: Dataset,
         error: float = 0.01,
         *,
-        repeats: int = 2,
+        repeats: int | None = None,
         backbone: str = "convnet-small",
         size: int | None = None,
         by: By | None = None,
+        folds: int | None = None,
         fit: FitOptions = FitOptions(),  # noqa: B008 - frozen
     ) -> None:
         if not 0 < error < 1:
             raise UsageError("An error to aim at is between 0 and 1", error, "0.01 is one wrong answer in 100.")
-        if repeats < 1:
+        if repeats is not None and repeats < 1:
             raise UsageError("Each share is drawn at least once", repeats)
-        self._held = Held.of(data, by or ("item" if data.groups is None else "group"), fit.seed)
-        self._head = head_for(self._held.train)
-        self._error, self._repeats, self._backbone, self._size, self._fit = error, repeats, backbone, size, fit
+        Encoder(backbone)  # what cannot be is said before anything is divided
+        head_for(data)
+        plan = Plan.of(data, by or ("item" if data.groups is None else "group"), folds, fit.seed)
+        self._items = InMemory.of(plan.data, Wanted(size=size).suiting(plan.data.sources))
+        self.plan = plan.on(self._items.kept, self._items.data)
+        self._total = min(len(fold.train) for fold in self.plan.folds)
+        if self._total < 2 * LEAST_ITEMS:
+            few = f"{self._total} of {len(data)}"
+            raise DataError(f"A learning curve takes {2 * LEAST_ITEMS} items to train on", few, "Bring more items.")
+        self._repeats = repeats or (2 if len(self.plan.folds) == 1 else 1)
+        self._error, self._backbone, self._size, self._fit = error, backbone, size, fit
 
     def options(self) -> dict[str, Any]:
         """See `Study`."""
-        return {
-            "backbone": self._backbone, "size": self._size, "fit": self._fit.as_dict(), "data": self._held.digest,
-        }  # fmt: skip
+        return {"backbone": self._backbone, "size": self._size, "fit": self._fit.as_dict(), **self.plan.options()}
 
-    def trials(self) -> list[Settings]:
+    def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
-        total = len(self._held.train)
-        sizes = sorted({max(LEAST_ITEMS, round(total / 2**i)) for i in range(HALVINGS)} | {total})
+        whole = {self._total} if len(self.plan.folds) == 1 else set[int]()
+        sizes = {round(self._total / 2**i) for i in range(HALVINGS)}
         return [
             {"examples": size, "draw": draw}
-            for size in sizes
-            if size <= total
-            for draw in range(1 if size == total else self._repeats)
+            for size in sorted(size for size in sizes if size >= LEAST_ITEMS)
+            for draw in range(1 if size in whole else self._repeats)
         ]
 
-    def run(self, settings: Settings) -> dict[str, Any]:
+    def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
         """See `Study`."""
-        train = self._held.train
-        share = self._drawn(settings["examples"], settings["draw"])
-        held = replace(self._held, train=train.subset(share))
-        encoder = Encoder(self._backbone, head=self._head, size=self._size, seed=self._fit.seed + settings["draw"])
-        return classified(held, self._head, encoder, self._fit)
+        examples, draw = settings["examples"], settings["draw"]
+        folds = tuple(replace(fold, train=self.drawn(fold, examples, draw)) for fold in self.plan.folds)
+
+        def make(head: Head) -> Encoder:
+            return Encoder(self._backbone, head=head, **self._items.asked, seed=self._fit.seed + draw)
+
+        figures = classified(replace(self.plan, folds=folds), make, self._fit, progress)
+        return {**figures, "skipped": list(self._items.skipped)}
+
+    def drawn(self, fold: Fold, size: int, draw: int) -> Positions:
+        """(size,) of the items a fold trains on, of every class its share, and one at least where there is room."""
+        if size >= len(fold.train):
+            return fold.train
+        rng = np.random.default_rng([self._fit.seed, draw])
+        order = fold.train[rng.permutation(len(fold.train))]
+        labels = self.plan.data.labels[order]
+        within = np.empty(len(order))
+        for label in np.unique(labels):  # a place in a random order of its class, as a share of the class
+            of = np.flatnonzero(labels == label)
+            within[of] = np.arange(len(of)) / len(of)
+        return np.sort(order[np.argsort(within, kind="stable")[:size]])
 
     def said(self, run: Run) -> str:
         """See `Study`."""
         f = run.figures
-        return f"{run.settings['examples']:,} examples: {1 - f['accuracy']:.1%} wrong, {f['seconds']:.0f} s"
+        return (
+            f"{run.settings['examples']:,} examples: {1 - f['accuracy']:.1%} wrong ({1 - f['high']:.1%} to"
+            f" {1 - f['low']:.1%}), {f['seconds']:.0f} s"
+        )
 
     def law(self, runs: Sequence[Run]) -> PowerLaw:
         """The law that the runs follow best."""
-        examples = np.array([run.settings["examples"] for run in runs], float)
-        errors = np.array([1 - run.figures["accuracy"] for run in runs])
-        return fit_power_law(examples, errors, min(run.figures["items"] for run in runs))
+        return fit_power_law(_examples(runs), _errors(runs), min(run.figures["items"] for run in runs))
+
+    def times(self, runs: Sequence[Run]) -> tuple[float, float, float]:
+        """How many times as many examples the error takes that is aimed at, and the middle 80% of what it would be with
+        other items to judge by: clusters are drawn anew, the same for all runs.
+        """
+        total, items = self._total, min(run.figures["items"] for run in runs)
+        right = np.array([run.figures[EACH]["right"] for run in runs], float)  # (runs, items)
+        of = np.unique(runs[0].figures[EACH]["cluster"], return_inverse=True)[1]
+        clusters = int(of.max()) + 1
+        wrong = np.stack([np.bincount(of, weights=1 - row, minlength=clusters) for row in right])
+        drawn = np.random.default_rng(self._fit.seed).multinomial(clusters, [1 / clusters] * clusters, DRAWS)
+        errors = (drawn @ wrong.T) / (drawn @ np.bincount(of, minlength=clusters))[:, None]  # (DRAWS, runs)
+        found = [law.examples(self._error) / total for law in fit_power_laws(_examples(runs), errors, items)]
+        low, high = np.quantile(found, (0.1, 0.9), method="nearest")
+        return self.law(runs).examples(self._error) / total, float(low), float(high)
 
     def advice(self, runs: Sequence[Run]) -> str:
         """See `Study`."""
-        law, total = self.law(runs), len(self._held.train)
-        last = runs[-1].figures
-        if 1 - last["accuracy"] <= self._error:
+        last = max(runs, key=lambda run: (run.settings["examples"], -run.settings["draw"])).figures
+        wrong, low, high = 1 - last["accuracy"], 1 - last["high"], 1 - last["low"]
+        measured = f"{wrong:.2%} wrong ({low:.2%} to {high:.2%})"
+        if wrong <= self._error:
+            return f"{self._total:,} examples are enough: {measured}, where {self._error:.2%} was asked."
+        if (known := 1 - last["trained_accuracy"]) > self._error:
             return (
-                f"{total:,} examples are enough: {1 - last['accuracy']:.2%} wrong ({1 - last['high']:.2%} to"
-                f" {1 - last['low']:.2%}), where {self._error:.2%} was asked."
+                f"More examples alone will hardly do: even of those trained on {known:.2%} are answered wrongly, and"
+                f" {self._error:.2%} is asked. A larger network, more epochs or a higher resolution come first."
             )
-        wanted = law.examples(self._error)
-        if wanted > FARTHEST * total:
+        times, least, most = self.times(runs)
+        if times > FARTHEST:
             return (
-                f"More examples alone will hardly do: the curve levels off at about {law.floor:.2%} wrong, and"
+                f"More examples alone will hardly do: {FARTHEST:,} times as many would leave"
+                f" {float(self.law(runs)(FARTHEST * self._total)):.2%} wrong if the curve goes on as it went, and"
                 f" {self._error:.2%} is asked. Look at the mistakes, the labels and the resolution first."
             )
+        of_same = "" if self.plan.data.groups is None else " More groups may do with fewer."
+        if times <= 1:
+            return f"{self._total:,} examples are about enough: {measured}, where {self._error:.2%} was asked."
         return (
-            f"About {wanted / total:.1f} times as many examples ({_rounded(wanted):,}, now {total:,}) for"
-            f" {self._error:.2%} wrong, if the curve goes on as it went; now {1 - last['accuracy']:.2%} are."
+            f"About {times:.1f} times as many examples ({_rounded(times * self._total):,}, now {self._total:,}) for"
+            f" {self._error:.2%} wrong, if the curve goes on as it went; now {measured}. With other items to judge by"
+            f" it might as well be {_up_to(least, most)}.{of_same}"
         )
 
     def draw(self, runs: Sequence[Run], file: Path) -> None:
         """See `Study`."""
         from matplotlib.figure import Figure
 
-        law, total = self.law(runs), len(self._held.train)
-        figure = Figure(figsize=(6, 4.2), dpi=120, layout="constrained")
+        law, total = self.law(runs), self._total
+        figure = Figure(figsize=(6, 4), dpi=110, layout="constrained")
         axes = figure.subplots()
         wrong = np.array([[100 * (1 - run.figures[key]) for key in ("accuracy", "high", "low")] for run in runs])
         bars = np.abs(wrong[:, 1:] - wrong[:, :1]).T
-        examples = [run.settings["examples"] for run in runs]
+        examples = _examples(runs)
         axes.errorbar(examples, wrong[:, 0], yerr=bars, fmt="o", capsize=3, label="measured, with 95% interval")
+        learned = [100 * (1 - run.figures["trained_accuracy"]) for run in runs]
+        axes.plot(examples, learned, "x", color="#666666", label="of what was trained on", clip_on=False)
         ahead = np.geomspace(min(examples), 10 * total, 200)
-        axes.plot(
-            ahead, 100 * law(ahead), color="#d55e00", label=f"{law.scale:.2g} n^-{law.rate:.2g} + {law.floor:.2g}"
-        )
-        axes.axhline(100 * self._error, color="#999999", linewidth=1, label=f"asked: {self._error:.2%}")
+        formula = f"{law.scale:.2g} n^-{law.rate:.2g}" + (f" + {law.floor:.2g}" if law.floor else "")
+        axes.plot(ahead, 100 * law(ahead), color="#d55e00", label=formula)
+        axes.axhline(100 * self._error, color="#009e73", linewidth=1, label=f"asked: {self._error:.2%}")
         axes.axvline(total, color="#999999", linewidth=1, linestyle=":")
         axes.set(xscale="log", xlabel="examples to learn from", ylabel="wrong in %", ylim=(0, None))
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(fontsize=8)
         figure.savefig(file)
 
-    def _drawn(self, size: int, draw: int) -> NDArray[np.int64]:
-        """(size,) items of the training part, of every class as many as its share, and one at least."""
-        train = self._held.train
-        if size >= len(train):
-            return np.arange(len(train))
-        rng = np.random.default_rng([self._fit.seed, draw])
-        order = rng.permutation(len(train))
-        labels = train.labels[order]
-        within = np.empty(len(order))
-        for label in np.unique(labels):  # a place in a random order of its class, as a share of the class
-            of = np.flatnonzero(labels == label)
-            within[of] = np.arange(len(of)) / len(of)
-        return np.sort(order[np.argsort(within, kind="stable")[:size]])
+
+def _examples(runs: Sequence[Run]) -> NDArray[np.float64]:
+    return np.array([run.settings["examples"] for run in runs], float)
+
+
+def _errors(runs: Sequence[Run]) -> NDArray[np.float64]:
+    return np.array([1 - run.figures["accuracy"] for run in runs])
+
+
+def _up_to(least: float, most: float) -> str:
+    """As "1.5 to 4 times", or "1.5 times or far more"."""
+    return f"{least:.1f} times or far more" if most > FARTHEST else f"{least:.1f} to {most:.1f} times"
 
 
 def _rounded(count: float) -> int:

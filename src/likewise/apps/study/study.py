@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
-from likewise.media.files import replacing_file
+from likewise.media.files import append_line, replacing_file
 
 SETTINGS, RUNS, FINDINGS, PICTURE = "study.json", "runs.jsonl", "findings.json", "study.png"
+EACH, SKIPPED = "each", "skipped"  # keys of figures; those for every item stay in RUNS
 
 Settings = dict[str, Any]  # JSON-ready, what tells one run from the others
 Say = Callable[[str], None]
@@ -28,7 +30,8 @@ class Run:
 
     Attributes:
         settings: what was tried.
-        figures: what came of it, JSON-ready.
+        figures: what came of it, JSON-ready; what there is for every item is under `EACH`, and file and reason of
+            items that could not be read under `SKIPPED`.
     """
 
     settings: Settings
@@ -45,15 +48,21 @@ class Study(ABC):
         """JSON-ready: all that its runs depend on but their settings; runs made otherwise are of another study."""
 
     @abstractmethod
-    def trials(self) -> list[Settings]:
-        """What is to be tried, in order."""
+    def trials(self, runs: Sequence[Run]) -> Iterable[Settings]:
+        """What is to be tried, in order.
+
+        Args:
+            runs: those that are done, also by an earlier call. It grows as trials are taken: a generator may look at
+                what came of the last one before it gives the next.
+        """
 
     @abstractmethod
-    def run(self, settings: Settings) -> dict[str, Any]:
+    def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
         """One try: its figures, JSON-ready.
 
         Raises:
             LikewiseError: it cannot be done.
+            KeyboardInterrupt: it was stopped before it was done.
         """
 
     @abstractmethod
@@ -62,7 +71,7 @@ class Study(ABC):
 
     @abstractmethod
     def advice(self, runs: Sequence[Run]) -> str:
-        """What to do, in a sentence."""
+        """What to do, in a sentence or two; runs are in the order in which they were done."""
 
     @abstractmethod
     def draw(self, runs: Sequence[Run], file: Path) -> None:
@@ -101,29 +110,47 @@ class Findings:
         }
 
 
-def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say) -> Findings:
-    """Tries all there is to try, and concludes; what an earlier, stopped run of the same study left is kept.
+def untold(done: int, total: int, text: str) -> None:
+    """Progress that nobody is told of."""
+
+
+def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say, progress: Progress = untold) -> Findings:
+    """Tries all there is to try, and concludes; what an earlier, stopped run of the same study left counts too.
 
     Args:
         study: the question.
         folder: where runs, picture and findings are written.
         resume: go on with what is there.
         say: told of each run.
+        progress: told how far a run is.
 
     Raises:
         UsageError: there is a study in `folder` already, and it is another or not to be gone on with.
         DataError: the folder cannot be written, or holds a damaged study.
+        KeyboardInterrupt: it was stopped; the runs done by then are kept.
     """
-    done = _begun(study, folder, resume=resume)
-    runs: list[Run] = []
-    trials = study.trials()
-    for number, settings in enumerate(trials, start=1):
-        key = json.dumps(settings, sort_keys=True)
-        run = Run(settings, done[key]) if key in done else Run(settings, study.run(settings))
-        if key not in done:
-            _keep(folder / RUNS, run)
-        say(f"{number} of {len(trials)}: {study.said(run)}{' (done before)' if key in done else ''}")
-        runs.append(run)
+    runs = _begun(study, folder, resume=resume)
+    done = {_key(run.settings): run for run in runs}
+    trials = study.trials(runs)
+    of = f" of {len(trials)}" if isinstance(trials, Sized) else ""
+    before = 0 if of else len(runs)
+    skipped: set[str] = set()
+    try:
+        for number, settings in enumerate(trials, start=before + 1):
+            known = done.get(_key(settings))
+            run = known or Run(settings, study.run(settings, progress))
+            if known is None:
+                _keep(folder / RUNS, run)
+                runs.append(run)
+            for file, reason in run.figures.get(SKIPPED, ()):
+                if file not in skipped:
+                    say(f"skipped {file}: {reason}")
+                skipped.add(file)
+            say(f"{number}{of}: {study.said(run)}{' (done before)' if known else ''}")
+    except KeyboardInterrupt:
+        kept = f"{len(runs)} run{'s are' if len(runs) != 1 else ' is'} kept in {folder}" if runs else "nothing was done"
+        say(f"Stopped: {kept}; --resume goes on.")
+        raise
     found = Findings(study.name, tuple(runs), study.advice(runs), folder)
     with replacing_file(folder / PICTURE) as fresh:
         study.draw(runs, fresh)
@@ -132,31 +159,36 @@ def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say) -> Fi
     return found
 
 
-def _begun(study: Study, folder: Path, *, resume: bool) -> dict[str, dict[str, Any]]:
-    """Figures of the runs that are there, by their settings; a new study writes down what it is."""
+def runs_in(folder: Path) -> tuple[dict[str, Any], list[Run]]:
+    """What a study in `folder` is, and the runs it has done.
+
+    A last line without an end was never acknowledged: a kill or a full disk has cut it.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    file = folder / RUNS
+    try:
+        asked = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
+        held = [json.loads(line) for line in lines]
+        runs = [Run(dict(run["settings"]), dict(run["figures"])) for run in held]
+        return dict(asked), list({_key(run.settings): run for run in runs}.values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("A study has its settings and whole runs", f"{str(folder)!r}: {error}") from error
+
+
+def _begun(study: Study, folder: Path, *, resume: bool) -> list[Run]:
+    """The runs that are there; a new study writes down what it is."""
     asked = {"study": study.name, **study.options()}
-    file = folder / SETTINGS
-    if not file.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError("A study has a folder of its own", f"{str(folder)!r}, which holds other things")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError("A study's folder can be written", f"{str(folder)!r}: {error}") from error
-        with replacing_file(file) as fresh:
-            fresh.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
-        return {}
+    before, runs = runs_in(folder) if (folder / SETTINGS).exists() else ({}, [])
+    if not runs:
+        _begin(asked, folder)
+        return []
     if not resume:
         raise UsageError(
             "A study is not written over", f"one in {str(folder)!r}", "Pass --resume to go on, or another --out."
         )
-    try:
-        before: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        lines = (folder / RUNS).read_text(encoding="utf-8").splitlines() if (folder / RUNS).exists() else []
-        held = [json.loads(line) for line in lines]
-        done = {json.dumps(run["settings"], sort_keys=True): dict(run["figures"]) for run in held}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError("A study can be gone on with", f"a damaged one in {str(folder)!r}: {error}") from error
     differing = [
         f"{name} {before.get(name)!r}, now {asked.get(name)!r}"
         for name in sorted(before.keys() | asked.keys())
@@ -166,17 +198,35 @@ def _begun(study: Study, folder: Path, *, resume: bool) -> dict[str, dict[str, A
         raise UsageError(
             "A study is gone on with as it was begun", "; ".join(differing), "Take the same options, or another --out."
         )
-    return done
+    return runs
+
+
+def _begin(asked: dict[str, Any], folder: Path) -> None:
+    """Writes down what a study is, in a folder that holds no runs."""
+    try:
+        held = [file.name for file in folder.iterdir()] if folder.exists() else []
+        # A kill before the first run leaves the settings, or the hidden file that was to become them.
+        if any(not name.startswith(".") and name != SETTINGS for name in held):
+            raise UsageError("A study has a folder of its own", f"{str(folder)!r}, which holds other things")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError("A study's folder can be written", f"{str(folder)!r}: {error}") from error
+    with replacing_file(folder / SETTINGS) as fresh:
+        fresh.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+
+
+def _key(settings: Settings) -> str:
+    return json.dumps(settings, sort_keys=True)
 
 
 def _keep(file: Path, run: Run) -> None:
-    """Adds a run to the end of the file; a kill in between leaves all that were there."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    line = json.dumps({"settings": run.settings, "figures": run.figures})
-    with replacing_file(file) as fresh:
-        fresh.write_text(f"{before}{line}\n", encoding="utf-8")
+    """Adds a run to the end of the file."""
+    try:
+        append_line(file, {"settings": run.settings, "figures": run.figures})
+    except OSError as error:
+        raise DataError("A run is kept as soon as it is done", f"{file}: {error}", "Check the space there.") from error
 
 
 def _short(figures: dict[str, Any]) -> dict[str, Any]:
     """Without what is there for every item."""
-    return {name: value for name, value in figures.items() if not isinstance(value, list)}
+    return {name: value for name, value in figures.items() if name != EACH}

@@ -1,0 +1,99 @@
+"""What chance leaves open between two runs: against the enumeration of all signs, and by simulation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from study_drawn import first, judged
+
+from likewise.apps.study.noise import as_good, at_most_worse, may_lose, near, sample_of, share, worse
+from likewise.metrics.intervals import wilson
+
+
+def alone(count: int) -> np.ndarray:
+    return np.arange(count)
+
+
+class TestWorse:
+    @pytest.mark.parametrize("seed", range(30))
+    def test_all_signs_are_counted(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        clusters = rng.integers(0, 8, 40)
+        best, other = rng.random(40) < 0.85, rng.random(40) < 0.6
+        sums = np.bincount(clusters, weights=best.astype(float) - other, minlength=8)
+        as_large = np.mean([np.dot(signs, sums) >= sums.sum() for signs in itertools.product((-1, 1), repeat=8)])
+        assert worse(best, other, clusters) == (as_large < 0.05 and sums.sum() > 0)
+
+    @pytest.mark.parametrize(("better", "otherwise"), [(3, 0), (4, 0), (5, 0), (9, 2), (8, 2), (40, 25), (38, 25)])
+    def test_of_single_items_it_is_mcnemars_exact_test(self, better: int, otherwise: int) -> None:
+        best = np.r_[np.ones(better, bool), np.zeros(otherwise, bool), np.ones(50, bool)]
+        other = np.r_[np.zeros(better, bool), np.ones(otherwise, bool), np.ones(50, bool)]
+        chance = binomtest(better, better + otherwise, alternative="greater").pvalue
+        assert worse(best, other, alone(len(best))) == (chance < 0.05)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_chance_alone_is_no_difference(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        found = [worse(*(rng.random((2, 300)) < 0.9), alone(300)) for _ in range(200)]
+        assert np.mean(found) < 0.1  # one side of 95%
+
+    def test_a_difference_is_seen_and_in_one_direction(self) -> None:
+        rng = np.random.default_rng(0)
+        good, bad = rng.random(500) < 0.98, rng.random(500) < 0.9
+        assert worse(good, bad, alone(500))
+        assert not worse(bad, good, alone(500))
+        assert not worse(good, good, alone(500))
+
+    def test_items_of_a_group_are_one_witness(self) -> None:
+        good, bad = np.ones(400, bool), np.ones(400, bool)
+        bad[:40] = False  # all of one group of ten
+        assert worse(good, bad, alone(400))
+        assert not worse(good, bad, np.repeat(np.arange(10), 40))
+
+
+class TestAtMostWorse:
+    @pytest.mark.parametrize("clusters", [200, 20])
+    def test_it_holds_the_true_difference(self, clusters: int) -> None:
+        """Of 400 items, with groups that are harder for the one: the bound is broken in no more than 5% of samples."""
+        rng = np.random.default_rng(0)
+        of, broken = np.repeat(np.arange(clusters), 400 // clusters), 0
+        for _ in range(300):
+            harder = rng.normal(0.05, 0.05, clusters).clip(0, 0.3)[of]  # the mean of these is what is true
+            best, other = rng.random(400) < 0.95, rng.random(400) < 0.95 - harder
+            broken += at_most_worse(best, other, of) < 0.05
+        assert broken / 300 < 0.08  # 5%, and two standard errors of 300 samples
+
+    def test_few_show_little(self) -> None:
+        same = np.ones(100, bool)
+        few, many = at_most_worse(same, same, np.repeat(np.arange(5), 20)), at_most_worse(same, same, alone(100))
+        assert 0 < many < 0.03 < few
+        assert at_most_worse(same, same, np.zeros(100, int)) == 1.0  # one group shows nothing
+
+
+class TestRuns:
+    def test_items_are_compared_where_both_have_them(self) -> None:
+        one, other = judged({}, first(50, 50)), judged({}, first(50, 40))
+        other.figures["each"]["item"] = list(range(10, 60))  # of which the last ten, that are wrong, are new
+        assert not as_good(one, judged({}, first(50, 40)))
+        assert as_good(one, other)
+
+    def test_near_wants_a_look_or_a_bound(self) -> None:
+        groups = np.repeat(np.arange(6), 20)
+        best, other = judged({}, first(120, 120), groups), judged({}, first(120, 100), groups)
+        assert as_good(best, other)  # one group of six is no proof
+        assert may_lose(best, other) > 0.3
+        assert not near(best, other, "accuracy")
+        assert near(best, judged({}, first(120, 118), groups), "accuracy")
+        large, less = judged({}, first(5000, 4950)), judged({}, first(5000, 4930))
+        assert near(large, less, "accuracy")  # 0.4 points: within what two seeds differ by
+        assert not near(large, judged({}, first(5000, 4900)), "accuracy")
+
+    def test_what_a_figure_stands_on(self) -> None:
+        assert sample_of(judged({}, first(1200, 3))) == "1,200 items"
+        assert sample_of(judged({}, first(6, 3), [0, 0, 1, 1, 2, 2]), "pictures", "people") == "6 pictures of 3 people"
+
+    def test_single_items_have_wilsons_interval(self) -> None:
+        assert share(np.array(first(40, 37)), alone(40)) == wilson(37 / 40, 40)
