@@ -138,7 +138,8 @@ def test_ctrl_c_keeps_what_is_done(
     again = run("study", "resolution", digit_folder, "--out", tmp_path / "s", *options, "--resume")
     assert again.status == 0
     assert "1 of 2: pictures of 4 x 4" in again.err
-    assert "(done before)" in again.err.splitlines()[0]
+    assert again.err.splitlines()[0].startswith("split by item: train ")
+    assert again.err.splitlines()[1].endswith("(done before)")
 
 
 class TestHuman:

@@ -59,6 +59,10 @@ class Dim(Study):
         """See `Study`."""
         return {"loss": self._loss, **self._trainer.options()}
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return self._trainer.plan.said()
+
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         return [{"dim": dim} for dim in self._dims]
@@ -141,6 +145,10 @@ class Objectives(Study):
     def options(self) -> dict[str, Any]:
         """See `Study`."""
         return self._trainer.options()
+
+    def opening(self) -> str:
+        """See `Study`."""
+        return self._trainer.plan.said()
 
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""

@@ -76,6 +76,10 @@ class Learning(Study):
         """See `Study`."""
         return {"backbone": self._backbone, "size": self._size, "fit": self._fit.as_dict(), **self.plan.options()}
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return self.plan.said()
+
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         whole = {self._total} if len(self.plan.folds) == 1 else set[int]()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from likewise.apps.parts import divide
 from likewise.data import By, Dataset
-from likewise.encoder import Pictures, Preprocessing, Sounds
+from likewise.encoder import Pictures, Preprocessing, Progress, Sounds
 from likewise.errors import DataError, UsageError
 
 FEW = 30  # groups, or identities: below it the sixth or so of a split is hardly a sample
@@ -147,13 +147,13 @@ class InMemory:
     asked: dict[str, Any]
 
     @classmethod
-    def of(cls, data: Dataset, how: Preprocessing) -> InMemory:
-        """Reads `data`.
+    def of(cls, data: Dataset, how: Preprocessing, progress: Progress | None = None) -> InMemory:
+        """Reads `data`, and tells how far it is.
 
         Raises:
             DataError: none can be read.
         """
-        decoded = how.decode_sole(data.sources)
+        decoded = how.decode(data.sources, progress)
         skipped = tuple((data.files[i], reason) for i, reason in decoded.problems)
         if not len(decoded.kept):
             raise DataError("At least one item can be read", skipped[0][1] if skipped else "no items")

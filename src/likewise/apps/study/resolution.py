@@ -73,6 +73,10 @@ class Resolution(Study):
         """See `Study`."""
         return {"backbone": self._backbone, "fit": self.fit.as_dict(), **self.plan.options()}
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return self.plan.said()
+
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         kinds = (GREY, AS_THEY_ARE) if self._colourless else (AS_THEY_ARE,)
@@ -81,7 +85,8 @@ class Resolution(Study):
     def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
         """See `Study`."""
         data = self.plan.data
-        items = InMemory.of(data, self.scale.how(data, settings["size"], grey=settings["colour"] == GREY))
+        how = self.scale.how(data, settings["size"], grey=settings["colour"] == GREY)
+        items = InMemory.of(data, how, progress)
 
         def make(head: Head) -> Encoder:
             return Encoder(self._backbone, head=head, **items.asked, seed=self.fit.seed)

@@ -47,6 +47,10 @@ class Study(ABC):
     def options(self) -> dict[str, Any]:
         """JSON-ready: all that its runs depend on but their settings; runs made otherwise are of another study."""
 
+    def opening(self) -> str:
+        """What is to be known before the first run, such as how the data are used; nothing where there is nothing."""
+        return ""
+
     @abstractmethod
     def trials(self, runs: Sequence[Run]) -> Iterable[Settings]:
         """What is to be tried, in order.
@@ -130,6 +134,8 @@ def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say, progr
         KeyboardInterrupt: it was stopped; the runs done by then are kept.
     """
     runs = _begun(study, folder, resume=resume)
+    if opening := study.opening():
+        say(opening)
     done = {_key(run.settings): run for run in runs}
     trials = study.trials(runs)
     of = f" of {len(trials)}" if isinstance(trials, Sized) else ""

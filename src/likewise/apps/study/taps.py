@@ -98,6 +98,10 @@ class Taps(Study):
         """See `Study`."""
         return self._asked
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return self._plan.said() if self._encoder is None else ""
+
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         return [{"task": task, "tap": tap} for task in self._tasks for tap in self._taps]

@@ -119,6 +119,10 @@ class Tune(Study):
         """See `Study`."""
         return self._asked
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return self._plan.said()
+
     def trials(self, runs: Sequence[Run]) -> Iterator[Settings]:
         """See `Study`; the defaults first, and then what Optuna proposes while there is time."""
         if not runs:
@@ -270,7 +274,8 @@ class Tune(Study):
         study = optuna.create_study(
             direction="minimize" if self._less else "maximize",
             sampler=optuna.samplers.TPESampler(seed=self._base.seed + len(runs), n_startup_trials=AT_RANDOM),
-            pruner=optuna.pruners.MedianPruner(UNPRUNED, n_warmup_steps=max(1, (self._base.epochs or 1) // 4)),
+            # While the learning rate is at its height, the figures of those that have a high one say little.
+            pruner=optuna.pruners.MedianPruner(UNPRUNED, n_warmup_steps=(self._base.epochs or 1) // 2),
         )
         states = optuna.trial.TrialState
         for run in runs:
