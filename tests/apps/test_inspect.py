@@ -153,7 +153,7 @@ class TestOpening:
 
         file, _ = embedder(tmp_path / "net.onnx")
         save(import_model(file, std=(255.0,)), tmp_path / "m")
-        with pytest.raises(UsageError, match="torch computes.*onnx computes as a whole.*likewise map"):
+        with pytest.raises(UsageError, match=r"torch computes.*onnx computes as a whole.*likewise map"):
             open_encoder(tmp_path / "m")
 
     def test_a_picture_of_other_channels_is_read_as_the_model_reads_it(self, tmp_path: Path) -> None:

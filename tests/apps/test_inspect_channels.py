@@ -167,8 +167,10 @@ class TestPatches:
         assert {patch.item for patch in found.patches[0]} == set(places)
         for patch, pixels in zip(found.patches[0], found.pixels[0], strict=True):
             top, left = places[patch.item]
-            assert patch.box[0] < top + SQUARE and patch.box[1] > top
-            assert patch.box[2] < left + SQUARE and patch.box[3] > left
+            assert patch.box[0] < top + SQUARE
+            assert patch.box[1] > top
+            assert patch.box[2] < left + SQUARE
+            assert patch.box[3] > left
             assert ((pixels[..., 0] > 200) & (pixels[..., 1] < 50)).mean() >= 0.1  # of grey pixels none is so
 
     def test_fewer_items_than_patches_and_a_silent_channel(self, data: Dataset) -> None:

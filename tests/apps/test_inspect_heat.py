@@ -108,7 +108,8 @@ def test_heat_lies_on_the_object_that_two_pictures_share(places: tuple[tuple[int
     for heat, (top, left) in zip(found.heat, places, strict=True):
         cell = SIDE / heat.shape[0]
         y, x = np.unravel_index(heat.argmax(), heat.shape)
-        assert (top - cell < y * cell < top + SQUARE) and (left - cell < x * cell < left + SQUARE)
+        assert top - cell < y * cell < top + SQUARE
+        assert left - cell < x * cell < left + SQUARE
         assert heat.max() > 0.99 * heat.sum()
     assert found.heat[0].argmax() != found.heat[1].argmax()
 
@@ -119,7 +120,8 @@ def test_heat_of_a_trained_network_lies_on_the_shared_object() -> None:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[-5:6, -5:6]
     shapes = [
-        (abs(x) < 2) | (abs(y) < 2), (np.hypot(x, y) > 2.5) & (np.hypot(x, y) < 5.5), abs(x - y) < 3, np.hypot(x, y) < 4,
+        (abs(x) < 2) | (abs(y) < 2), (np.hypot(x, y) > 2.5) & (np.hypot(x, y) < 5.5), abs(x - y) < 3,
+        np.hypot(x, y) < 4,
     ]  # fmt: skip
 
     def draw(kind: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -193,7 +195,7 @@ def test_what_cannot_be() -> None:
     encoder = encoder_of("convnet-small")
     with pytest.raises(UsageError, match="Taps of this model are conv1"):
         taken_apart(encoder, "nosuch")
-    with pytest.raises(UsageError, match="Taps with places are conv1, .*; got 'pooled'"):
+    with pytest.raises(UsageError, match=r"Taps with places are conv1, .*; got 'pooled'"):
         taken_apart(encoder, "pooled")
     stream = Encoder("conv-gru", 1, preprocessing=Sounds.at(8000, 1.0, streamed=True)).eval()
     item = read_shown(stream, np.zeros(8000, np.int16))
@@ -205,4 +207,5 @@ def test_it_is_drawn_with_its_method() -> None:
     found = taken_apart(encoder_of("convnet-small"))
     picture = found.draw()
     assert picture.width > 3 * 300
-    assert "exactly" in found.said() and f"{found.similarity:.3f}" in found.said()
+    assert "exactly" in found.said()
+    assert f"{found.similarity:.3f}" in found.said()

@@ -3,10 +3,10 @@
 from likewise.apps.inspect.channels import Level, Sought, levels_of, sought
 from likewise.apps.inspect.features import FeatureMaps, feature_maps
 from likewise.apps.inspect.filters import Filters, first_filters
+from likewise.apps.inspect.heat import Similarity, similarity
 from likewise.apps.inspect.inspecting import FINDINGS, Inspected, InspectOptions, Section, inspect
 from likewise.apps.inspect.patches import Patch, StrongestPatches, strongest_patches
 from likewise.apps.inspect.receptive import ReceptiveField, receptive_field
-from likewise.apps.inspect.heat import Similarity, similarity
 from likewise.apps.inspect.subject import Shown, open_encoder, read_shown
 
 __all__ = [

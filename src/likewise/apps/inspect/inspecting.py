@@ -16,8 +16,8 @@ from likewise.apps.drawing import Tile, tiled, write_picture
 from likewise.apps.inspect.channels import levels_of, sought
 from likewise.apps.inspect.features import feature_maps
 from likewise.apps.inspect.filters import first_filters
-from likewise.apps.inspect.patches import strongest_patches
 from likewise.apps.inspect.heat import Similarity, fine_tap, similarity
+from likewise.apps.inspect.patches import strongest_patches
 from likewise.apps.inspect.subject import Shown, file_name, read_shown
 from likewise.data import Clips, Dataset
 from likewise.encoder import Encoder, Item, Progress, said
