@@ -6,6 +6,7 @@ import html.parser
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from likewise.apps.map import Layout, page, thumbnails
 from likewise.apps.map.thumbnails import sheet_of
+from likewise.apps.map.webpage import Times
 from likewise.errors import DataError, UsageError
 
 HOSTILE = [
@@ -252,3 +254,99 @@ def test_a_browser_shows_what_is_pointed_at_selected_and_searched(dimensions: in
     assert (result["lassoed"], result["cells"]) == ("12 selected", 12)
     assert result["pressed"] == ["false", "true", "true"]
     assert result["searched"] == "2 selected"  # of items 1, 10, 11 and 12, those whose class is not hidden
+
+
+def three_times(items: int = 6) -> Times:
+    """Items in a row that turns upright in two steps; the first is taken for another at first, and the last at last."""
+    along = np.linspace(-1, 1, items)
+    rows = [np.stack([np.cos(turn) * along, np.sin(turn) * along], axis=1) for turn in (0, np.pi / 4, np.pi / 2)]
+    wrong = np.zeros((3, items), bool)
+    wrong[0, 0] = wrong[2, -1] = True
+    said = np.tile(np.arange(3, dtype=np.int32)[:, None], (1, items))
+    return Times(
+        np.stack(rows).astype(np.float32), ("start", "epoch 1", HOSTILE[0]), ("P@1 10%", "P@1 50%", "P@1 90%"), said,
+        ("nearest to a", "nearest to b", HOSTILE[1]), wrong,
+    )  # fmt: skip
+
+
+def paged(file: Path, times: Times) -> str:
+    layout = Layout(times.points[-1], "umap", 0.9, {"metric": "cosine", "n_neighbors": 15, "min_dist": 0.3})
+    labels = np.arange(len(layout.points)) % 2
+    page(layout, labels, ["Ada", "Grace"], file, times=times)
+    return file.read_text("utf-8")
+
+
+TIMES = """
+const text = (id) => document.getElementById(id).textContent, slider = document.getElementById("time");
+const result = { moments: [] };
+function look() {
+  const i = 0, box = canvas.getBoundingClientRect();
+  point(i);
+  result.moments.push({
+    moment: text("moment"), caption: text("caption"), tip: document.getElementById("tip").innerText,
+    upright: Math.round(Math.atan2(points[1], -points[0]) * -180 / Math.PI), wrong: [0, 5].map((k) => isWrong(k)),
+    inside: Array.from(screenX).every((x) => x >= 0 && x <= box.width),
+  });
+}
+const set = (value) => { slider.value = value; slider.dispatchEvent(new Event("input")); };
+setTimeout(look, 900);
+setTimeout(() => set(0), 1000);
+setTimeout(look, 2000);
+setTimeout(() => set(1), 2100);
+setTimeout(look, 3000);
+setTimeout(() => {
+  result.shown = !document.getElementById("times").hidden;
+  result.most = slider.max;
+  result.broken = window.broken ?? null;
+  done(result);
+}, 3500);
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_slider_goes_through_times(tmp_path: Path):
+    result = visited(paged(tmp_path / "map.html", three_times()), TIMES, tmp_path)
+    assert (result["shown"], result["most"], result["broken"]) == (True, "2", None)
+    last, first, middle = result["moments"]
+    assert [one["moment"] for one in (first, middle, last)] == ["start", "epoch 1", HOSTILE[0]]
+    assert [one["caption"] for one in (first, middle, last)] == ["P@1 10%", "P@1 50%", "P@1 90%"]
+    assert [one["upright"] for one in (first, middle, last)] == [0, 45, 90]
+    assert [one["wrong"] for one in (first, middle, last)] == [[1, 0], [0, 0], [0, 1]]
+    assert "nearest to a (wrong)" in first["tip"]
+    assert "nearest to b" in middle["tip"]
+    assert "wrong" not in middle["tip"]
+    assert all(one["inside"] for one in result["moments"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_play_goes_to_the_end_and_stops(tmp_path: Path):
+    script = """
+    const told = [], look = () => told.push(document.getElementById("moment").textContent);
+    setTimeout(() => document.getElementById("play").click(), 500);
+    for (let k = 0; k < 8; k++) setTimeout(look, 600 + 400 * k);
+    setTimeout(() => done({ told, play: document.getElementById("play").textContent }), 4200);
+    """
+    times = three_times()
+    result = visited(paged(tmp_path / "map.html", times), script, tmp_path)
+    seen = list(dict.fromkeys(result["told"]))
+    assert seen == list(times.names)
+    assert result["play"] == "Play"
+
+
+def test_a_page_without_times_has_no_slider_and_what_is_embedded_is_what_was_given(tmp_path: Path):
+    text, _, _ = written(tmp_path / "map.html")
+    assert Parts(text).texts.get("time-points", "") == ""
+    assert json.loads(Parts(text).texts["data"])["times"] is None
+    times = three_times()
+    parts = Parts(paged(tmp_path / "times.html", times))
+    np.testing.assert_array_equal(np.frombuffer(parts.decoded("time-points"), "<f4").reshape(3, 6, 2), times.points)
+    np.testing.assert_array_equal(np.frombuffer(parts.decoded("time-said"), "<i4").reshape(3, 6), times.said)
+    np.testing.assert_array_equal(np.frombuffer(parts.decoded("time-wrong"), "u1").reshape(3, 6), times.wrong)
+
+
+@pytest.mark.parametrize("change", ["points", "said", "names"])
+def test_times_of_other_items_are_refused(change: str, tmp_path: Path):
+    times = three_times()
+    wrong = {"points": times.points[:, 1:], "said": times.said[:, 1:], "names": times.names[1:]}[change]
+    with pytest.raises(UsageError, match="At each time there are"):
+        paged(tmp_path / "map.html", replace(times, **{change: wrong}))

@@ -11,7 +11,7 @@ import torch
 from likewise.data import Dataset
 from likewise.encoder import Encoder
 from likewise.objective import Objective, SupCon
-from likewise.training import Epoch, FitOptions, History, Step, fit
+from likewise.training import FitOptions, History, Observe, Step, fit
 
 Watch = Callable[[Step], None]
 
@@ -26,7 +26,7 @@ def trained(
     *,
     encoder: Encoder | None = None,
     watch: Watch | None = None,
-    judge: Callable[[Epoch], None] | None = None,
+    observe: Observe | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     **options: object,
@@ -34,7 +34,7 @@ def trained(
     encoder = encoder or Encoder("mlp", 8, seed=0)
     history = fit(
         encoder, train, objective or SupCon(), validation=valid, options=replace(SMALL, **options),
-        watch=watch, judge=judge, checkpoint=checkpoint, resume=resume,
+        watch=watch, observe=observe, checkpoint=checkpoint, resume=resume,
     )  # fmt: skip
     return encoder, history
 

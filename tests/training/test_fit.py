@@ -36,23 +36,22 @@ from likewise.training.state import TrainingState
 
 
 class TestHistory:
-    def test_each_epoch_is_told_and_may_end_it(self, parts: tuple[Dataset, Dataset]) -> None:
-        told: list[Epoch] = []
-        _, history = trained(*parts, epochs=3, judge=told.append)
-        assert tuple(told) == history.epochs
-
+    def test_who_observes_may_end_it(self, parts: tuple[Dataset, Dataset]) -> None:
         class Enough(Exception):  # noqa: N818
             pass
 
-        def judge(epoch: Epoch) -> None:
-            if epoch.epoch == 2:
-                raise Enough
+        encoder, seen = Encoder("mlp", 8, seed=0), list[torch.Tensor]()
 
-        encoder = Encoder("mlp", 8, seed=0)
+        def observe(epoch: int, figure: float | None) -> None:
+            if epoch == 2:
+                raise Enough
+            seen.append(encoder.encode(parts[1].sources).embeddings)
+
         with pytest.raises(Enough):
-            trained(*parts, encoder=encoder, epochs=3, judge=judge)
-        assert not encoder.training  # and has the weights of the best of two epochs
-        assert encoder.encode(parts[1].sources).embeddings.isfinite().all()
+            trained(*parts, encoder=encoder, epochs=3, observe=observe)
+        assert not encoder.training
+        of_epoch_1 = seen[1]
+        torch.testing.assert_close(encoder.encode(parts[1].sources).embeddings, of_epoch_1, rtol=0, atol=0)
 
     def test_it_says_what_happened(self, parts: tuple[Dataset, Dataset]) -> None:
         steps: list[Step] = []

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
+from likewise.apps.snapshots import Recorder, write_path
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen, Wanted
@@ -102,6 +103,7 @@ def learn(
     *,
     resume: bool = False,
     resumable: bool = True,
+    snapshots: bool = False,
     watcher: Watcher,
 ) -> Learned:
     """Splits, trains, calibrates, measures, draws and saves.
@@ -115,6 +117,7 @@ def learn(
         options: what to train.
         resume: go on with a run that was cut off.
         resumable: False keeps no state while training, and Ctrl-C saves nothing.
+        snapshots: keep what every epoch makes of some items, and draw the path of training in the report.
         watcher: told what is going on.
 
     Raises:
@@ -143,11 +146,12 @@ def learn(
     if known:
         watcher.say(FLATTERED.format(known))
     encoder, objective = prepare(parts.train, options)
+    recorder = Recorder(encoder, parts.valid, checkpoint, seed=options.fit.seed, resume=resume) if snapshots else None
     unchanged = f"{out} is the model it was before." if (out / CONFIG).exists() else "Nothing was saved."
     try:
         history = fit(
             encoder, parts.train, objective, validation=parts.valid if parts.valid.comparable else None,
-            options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step,
+            options=options.fit, checkpoint=checkpoint, resume=resume, watch=watcher.step, observe=recorder,
         )  # fmt: skip
     except KeyboardInterrupt:
         watcher.say(f"{stopped('before an epoch was done', checkpoint)} {unchanged}")
@@ -182,6 +186,8 @@ def learn(
 
     def write_report(folder: Path) -> dict[str, Any]:
         write_history(history, folder)
+        if recorder is not None:
+            write_path(recorder, encoder, history, folder, watcher.say)
         if report is None:
             return {}
         report.write(folder)
@@ -195,6 +201,8 @@ def learn(
     }  # fmt: skip
     save(model, out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
+        if recorder is not None:
+            recorder.discard()
         discard(checkpoint)
     return Learned(history, out, tuple(notes), model, report, parts)
 

@@ -14,6 +14,8 @@ from likewise.media.files import check_replaceable
 from likewise.training import History, Step
 from likewise.training.state import CHECKPOINT, check_fresh
 
+SHOWN = (".png", ".webp", ".html")  # files of a report that a person would look at
+
 
 class Watcher(Protocol):
     """Told what is going on."""
@@ -44,7 +46,8 @@ class Trained:
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything written that a person would look at."""
-        return (self.folder / "README.md", *sorted((self.folder / REPORT).glob("*.png")))
+        shown = (file for file in (self.folder / REPORT).iterdir() if file.suffix in SHOWN)
+        return (self.folder / "README.md", *sorted(shown))
 
     def rows_of_training(self, items: str) -> list[tuple[str, str]]:
         """How long it took and where to look, as text; `items` is what was learned from."""

@@ -23,6 +23,7 @@ from likewise.cli import (
     gallery_,
     identify,
     import_,
+    inspect_,
     listen,
     map_,
     models,
@@ -69,7 +70,7 @@ def _common(
 
 for module in (
     demo, data, models, import_, train, evaluate, calibrate, verify, classify, encode, map_, enrol, identify, forget,
-    gallery_, cluster, search, study, voices, synthesize, listen, export, serve, tokens,
+    gallery_, cluster, search, study, inspect_, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

@@ -43,11 +43,11 @@ def register(app: typer.Typer) -> None:
 OPTIONS_OF = {
     "embed": frozenset({
         "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced",
-        "class_weights", "select", "split", "group_from",
+        "class_weights", "select", "split", "group_from", "snapshots",
     }),
     "classify": frozenset({
         "head", "targets", "norm", "frozen", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
-        "split", "group_from",
+        "split", "group_from", "snapshots",
     }),
     "triggerword": frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"}),
 }  # fmt: skip
@@ -139,6 +139,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run of the same OUT that was cut off.")
     ] = False,
+    snapshots: Annotated[
+        bool,
+        typer.Option("--snapshots", help="Also draw the path of training: predictions and the map after each epoch."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     head: Annotated[
@@ -229,7 +233,8 @@ def train(
         prepared_answers(of_answers)  # what cannot work is said before data are read
         labelled = labelled_items(data, group_from=group_from, targets=names_in(targets))
         with TrainingBar(kind_in(labelled), tensorboard) as watcher:
-            _tell(learn_answers(labelled, out, of_answers, resume=resume, watcher=watcher), as_json)
+            answers = learn_answers(labelled, out, of_answers, resume=resume, snapshots=snapshots, watcher=watcher)
+        _tell(answers, as_json)
         return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
@@ -240,7 +245,7 @@ def train(
     prepared(None, options)  # what cannot work is said before data are read
     labelled = open_data(data, group_from=group_from)
     with TrainingBar(kind_in(labelled), tensorboard) as watcher:
-        learned = learn(labelled, out, options, resume=resume, watcher=watcher)
+        learned = learn(labelled, out, options, resume=resume, snapshots=snapshots, watcher=watcher)
     _tell(learned, as_json)
 
 

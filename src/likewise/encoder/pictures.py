@@ -138,6 +138,10 @@ class Pictures(Preprocessing):
         """See `Preprocessing`."""
         return values.permute(0, 2, 3, 1).contiguous().numpy()
 
+    def from_shown(self, pictures: Tensor) -> Tensor:
+        """See `Preprocessing`."""
+        return self.front()(pictures)
+
     def drawn(self, rng: np.random.Generator, count: int) -> Tensor:
         """See `Preprocessing`."""
         coarse = torch.from_numpy(rng.random((count, self.channels, 7, 7), dtype=np.float32))

@@ -129,6 +129,10 @@ class Preprocessing(ABC):
         """(N, *layout) whole numbers -> (N, h, w, 1 or 3): pictures for people, of what the encoder is given."""
 
     @abstractmethod
+    def from_shown(self, pictures: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1], pictures such as `shown` makes -> what the network sees; a gradient passes."""
+
+    @abstractmethod
     def drawn(self, rng: np.random.Generator, count: int) -> Tensor:
         """(count, *layout) whole numbers of made-up items, to try an encoder with; smooth, as real ones are."""
 

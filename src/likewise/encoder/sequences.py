@@ -140,6 +140,7 @@ class SpeechBlock(nn.Module):
             nn.Conv2d(a, b, kernel, padding=(kernel[0] // 2, 0))  # nothing is put around the frames
             for (a, b), kernel in zip(pairwise(channels), kernels, strict=True)
         )
+        self.pooling = nn.MaxPool2d((2, pool))
         self.requires_grad_(False)
 
     def layers(self) -> list[nn.Conv2d]:
@@ -150,7 +151,7 @@ class SpeechBlock(nn.Module):
         """See the class."""
         for convolution in self.layers():
             x = F.leaky_relu(convolution(x), LEAK).clamp_min(LEAST)
-        return F.max_pool2d(x, (2, self.pool))
+        return self.pooling(x)
 
 
 @final
@@ -183,7 +184,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         with torch.autocast(x.device.type, enabled=False):  # rounding would add up over hundreds of steps
-            found, _ = self.layer(self.dropout(x.float().transpose(1, 2)))
+            found, _ = self.layer(self.dropout(x.to(next(self.layer.parameters()).dtype).transpose(1, 2)))
         return self.dropout(found)
 
 

@@ -24,6 +24,7 @@ FLOOR = 1e-5  # power of a mel band below which it counts as silent: some 50 dB 
 SILENT = math.log(FLOOR) + 1e-3  # what a band without any power has at most
 LOUDNESS = 0.1  # root mean square that sounds are brought to
 SILENCE = 1e-3  # root mean square, of 1, far below which that would be to make noise of silence
+BRIGHT = 64  # of 255 that a standard deviation is shown brighter: two fit in either way
 MelScale = Literal["htk", "slaney"]
 BLOCK_SECONDS = 512  # of sound whose spectrogram is in memory at a time while its mean is taken
 
@@ -208,8 +209,12 @@ class Sounds(Preprocessing):
     def shown(self, values: Tensor) -> NDArray[np.uint8]:
         """See `Preprocessing`: spectrograms, high sounds above, loud ones bright."""
         power = torch.cat([LogMel(self)(self.scaled(block)) for block in values.split(self._at_once)])
-        grey = (64 * power + 128).clamp(0, 255).to(torch.uint8)  # two standard deviations either way
+        grey = (BRIGHT * power + 128).clamp(0, 255).to(torch.uint8)
         return grey.flip(2).permute(0, 2, 3, 1).contiguous().numpy()
+
+    def from_shown(self, pictures: Tensor) -> Tensor:
+        """See `Preprocessing`: spectrograms."""
+        return ((255 * pictures - 128) / BRIGHT).flip(2)
 
     def drawn(self, rng: np.random.Generator, count: int) -> Tensor:
         """See `Preprocessing`: a few tones each, which swell and fade."""

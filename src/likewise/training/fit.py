@@ -23,9 +23,9 @@ from likewise.training.alarms import Diverged, alarms, check_finite, spread
 from likewise.training.batches import Batches, TrainingSet, prepare
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.features import fixed_outputs
-from likewise.training.history import LESS_IS_BETTER, Epoch, History, Step, Stopped
+from likewise.training.history import LESS_IS_BETTER, Epoch, History, Observe, Step, Stopped
 from likewise.training.options import FitOptions
-from likewise.training.state import CHECKPOINT, TrainingState, check_fresh, snapshot
+from likewise.training.state import CHECKPOINT, TrainingState, check_fresh, in_place
 from likewise.training.validation import validated_by, validator
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -42,7 +42,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     watch: Callable[[Step], None] | None = None,
-    judge: Callable[[Epoch], None] | None = None,
+    observe: Observe | None = None,
     **changes: Any,
 ) -> History:
     """Trains `encoder` in place and leaves it with the weights of its best epoch.
@@ -63,7 +63,9 @@ def fit(
             run is not written over, unless it is resumed.
         resume: go on from `checkpoint` if there is one; ends with the weights an uninterrupted run would have.
         watch: called after each step.
-        judge: called after each epoch; what it raises ends training.
+        observe: called before the first epoch and after each, with the number of epochs done and the validation
+            figure, while `encoder` has the weights that this epoch offers. It may encode with them; what it raises ends
+            training, with the weights of the best epoch before.
 
     Raises:
         UsageError: options that cannot work; an encoder of another engine; a checkpoint that is there already.
@@ -111,7 +113,20 @@ def fit(
     steps = len(batches)
     epochs = options.epochs_for(steps)
     stopped: Stopped = "finished"
+
+    def measured(epoch: int, offered: dict[str, Tensor]) -> float | None:
+        """The validation figure of `offered`, larger is better; whoever observes is told while they are in place."""
+        with in_place(offered, encoder):
+            if measure is None:
+                check_finite(encoder.encode(batches.values[:PROBED]).embeddings)
+            figure = None if measure is None else measure()
+            if observe is not None:
+                observe(epoch, _shown(figure, select))
+        return figure
+
     try:
+        if observe is not None and not state.history.epochs:
+            measured(0, state.candidate())
         for epoch in range(len(state.history.epochs) + 1, epochs + 1):
             if options.patience is not None and state.history.stalled_for >= options.patience:
                 stopped = "early"
@@ -157,17 +172,14 @@ def fit(
             elapsed = time.perf_counter() - started
 
             offered = state.candidate()
-            figure = _measured_with(offered, encoder, measure, batches.values[:PROBED])
-            shown = -figure if figure is not None and history.select in LESS_IS_BETTER else figure
+            figure = measured(epoch, offered)
             loss, active, apart, empty = (totals / steps).tolist()
             seconds = state.history.seconds + elapsed
-            entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, shown)
+            entry = Epoch(epoch, loss, active, apart, empty, lr, seen / elapsed, seconds, _shown(figure, select))
             warned = alarms((*state.history.epochs, entry), objective, state.history.warnings, history.select)
             state.close_epoch(entry, offered, figure, warned)
             if checkpoint is not None:
                 state.save(checkpoint)
-            if judge is not None:
-                judge(entry)
     except KeyboardInterrupt:
         if not state.history.epochs:
             raise
@@ -232,27 +244,9 @@ def follow(averages: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], step: int) -> No
         module.momentum = max(0.1, 1 / step)
 
 
-def _measured_with(
-    weights: dict[str, Tensor], encoder: Encoder, measure: Callable[[], float] | None, probe: Tensor
-) -> float | None:
-    """The validation figure of `weights`; afterwards the encoder is as it was, training.
-
-    Raises:
-        Diverged: they, or the embeddings that they give, are not finite; without a validation set those of `probe`,
-            (n, ...) whole numbers.
-    """
-    if not all(value.isfinite().all() for value in weights.values()):
-        raise Diverged("weights that are not finite at the end")
-    live = snapshot(encoder)
-    encoder.load_state_dict(weights)
-    if measure is None:
-        check_finite(encoder.encode(probe).embeddings)
-        figure = None
-    else:
-        figure = measure()
-    encoder.load_state_dict(live)
-    encoder.train()
-    return figure
+def _shown(figure: float | None, select: str | None) -> float | None:
+    """A figure, of which larger is better, as people know it."""
+    return -figure if figure is not None and select in LESS_IS_BETTER else figure
 
 
 def _optimizer(options: FitOptions, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, TypeAlias, final
+
+Observe: TypeAlias = Callable[[int, float | None], None]  # epochs done, the validation figure
 
 
 class Step(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
@@ -19,6 +19,7 @@ from likewise.encoder import Encoder
 from likewise.errors import DataError, UsageError
 from likewise.media.files import replacing_file
 from likewise.objective import Objective
+from likewise.training.alarms import Diverged
 from likewise.training.history import Epoch, History
 from likewise.training.options import FitOptions
 
@@ -220,6 +221,22 @@ def discard(folder: Path) -> None:
 def snapshot(module: nn.Module) -> Weights:
     """A copy of a module's parameters and running figures."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+@contextmanager
+def in_place(weights: Weights, encoder: Encoder) -> Generator[None]:
+    """Within it, `encoder` has these weights; afterwards it is as it was, training.
+
+    Raises:
+        Diverged: they are not finite.
+    """
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise Diverged("weights that are not finite at the end")
+    live = snapshot(encoder)
+    encoder.load_state_dict(weights)
+    yield
+    encoder.load_state_dict(live)
+    encoder.train()
 
 
 def _below(prefix: str, tensors: Weights) -> Weights:

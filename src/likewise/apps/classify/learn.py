@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
 from likewise.apps.parts import Parts, divide
+from likewise.apps.snapshots import Recorder, write_path
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data import Dataset
 from likewise.encoder import Encoder, Head, HeadKind
@@ -90,7 +91,13 @@ class LearnedAnswers(Trained):
 
 
 def learn(
-    data: Dataset, out: Path, options: ClassifyOptions, *, resume: bool = False, watcher: Watcher
+    data: Dataset,
+    out: Path,
+    options: ClassifyOptions,
+    *,
+    resume: bool = False,
+    snapshots: bool = False,
+    watcher: Watcher,
 ) -> LearnedAnswers:
     """Splits, trains, calibrates, measures, draws and saves.
 
@@ -99,6 +106,7 @@ def learn(
         out: the model folder to write; an older model there is replaced at the very end.
         options: what to train.
         resume: go on with a run that was cut off.
+        snapshots: keep what every epoch makes of some items, and draw the path of training in the report.
         watcher: told what is going on.
 
     Raises:
@@ -118,9 +126,10 @@ def learn(
         targets_for(head, part)  # classes in them that training never meets
     encoder = _encoder(before, head, options)
     objective = objective_for(head, train, options)
+    recorder = Recorder(encoder, valid, checkpoint, seed=options.fit.seed, resume=resume) if snapshots else None
     history = fit(
         encoder, train, objective, validation=valid, options=options.fit, checkpoint=checkpoint, resume=resume,
-        watch=watcher.step,
+        watch=watcher.step, observe=recorder,
     )  # fmt: skip
     encoder.seen = parts.seen().joined(encoder.seen)
     skipped = dict(history.skipped)
@@ -143,6 +152,8 @@ def learn(
 
     def write_report(folder: Path) -> dict[str, Any]:
         write_history(history, folder)
+        if recorder is not None:
+            write_path(recorder, encoder, history, folder, watcher.say)
         if report is None:
             return {}
         report.write(folder)
@@ -153,6 +164,8 @@ def learn(
     encoder.trained["split"] = {"by": parts.by, "seed": options.fit.seed, "own": list(parts.own)}
     model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
+        if recorder is not None:
+            recorder.discard()
         discard(checkpoint)
     return LearnedAnswers(history, out, tuple(notes), model, report, parts)
 

@@ -14,11 +14,20 @@ function take(id) {
 }
 
 const data = JSON.parse(find("data").textContent);
-const points = new Float32Array(take("points").buffer); // N x dimensions
+const points = new Float32Array(take("points").buffer); // N x dimensions, of the time that is shown
 const classOf = new Int32Array(take("class-of").buffer);
 const N = classOf.length;
 const solid = data.dimensions === 3;
 const at = (i, axis) => (axis < data.dimensions ? points[i * data.dimensions + axis] : 0);
+
+// Where the items are at several times (T x N x dimensions), what is said of each then, and where that is wrong.
+const times = data.times && {
+  ...data.times,
+  points: new Float32Array(take("time-points").buffer),
+  said: new Int32Array(take("time-said").buffer),
+  wrong: take("time-wrong"),
+  shown: data.times.names.length - 1,
+};
 
 const colours = data.classes.map(({ colour }) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16)));
 const hidden = new Uint8Array(data.classes.length);
@@ -28,7 +37,10 @@ let hovered = -1;
 
 document.title = data.title;
 find("title").textContent = data.title;
-find("caption").textContent = [data.caption, ...data.notes].join(" · ");
+function caption() {
+  find("caption").textContent = [times ? times.captions[times.shown] : data.caption, ...data.notes].join(" · ");
+}
+caption();
 
 // ---- Media: what an item looks like, one row per kind --------------------------------------------------------------
 
@@ -62,7 +74,7 @@ const media = MEDIA[data.media.kind];
 
 const sound = data.clips && { ...data.clips, code: take("clips"), context: null, playing: null };
 
-function play(i) {
+function hear(i) {
   sound.playing?.stop();
   sound.playing = null;
   if (i < 0 || i % sound.every || !navigator.userActivation?.hasBeenActive) return;
@@ -94,6 +106,10 @@ const middle = [0, 0, 0], extent = [0, 0, 0];
 for (let axis = 0; axis < 3 && N; axis++) {
   let low = Infinity, high = -Infinity;
   for (let i = 0; i < N; i++) { low = Math.min(low, at(i, axis)); high = Math.max(high, at(i, axis)); }
+  for (let k = axis; times && axis < data.dimensions && k < times.points.length; k += data.dimensions) {
+    low = Math.min(low, times.points[k]); // at every time it keeps inside
+    high = Math.max(high, times.points[k]);
+  }
   middle[axis] = (low + high) / 2;
   extent[axis] = (high - low) / 2;
 }
@@ -194,26 +210,36 @@ function draw() {
   }
   pen.putImageData(image, 0, 0);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  drawWrong();
   drawNames();
   if (hovered >= 0) ring(hovered);
   if (outline) drawOutline();
   pen.setTransform(1, 0, 0, 1, 0, 0);
 }
 
-function ring(i) {
+function ring(i, gap = 3, width = 2) {
   pen.beginPath();
-  pen.arc(screenX[i], screenY[i], radius() + 3, 0, 2 * Math.PI);
-  pen.lineWidth = 2;
+  pen.arc(screenX[i], screenY[i], radius() + gap, 0, 2 * Math.PI);
+  pen.lineWidth = width;
   pen.strokeStyle = ink;
   pen.stroke();
 }
 
+const isWrong = (i) => times && times.wrong[times.shown * N + i];
+function drawWrong() {
+  if (!times) return;
+  for (let i = 0; i < N; i++) if (isWrong(i) && !hidden[classOf[i]] && (!isSelected || isSelected[i])) ring(i, 1, 1.2);
+}
+
 const MOST_NAMES = 30;
-const medians = data.classes.length > MOST_NAMES ? [] : data.classes.map((_, c) => {
-  const members = [];
-  for (let i = 0; i < N; i++) if (classOf[i] === c) members.push(i);
-  return [0, 1, 2].map((axis) => members.map((i) => at(i, axis)).sort((a, b) => a - b)[members.length >> 1]);
-});
+const members = data.classes.map(() => []);
+for (let i = 0; i < N; i++) members[classOf[i]].push(i);
+const middleOf = (items, axis) => items.map((i) => at(i, axis)).sort((a, b) => a - b)[items.length >> 1];
+let medians = [];
+function findMedians() {
+  if (members.length <= MOST_NAMES) medians = members.map((items) => [0, 1, 2].map((axis) => middleOf(items, axis)));
+}
+findMedians();
 
 function drawNames() {
   if (find("names").ariaPressed !== "true") return;
@@ -377,14 +403,14 @@ function point(i, x = screenX[i], y = screenY[i]) {
   const tip = find("tip");
   if (i !== hovered) {
     hovered = i;
-    if (sound) play(i);
+    if (sound) hear(i);
     canvas.classList.toggle("over", i >= 0);
     redraw();
     if (i >= 0) {
       const name = document.createElement("b"), file = document.createElement("small");
       name.append(swatch(classOf[i]), data.classes[classOf[i]].name);
       file.textContent = data.items[i];
-      tip.replaceChildren(...[media.element(i, 140), name, file].filter(Boolean));
+      tip.replaceChildren(...[media.element(i, 140), name, saidOf(i), file].filter(Boolean));
     }
   }
   tip.hidden = i < 0;
@@ -392,6 +418,14 @@ function point(i, x = screenX[i], y = screenY[i]) {
   const left = x + 16 + tip.offsetWidth > canvas.clientWidth ? x - 16 - tip.offsetWidth : x + 16;
   const top = Math.max(4, Math.min(y - 20, canvas.clientHeight - tip.offsetHeight - 4));
   tip.style.transform = `translate(${Math.max(4, left)}px, ${top}px)`;
+}
+
+// What was said of item i at the time that is shown.
+function saidOf(i) {
+  if (!times) return null;
+  const said = document.createElement("div");
+  said.textContent = times.texts[times.said[times.shown * N + i]] + (isWrong(i) ? " (wrong)" : "");
+  return said;
 }
 
 canvas.ariaLabel = `Map of ${N} items. Arrow keys ${solid ? "turn" : "move"} it, plus and minus zoom, 0 shows the whole map, Escape clears the selection.`;
@@ -530,6 +564,50 @@ find("copy").addEventListener("click", async () => {
   find("count").textContent = `${selected.length.toLocaleString("en")} copied`;
 });
 
+// ---- Times: a slider, and points that move from one to the next -----------------------------------------------------
+
+const MOVING = 450, RESTING = 350; // milliseconds
+let playing = null; // a timer
+
+function goTo(time, moving = MOVING) {
+  const from = points.slice(), to = times.points.subarray(time * points.length, (time + 1) * points.length);
+  const begun = performance.now();
+  times.shown = time;
+  find("time").value = time;
+  find("moment").textContent = times.names[time];
+  caption();
+  point(-1);
+  function move() {
+    if (times.shown !== time) return; // somewhere else by now
+    const share = moving ? Math.min(1, (performance.now() - begun) / moving) : 1, eased = share * share * (3 - 2 * share);
+    for (let k = 0; k < points.length; k++) points[k] = from[k] + (to[k] - from[k]) * eased;
+    findMedians();
+    redraw();
+    if (share < 1) requestAnimationFrame(move);
+  }
+  move();
+}
+
+function play(on) {
+  clearInterval(playing);
+  playing = on ? setInterval(() => {
+    if (times.shown + 1 < times.names.length) goTo(times.shown + 1);
+    else play(false);
+  }, MOVING + RESTING) : null;
+  find("play").textContent = on ? "Stop" : "Play";
+}
+
+if (times) {
+  find("times").hidden = false;
+  find("time").max = times.names.length - 1;
+  find("time").addEventListener("input", ({ target }) => { play(false); goTo(Number(target.value)); });
+  find("play").addEventListener("click", () => {
+    if (!playing && times.shown + 1 === times.names.length) goTo(0, 0);
+    play(!playing);
+  });
+  goTo(times.shown, 0);
+}
+
 // ---- Start ---------------------------------------------------------------------------------------------------------
 
 for (const id of ["lasso", "names"]) {
@@ -539,7 +617,7 @@ for (const id of ["lasso", "names"]) {
     redraw();
   });
 }
-find("names").hidden = !medians.length;
+find("names").hidden = data.classes.length > MOST_NAMES;
 find("reset").addEventListener("click", () => { whole(); redraw(); });
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", resize);
 new ResizeObserver(resize).observe(canvas);

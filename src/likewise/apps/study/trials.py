@@ -23,7 +23,7 @@ from likewise.matching import encode_labelled
 from likewise.metrics import Estimate, hits_at_1, verification
 from likewise.metrics.intervals import CONFIDENCE
 from likewise.objective import Distance, Objective
-from likewise.training import Epoch, FitOptions, History, Step, fit
+from likewise.training import FitOptions, History, Observe, Step, fit
 from likewise.training.targets import head_for, targets_for
 
 EER = ("eer", "eer_low", "eer_high")
@@ -38,14 +38,14 @@ def trained(
     *,
     valid: Dataset | None = None,
     watch: Callable[[Step], None] | None = None,
-    judge: Callable[[Epoch], None] | None = None,
+    observe: Observe | None = None,
 ) -> History:
     """`fit`, of which an interrupted one is no run.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, also where some epochs were done: half a training says nothing of a setting.
     """
-    history = fit(encoder, train, objective, validation=valid, options=options, watch=watch, judge=judge)
+    history = fit(encoder, train, objective, validation=valid, options=options, watch=watch, observe=observe)
     if history.stopped == "interrupted":
         raise KeyboardInterrupt
     return history

@@ -20,7 +20,7 @@ from likewise.encoder import Encoder, Progress, Wanted
 from likewise.errors import DataError, UsageError
 from likewise.matching import encode_labelled
 from likewise.objective import Objective, make_objective
-from likewise.training import Epoch, FitOptions, check_trainable
+from likewise.training import FitOptions, check_trainable
 from likewise.training.history import LESS_IS_BETTER
 from likewise.training.targets import head_for
 
@@ -140,12 +140,14 @@ class Tune(Study):
         encoder, objective = self._made(options, train)
         curve: list[float] = []
 
-        def judge(epoch: Epoch) -> None:
-            assert epoch.validation is not None  # there is a part to choose by
-            curve.append(epoch.validation)
-            if self._trial is None or epoch.epoch == self._base.epochs:
+        def observe(epoch: int, figure: float | None) -> None:
+            assert figure is not None  # there is a part to choose by
+            if epoch == 0:  # the random start
                 return
-            self._trial.report(epoch.validation, epoch.epoch)
+            curve.append(figure)
+            if self._trial is None or epoch == self._base.epochs:
+                return
+            self._trial.report(figure, epoch)
             if self._trial.should_prune():
                 raise Cut("worse than half of the others")
             if time.monotonic() > self._deadline:
@@ -153,7 +155,7 @@ class Tune(Study):
 
         begun, measured, ended = time.monotonic(), dict[str, Any](), FINISHED
         try:
-            trained(encoder, train, objective, fit, valid=valid, watch=told(progress, self._plan, 0), judge=judge)
+            trained(encoder, train, objective, fit, valid=valid, watch=told(progress, self._plan, 0), observe=observe)
             measured = self._measured(encoder)
         except Cut as cut:
             ended = cut.why

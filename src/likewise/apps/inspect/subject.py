@@ -1,0 +1,120 @@
+"""What is inspected: an encoder whose stages can be looked into, and items as it is given them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+
+from likewise.encoder import Encoder, Item, Sounds, evaluating
+from likewise.encoder.preprocessing import name_of
+from likewise.encoder.sequences import Recurrent
+from likewise.errors import DataError, UsageError
+from likewise.matching import is_registered, load, read_folder, task_of
+from likewise.media.pictures import Pixels
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An item as an encoder is given it.
+
+    Attributes:
+        name: of its file.
+        features: (1, C, H, W) what the network sees.
+        pixels: (h, w, 1 or 3) uint8, the same for people; of a sound its spectrogram, high sounds above.
+    """
+
+    name: str
+    features: Tensor
+    pixels: Pixels
+
+
+def open_encoder(model: str | Path) -> Encoder:
+    """The encoder of a model for any task.
+
+    Raises:
+        ModelError: no model, or a damaged one.
+        UsageError: one of which only the embeddings are known, as of an ONNX file.
+    """
+    if is_registered(model):
+        found = load(model).encoder
+    else:
+        found, _ = read_folder(Path(model), task_of(model))
+    if not isinstance(found, Encoder):
+        raise UsageError(
+            "Inspecting looks into the stages of a network that torch computes",
+            f"{str(model)!r}, which {found.architecture()['engine']} computes as a whole",
+            "What it makes of items as a whole is shown by `likewise map`.",
+        )
+    return found
+
+
+def read_shown(encoder: Encoder, item: Item) -> Shown:
+    """An item, read as the model reads it: of a picture with several faces, say, the most prominent.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    decoded = encoder.ready().decode([item])
+    if decoded.problems:
+        raise DataError(decoded.problems[0][1].rstrip("."))
+    with torch.inference_mode():
+        features = encoder.features(decoded.values)
+    name = name_of(item)
+    return Shown(
+        "the item" if name is None else Path(name).name, features.clone(), encoder.ready().shown(decoded.values)[0]
+    )
+
+
+def outputs_at(encoder: Encoder, features: Tensor, taps: list[str]) -> dict[str, Tensor]:
+    """(N, C, H, W) what the network sees -> by tap (N, channels, h, w); see `on_grid`."""
+    with evaluating(encoder), torch.inference_mode():
+        found = encoder.from_features(features, taps)
+    return {tap: on_grid(encoder, tap, found[tap].float()) for tap in taps}
+
+
+def on_grid(encoder: Encoder, tap: str, outputs: Tensor) -> Tensor:
+    """Outputs of a tap as channels over places (N, channels, h, w).
+
+    h is 1 for what goes along time, and both are 1 for what is of the whole item. Spectrograms, whose first band is the
+    lowest, keep that order; `upright` turns them.
+    """
+    if outputs.ndim == 3:
+        recurrent = [name for name, stage in encoder.stages.items() if isinstance(stage, Recurrent)]
+        channels_last = encoder.taps.index(tap) >= encoder.taps.index(recurrent[0])  # (N, S, D) from there on
+        return (outputs.transpose(1, 2) if channels_last else outputs)[:, :, None]
+    return outputs if outputs.ndim == 4 else outputs[:, :, None, None]
+
+
+def upright(encoder: Encoder, maps: Tensor) -> Tensor:
+    """(..., h, w) as people look at it: of sounds with high ones above."""
+    return maps.flip(-2) if isinstance(encoder.ready(), Sounds) else maps
+
+
+def tap_called(encoder: Encoder, tap: str) -> str:
+    """`tap`, if the encoder has it.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if tap not in encoder.taps:
+        raise UsageError(f"Taps of this model are {', '.join(encoder.taps)}", repr(tap))
+    return tap
+
+
+def channel_names(encoder: Encoder, tap: str, channels: int) -> list[str]:
+    """What the channels of a tap are called: numbers from 0, and classes where these are what they stand for."""
+    head = encoder.head
+    if head is None or tap != encoder.taps[-1]:
+        return [str(channel) for channel in range(channels)]
+    return list(head.names[1:] if head.kind == "binary" else head.names)
+
+
+def file_name(text: str) -> str:
+    """`text` as a part of a file name."""
+    return re.sub(r"[^\w-]+", "-", text)

@@ -1,0 +1,7 @@
+"""The path of one training: predictions and the map after each epoch, from the random start to the end."""
+
+from likewise.apps.snapshots.layouts import AlignedLayout, aligned, movement
+from likewise.apps.snapshots.path import TrainingPath, path_of, write_path
+from likewise.apps.snapshots.recorder import Recorder, Snapshot
+
+__all__ = ["AlignedLayout", "Recorder", "Snapshot", "TrainingPath", "aligned", "movement", "path_of", "write_path"]
