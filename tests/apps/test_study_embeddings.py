@@ -29,7 +29,7 @@ def quiet(done: int, total: int, text: str) -> None:
 
 class TestDim:
     def test_lengths(self, digits: Dataset, tmp_path: Path) -> None:
-        study = Dim(digits, (1, 8), by="item", fit=FitOptions(epochs=4))
+        study = Dim(digits, (1, 8), by="item", backbone="mlp", fit=FitOptions(epochs=4))
         found = conduct(study, tmp_path / "s", say=print)
         one, eight = (run.figures["precision_at_1"] for run in found.runs)
         assert one < eight

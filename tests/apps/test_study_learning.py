@@ -14,6 +14,7 @@ from scipy.optimize import least_squares
 from study_drawn import QUICK, first, grouped, judged, some_digits
 
 from likewise.apps.study import Learning, PowerLaw, Run, conduct, fit_power_law
+from likewise.apps.study.learning import _between
 from likewise.data import Dataset
 from likewise.errors import DataError, UsageError
 
@@ -109,6 +110,13 @@ class TestAdvice:
             run.figures["each"]["cluster"] = (np.arange(600) // 60).tolist()  # and wrong answers lie in few of them
         widths = [high / low for _, low, high in map(study.times, (alone, groups, lumped))]
         assert widths[2] > 1.5 * max(widths[:2])
+
+    def test_how_far_that_hangs_on_the_items_is_said(self, study: Learning) -> None:
+        runs = curve({n: 2 * n**-0.5 for n in (19, 38, 75, 150, 300)}, of=200)
+        _, low, high = study.times(runs)
+        assert f"anything from {low:.1f} times to {high:.1f} times" in study.advice(runs)
+        assert _between(0.8, 3.0) == "enough already to 3.0 times"
+        assert _between(2.6, math.inf) == "2.6 times to far more"
 
     def test_enough_is_enough(self, study: Learning) -> None:
         assert "are enough: 4.00% wrong" in study.advice(curve({20: 0.4, 80: 0.2, 300: 0.04}))

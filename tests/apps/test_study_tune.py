@@ -112,7 +112,7 @@ class TestSearch:
         next(iter(study.trials(runs)))  # Optuna takes it
 
     def test_embeddings(self, digits: Dataset, tmp_path: Path) -> None:
-        study = small(digits, "embed", 0.05, losses=("supcon", "triplet"))
+        study = small(digits, "embed", 0.02, losses=("supcon", "triplet"))
         found = conduct(study, tmp_path / "s", say=print)
         assert found.runs[0].settings["loss"] == "supcon"
         assert {"precision_at_1", "eer", "low", "high"} <= set(found.runs[0].figures)
@@ -121,6 +121,7 @@ class TestSearch:
 
 
 class TestCommand:
+    @pytest.mark.usefixtures("undrawn")
     @pytest.mark.parametrize("task", ["classify", "embed"])
     def test_it_gives_the_figure_that_chose_it(self, digit_folder: Path, tmp_path: Path, task: str) -> None:
         """Trained by the command, the validation figure of the best epoch is that of the run, bit for bit."""

@@ -22,6 +22,7 @@ def test_split_of_a_folder(run: Run, digit_folder: Path, tmp_path: Path) -> None
     assert "--resume" in refused
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_taps_of_a_model(run: Run, quick: list[object], digit_folder: Path, tmp_path: Path) -> None:
     model_folder = tmp_path / "m"
     assert run("train", digit_folder, *quick).status == 0
@@ -198,7 +199,7 @@ class TestHuman:
 
 def test_tune(run: Run, digit_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    options = ("--task", "classify", "--backbone", "mlp", "--epochs", 2, "--minutes", 0.03)
+    options = ("--task", "classify", "--backbone", "mlp", "--epochs", 2, "--minutes", 0.01)
     found = run("study", "tune", digit_folder, "--out", tmp_path / "s", *options, "--json").json
     assert found["runs"][0]["settings"]["lr"] == 0.002
     assert f"likewise train {digit_folder} --out MODEL --task classify" in found["advice"]

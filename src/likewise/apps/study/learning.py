@@ -166,7 +166,7 @@ class Learning(Study):
         return (
             f"About {times:.1f} times as many examples ({_rounded(times * self._total):,}, now {self._total:,}) for"
             f" {self._error:.2%} wrong, if the curve goes on as it went; now {measured}. With other items to judge by"
-            f" it might as well be {_up_to(least, most)}.{of_same}"
+            f" it may be anything from {_between(least, most)}.{of_same}"
         )
 
     def draw(self, runs: Sequence[Run], file: Path) -> None:
@@ -201,9 +201,10 @@ def _errors(runs: Sequence[Run]) -> NDArray[np.float64]:
     return np.array([1 - run.figures["accuracy"] for run in runs])
 
 
-def _up_to(least: float, most: float) -> str:
-    """As "1.5 to 4 times", or "1.5 times or far more"."""
-    return f"{least:.1f} times or far more" if most > FARTHEST else f"{least:.1f} to {most:.1f} times"
+def _between(least: float, most: float) -> str:
+    """As "2.6 times to 9.1 times", or "enough already to far more"."""
+    low = f"{least:.1f} times" if least > 1 else "enough already"
+    return f"{low} to {f'{most:.1f} times' if most <= FARTHEST else 'far more'}"
 
 
 def _rounded(count: float) -> int:
