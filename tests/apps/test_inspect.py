@@ -11,7 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from likewise.apps.inspect import InspectOptions, feature_maps, first_filters, inspect, open_encoder, read_shown
+from likewise.apps.inspect import (
+    FeatureMaps,
+    InspectOptions,
+    feature_maps,
+    first_filters,
+    inspect,
+    open_encoder,
+    read_shown,
+)
 from likewise.apps.learn import Learned
 from likewise.apps.triggerword import LearnedTrigger
 from likewise.data import Dataset
@@ -116,6 +124,13 @@ class TestFeatureMaps:
         y, x = np.unravel_index(tile.argmax(), tile.shape)
         assert (y // 14, x // 14) == (1, 4)
         assert "31 of them say nothing" in first.said()
+
+    def test_one_that_stands_out_does_not_hide_all_others(self) -> None:
+        maps = np.full((4, 20, 20), 1.0, np.float32)
+        maps[0, 0, 0] = 1000.0
+        found = FeatureMaps("conv1", maps, ["0", "1", "2", "3"], answers=False)
+        assert found.most == 1.0
+        assert (np.asarray(found.draw())[50, 130] == 255).all()  # within the second tile
 
     def test_answers_have_the_names_of_classes(self) -> None:
         encoder = encoder_of("convnet-small", head=Head("multiclass", ("cat", "dog")))

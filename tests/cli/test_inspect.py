@@ -50,6 +50,9 @@ def test_a_word(run: Run, trigger: LearnedTrigger, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "s.wav", rng.normal(0, 0.1, 16000), 16000)
     found = run("inspect", trigger.folder, tmp_path / "s.wav", "-o", tmp_path / "o", "--json").json
     assert "features-recurrent.png" in [Path(file).name for file in found["files"]]
+    clips = trigger.folder.parent / "clips"
+    found = run("inspect", trigger.folder, "--tap", "conv2", "--channel", 2, "--data", clips, "-o", tmp_path / "o")
+    assert "patches-conv2.png" in found.out
     line = run("inspect", trigger.folder, tmp_path / "s.wav", tmp_path / "s.wav", "-o", tmp_path / "p").refused(2)
     assert "hears a stream" in line
     assert not (tmp_path / "p").exists()

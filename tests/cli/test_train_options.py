@@ -114,3 +114,13 @@ def test_the_help_says_how_many_epochs_there_are(run: Run) -> None:
     assert "as many as make 1,000 steps, but 10 to 60" in shown
     usual = FitOptions()
     assert [usual.epochs_for(steps) for steps in (1, 16, 17, 50, 100, 101, 10_000)] == [60, 60, 59, 20, 10, 10, 10]
+
+
+def test_snapshots_are_of_embeddings_and_answers(
+    run: Run, quick: list[object], digit_folder: Path, tmp_path: Path, undrawn: None
+) -> None:
+    assert "has no --snapshots" in run("train", digit_folder, *WORD, "--snapshots", "--out", tmp_path / "w").refused(2)
+    found = run("train", digit_folder, *quick, "--snapshots", "--json")
+    assert found.status == 0
+    assert {Path(file).name for file in found.json["files"]} >= {"path.webp", "path.html"}
+    assert "drawing the path of training: 30 items, 2 times" in found.err

@@ -14,6 +14,7 @@ from likewise.apps.inspect.subject import Shown, channel_names, outputs_at, upri
 from likewise.encoder import EMBEDDING, Encoder
 
 MOST, COLUMNS, SIDE = 64, 8, 88  # channels shown, in a row, and pixels
+NEARLY_ALL = 0.995  # of the outputs of a tap are not brighter than can be shown
 NAMED = 32  # numbers of a whole item that are shown with their names; more are cells of a block
 ACROSS, CELL = 32, 18  # cells in a row of it, and pixels of one
 LONGEST, HIGH, THICK = 900, 480, 12  # pixels at most: of what goes along time, of all its rows, and of one
@@ -38,8 +39,8 @@ class FeatureMaps:
 
     @property
     def most(self) -> float:
-        """The largest, by which all are scaled."""
-        return float(np.abs(self.maps).max())
+        """By which all are scaled: larger than nearly all, as a few may stand out so far that nothing else is seen."""
+        return float(np.quantile(np.abs(self.maps), NEARLY_ALL)) or float(np.abs(self.maps).max())
 
     def shown(self) -> NDArray[np.int64]:
         """Numbers of the channels that are drawn: all, or the 64 that the item excites most."""

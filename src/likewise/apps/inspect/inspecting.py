@@ -7,26 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from PIL import Image
 
-from likewise.apps.drawing import Tile, tiled, write_picture
+from likewise.apps.drawing import write_picture
 from likewise.apps.inspect.channels import levels_of, sought
 from likewise.apps.inspect.features import feature_maps
 from likewise.apps.inspect.filters import first_filters
 from likewise.apps.inspect.heat import Similarity, fine_tap, similarity
 from likewise.apps.inspect.patches import strongest_patches
-from likewise.apps.inspect.subject import Shown, file_name, read_shown
+from likewise.apps.inspect.subject import Shown, read_shown
 from likewise.data import Clips, Dataset
-from likewise.encoder import Encoder, Item, Progress, said
+from likewise.encoder import Encoder, Item, Progress
 from likewise.errors import UsageError
 from likewise.matching import overlap, used_for
 from likewise.media.files import replacing_folder
 
 PAGE, FINDINGS = "index.html", "inspect.json"  # the latter marks a folder that `inspect` wrote
-GIVEN_SIDE = 340  # pixels
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;color:#1d2329}"
     "img{max-width:100%}h2{margin-top:2em;font-size:18px}p{max-width:46em}"
@@ -48,6 +47,18 @@ class InspectOptions:
     tap: str | None = None
     channel: int | None = None
     seed: int = 0
+
+
+class Drawable(Protocol):
+    """What a part of the page is about."""
+
+    def said(self) -> str:
+        """What there is to see, in a sentence or two."""
+        ...
+
+    def draw(self) -> Image.Image:
+        """The picture."""
+        ...
 
 
 @final
@@ -137,43 +148,30 @@ def inspect(
     with replacing_folder(out, marker=FINDINGS) as fresh:
         sections: list[Section] = []
 
-        def add(file: str, title: str, text: str, picture: Image.Image) -> None:
-            write_picture(picture, fresh / file)
-            sections.append(Section(title, text, out / file))
+        def add(file: str, title: str, found: Drawable) -> None:
+            write_picture(found.draw(), fresh / file)
+            sections.append(Section(title, found.said(), out / file))
 
-        for k, pair in enumerate(pairs):
-            add(
-                f"similarity{k or ''}.png",
-                "Why both are similar" if not k else "The same, finer",
-                pair.said(),
-                pair.draw(),
-            )
+        for file, title, pair in zip(
+            ("similarity", "finer"), ("Why both are similar", "The same, finer"), pairs, strict=False
+        ):
+            add(f"{file}.png", title, pair)
         if one is not None:
-            add("given.png", f"{one.name}, as the network is given it", _given(encoder), _alone(one))
-        filters = first_filters(encoder)
-        add("filters.png", "Filters of the first layer", filters.said(), filters.draw())
+            add("given.png", f"{one.name}, as the network is given it", one)
+        add("filters.png", "Filters of the first layer", first_filters(encoder))
         for maps in [] if one is None else feature_maps(encoder, one):
-            add(f"features-{file_name(maps.tap)}.png", f"What {maps.tap} makes of it", maps.said(), maps.draw())
+            add(f"features-{maps.tap}.png", f"What {maps.tap} makes of it", maps)
         for level in levels if data is None or options.optimise else []:
             found = sought(encoder, level, seed=options.seed, progress=progress)
-            add(
-                f"sought-{file_name(level.tap)}.png",
-                f"What channels of {level.tap} look for",
-                found.said(),
-                found.draw(),
-            )
+            add(f"sought-{level.tap}.png", f"What channels of {level.tap} look for", found)
         if data is not None:
             for best in strongest_patches(encoder, levels, _trained_on(encoder, data, say), progress=progress):
-                tap, skipped = best.level.tap, best.skipped
-                add(
-                    f"patches-{file_name(tap)}.png",
-                    f"What channels of {tap} find in the data",
-                    best.said(),
-                    best.draw(),
-                )
+                add(f"patches-{best.level.tap}.png", f"What channels of {best.level.tap} find in the data", best)
+                skipped = best.skipped
         similar = pairs[0] if pairs else None
         done = Inspected(
-            out, tuple(sections), similar and similar.similarity, similar and similar.distance, skipped
+            out, tuple(sections), None if similar is None else similar.similarity,
+            None if similar is None else similar.distance, skipped,
         )  # fmt: skip
         (fresh / PAGE).write_text(_page(name, sections), encoding="utf-8", errors="backslashreplace")
         (fresh / FINDINGS).write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
@@ -199,14 +197,6 @@ def _trained_on(encoder: Encoder, data: Dataset | Clips, say: Callable[[str], No
     found = used_for(met, data, "train")
     assert isinstance(found, Dataset)  # as what it is a part of
     return found
-
-
-def _alone(item: Shown) -> Image.Image:
-    return tiled([Tile(item.pixels)], side=max(GIVEN_SIDE, *item.pixels.shape[:2]), columns=1)
-
-
-def _given(encoder: Encoder) -> str:
-    return f"The model sees {said(encoder.ready().as_dict())}, and this is the item so."
 
 
 def _page(name: str, sections: list[Section]) -> str:

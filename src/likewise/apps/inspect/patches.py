@@ -67,14 +67,14 @@ class StrongestPatches:
     def said(self) -> str:
         """What there is to see, in a sentence."""
         silent = sum(not found for found in self.patches)
-        size = max(
-            ((b - t, r - le) for found in self.patches for t, b, le, r in [p.box for p in found]), default=(0, 0)
-        )
+        boxes = [patch.box for found in self.patches for patch in found]
+        height = max((bottom - top for top, bottom, _, _ in boxes), default=0)
+        width = max((right - left for _, _, left, right in boxes), default=0)
         gone = f" {silent} of the channels answer to none of them." if silent else ""
         return (
             f"{self.level.tap}: a row for each channel, with the {KEPT} patches of {self.items:,} items to which it"
             f" answers most, the strongest first and at most one of an item. A patch is all that the answer depends on,"
-            f" up to {size[0]} x {size[1]} pixels.{gone}"
+            f" up to {height} x {width} pixels.{gone}"
         )
 
     def draw(self) -> Image.Image:
@@ -83,12 +83,10 @@ class StrongestPatches:
         blank = np.full((*size, 3), 255, np.uint8)
         tiles: list[Tile] = []
         for name, found, row in zip(self.level.names, self.patches, self.pixels, strict=True):
-            told = [f"{patch.answer:.2f}" for patch in found]
-            tiles += [
-                Tile(one, text)
-                for one, text in zip(row, [f"{name}: {told[0]}", *told[1:]] if told else [], strict=True)
-            ]
-            tiles += [Tile(blank, "" if row or k else f"{name}: none") for k in range(KEPT - len(row))]
+            told = [f"{patch.answer:.2f}" for patch in found] or ["none"]
+            told[0] = f"{name}: {told[0]}"
+            told += [""] * (KEPT - len(told))
+            tiles += [Tile(one, text) for one, text in zip([*row, *[blank] * (KEPT - len(row))], told, strict=True)]
         title = f"{self.level.tap}: strongest patches, a row for each channel"
         return tiled(tiles, side=roomy(size, SIDE), columns=COLUMNS, title=title)
 
@@ -163,7 +161,7 @@ def _cut(
     looked: int,
     skipped: tuple[tuple[str, str], ...],
 ) -> StrongestPatches:
-    field = receptive_field(encoder, level.tap)
+    how, field = encoder.ready(), receptive_field(encoder, level.tap)
     width = len(field.columns)
     patches: list[list[Patch]] = []
     pixels: list[list[Pixels]] = []
@@ -174,10 +172,8 @@ def _cut(
             if answer > 0
         ]
         patches.append(found)
-        shown = (
-            encoder.ready().shown(encoder.ready().decode([data.sources[p.item] for p in found]).values) if found else []
-        )
-        pixels.append([_patch(one, patch.box, field) for one, patch in zip(shown, found, strict=True)])
+        again = how.decode([data.sources[patch.item] for patch in found])
+        pixels.append([_patch(one, p.box, field) for one, p in zip(how.shown(again.values), found, strict=True)])
     return StrongestPatches(level, patches, pixels, looked, skipped)
 
 

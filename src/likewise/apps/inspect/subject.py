@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from likewise.apps.drawing import Tile, tiled
 from likewise.encoder import Encoder, Item, Sounds, evaluating
 from likewise.encoder.preprocessing import name_of
 from likewise.encoder.sequences import Recurrent
 from likewise.errors import DataError, UsageError
 from likewise.matching import is_registered, load, read_folder, task_of
 from likewise.media.pictures import Pixels
+
+SIDE = 340  # pixels
 
 
 @final
@@ -27,11 +30,25 @@ class Shown:
         name: of its file.
         features: (1, C, H, W) what the network sees.
         pixels: (h, w, 1 or 3) uint8, the same for people; of a sound its spectrogram, high sounds above.
+        kind: "picture" or "sound".
     """
 
     name: str
     features: Tensor
     pixels: Pixels
+    kind: str
+
+    def said(self) -> str:
+        """What there is to see, in a sentence."""
+        height, width = self.pixels.shape[:2]
+        colour = "in colour" if self.pixels.shape[2] == 3 else "in grey"
+        if self.kind == "sound":
+            return f"What the model hears of it: a spectrogram of {height} bands and {width} frames, high sounds above."
+        return f"What the model sees of it: {height} x {width} pixels, {colour}."
+
+    def draw(self) -> Image.Image:
+        """The item alone."""
+        return tiled([Tile(self.pixels)], side=max(SIDE, *self.pixels.shape[:2]), columns=1)
 
 
 def open_encoder(model: str | Path) -> Encoder:
@@ -60,15 +77,15 @@ def read_shown(encoder: Encoder, item: Item) -> Shown:
     Raises:
         DataError: it cannot be read.
     """
-    decoded = encoder.ready().decode([item])
+    how = encoder.ready()
+    decoded = how.decode([item])
     if decoded.problems:
         raise DataError(decoded.problems[0][1].rstrip("."))
     with torch.inference_mode():
         features = encoder.features(decoded.values)
     name = name_of(item)
-    return Shown(
-        "the item" if name is None else Path(name).name, features.clone(), encoder.ready().shown(decoded.values)[0]
-    )
+    called = "the item" if name is None else Path(name).name
+    return Shown(called, features.clone(), how.shown(decoded.values)[0], how.kind)
 
 
 def outputs_at(encoder: Encoder, features: Tensor, taps: list[str]) -> dict[str, Tensor]:
@@ -113,8 +130,3 @@ def channel_names(encoder: Encoder, tap: str, channels: int) -> list[str]:
     if head is None or tap != encoder.taps[-1]:
         return [str(channel) for channel in range(channels)]
     return list(head.names[1:] if head.kind == "binary" else head.names)
-
-
-def file_name(text: str) -> str:
-    """`text` as a part of a file name."""
-    return re.sub(r"[^\w-]+", "-", text)

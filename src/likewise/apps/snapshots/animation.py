@@ -19,8 +19,8 @@ WIDTH, HEIGHT, MAP, EDGE = 720, 500, 500, 14  # pixels; the map is square
 FINE = 2  # drawn so many times as large, then shrunk: round dots
 RADIUS = 3.4  # pixels, of a dot
 MOST_NAMES, LONGEST_NAME = 30, 90  # written on the map, and pixels
-FRAMES, SMOOTH = 90, 7  # about so many in all; between two epochs at most
-MOVING, RESTING, BRIEF, END = 50, 450, 150, 2500  # milliseconds: in between, at an epoch, of many, at the last
+FRAMES, SMOOTH = 90, 4  # about so many in all; between two epochs at most
+MOVING, RESTING, BRIEF, END = 60, 450, 150, 2500  # milliseconds: in between, at an epoch, of many, at the last
 MANY = 20  # epochs
 PLOT = (MAP + 18, 130, WIDTH - 20, 300)  # pixels: left, top, right, bottom of the figure's plot
 
@@ -72,7 +72,7 @@ def animate(frames: Frames, file: Path) -> None:
         durations.append(END if time == count - 1 else RESTING if count <= MANY else BRIEF)
     with replacing_file(file) as fresh:
         pictures[0].save(
-            fresh, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=60, method=2
+            fresh, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=45, method=4
         )
 
 

@@ -135,7 +135,7 @@ def write_path(
     recorder: Recorder, encoder: Encoder, history: History, folder: Path, say: Callable[[str], None]
 ) -> None:
     """Lays out and draws the path of a training that is over; says so where there is nothing to draw."""
-    say(f"laying out {len(recorder.items):,} items after each of {len(history.epochs)} epochs")
+    say(f"drawing the path of training: {len(recorder.items):,} items, {len(recorder.taken)} times")
     path = path_of(recorder, encoder, history, seed=recorder.seed)
     if path is None:
         say("no path of the training is drawn: it takes 2 items of the validation part, and 2 snapshots")
