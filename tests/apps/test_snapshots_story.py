@@ -113,6 +113,14 @@ def test_snapshots_asked_for_only_when_going_on_begin_there(some: Dataset, tmp_p
     assert '["epoch 2 of 3", "epoch 3 of 3"]' in page
 
 
+def test_snapshots_that_are_no_longer_asked_for_are_taken_away(some: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        embedding(some, tmp_path / "m", Telling((2, 2)))
+    embedding(some, tmp_path / "m", Telling(), resume=True, snapshots=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert not (tmp_path / "m" / "report" / "path.html").exists()
+
+
 def test_pairs_have_a_path_too(tmp_path: Path, digit_arrays: tuple[np.ndarray, np.ndarray]) -> None:
     order = np.argsort(digit_arrays[1][:400], kind="stable")
     images, labels = digit_arrays[0][:400][order], digit_arrays[1][:400][order]

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
-from likewise.apps.snapshots import Recorder, write_path
+from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen, Wanted
@@ -201,8 +201,7 @@ def learn(
     }  # fmt: skip
     save(model, out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
-        if recorder is not None:
-            recorder.discard()
+        discard_snapshots(checkpoint)
         discard(checkpoint)
     return Learned(history, out, tuple(notes), model, report, parts)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
 from likewise.apps.parts import Parts, divide
-from likewise.apps.snapshots import Recorder, write_path
+from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data import Dataset
 from likewise.encoder import Encoder, Head, HeadKind
@@ -164,8 +164,7 @@ def learn(
     encoder.trained["split"] = {"by": parts.by, "seed": options.fit.seed, "own": list(parts.own)}
     model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
-        if recorder is not None:
-            recorder.discard()
+        discard_snapshots(checkpoint)
         discard(checkpoint)
     return LearnedAnswers(history, out, tuple(notes), model, report, parts)
 

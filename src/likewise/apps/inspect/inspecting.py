@@ -87,6 +87,7 @@ class Inspected:
         sections: the pictures, in the order of the page.
         similarity: of two items; None of fewer.
         distance: of their embeddings; None of fewer, or where the model has a head.
+        seed: of what was optimised.
         skipped: file and reason of items that could not be read.
     """
 
@@ -94,6 +95,7 @@ class Inspected:
     sections: tuple[Section, ...]
     similarity: float | None
     distance: float | None
+    seed: int
     skipped: tuple[tuple[str, str], ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,6 +106,7 @@ class Inspected:
             "sections": [{"title": one.title, "said": one.said, "file": str(one.file)} for one in self.sections],
             "similarity": self.similarity,
             "distance": self.distance,
+            "seed": self.seed,
         }
 
 
@@ -171,7 +174,7 @@ def inspect(
         similar = pairs[0] if pairs else None
         done = Inspected(
             out, tuple(sections), None if similar is None else similar.similarity,
-            None if similar is None else similar.distance, skipped,
+            None if similar is None else similar.distance, options.seed, skipped,
         )  # fmt: skip
         (fresh / PAGE).write_text(_page(name, sections), encoding="utf-8", errors="backslashreplace")
         (fresh / FINDINGS).write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,16 @@
 
 from likewise.apps.snapshots.layouts import AlignedLayout, aligned, movement
 from likewise.apps.snapshots.path import TrainingPath, path_of, write_path
-from likewise.apps.snapshots.recorder import Recorder, Snapshot
+from likewise.apps.snapshots.recorder import Recorder, Snapshot, discard_snapshots
 
-__all__ = ["AlignedLayout", "Recorder", "Snapshot", "TrainingPath", "aligned", "movement", "path_of", "write_path"]
+__all__ = [
+    "AlignedLayout",
+    "Recorder",
+    "Snapshot",
+    "TrainingPath",
+    "aligned",
+    "discard_snapshots",
+    "movement",
+    "path_of",
+    "write_path",
+]

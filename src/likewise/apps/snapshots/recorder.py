@@ -74,14 +74,16 @@ class Recorder:
         self.seed = seed
         self._encoder, self._values = encoder, torch.empty(0)
         self._begun = False
-        self._folder = None if folder is None else folder / FOLDER
+        self._checkpoint, self._folder = folder, None if folder is None else folder / FOLDER
         held = sorted(self._folder.glob("*.safetensors")) if resume and self._folder is not None else []
         self.taken = {snapshot.epoch: snapshot for snapshot in map(_read, held)}
 
     def __call__(self, epoch: int, figure: float | None) -> None:
         """Takes a snapshot; see `fit`."""
-        if epoch == 0:
-            self.discard()
+        if epoch == 0:  # a new run, whatever an earlier one has left
+            self.taken = {}
+            if self._checkpoint is not None:
+                discard_snapshots(self._checkpoint)
         found = self._seen_now(epoch, figure)
         if found is None:
             return
@@ -91,12 +93,6 @@ class Recorder:
         for snapshot in self.taken.values():
             if not (file := self._folder / f"{snapshot.epoch:05}.safetensors").exists() or snapshot is found:
                 _write(snapshot, file)
-
-    def discard(self) -> None:
-        """Takes away what was kept."""
-        self.taken = {}
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _seen_now(self, epoch: int, figure: float | None) -> Snapshot | None:
         encoder, values = self._encoder, self._read_once()
@@ -121,6 +117,11 @@ class Recorder:
             self.skipped = tuple((self.items.files[i], reason) for i, reason in decoded.problems)
             self.items, self._values = self.items.subset(decoded.kept), decoded.values
         return self._values
+
+
+def discard_snapshots(checkpoint: Path) -> None:
+    """Takes away what any run has kept in the folder of its checkpoint."""
+    shutil.rmtree(checkpoint / FOLDER, ignore_errors=True)
 
 
 def _features(encoder: Encoder) -> str:
