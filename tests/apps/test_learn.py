@@ -320,7 +320,7 @@ class TestFrom:
         assert "which had no part in training" not in (tmp_path / "b" / "README.md").read_text()
         assert learned.model.calibrated().unit == "item"  # it may only speak of those it knows
 
-    @pytest.mark.parametrize("change", [{"dim": 32}, {"backbone": "convnet"}, {"size": 12}])
+    @pytest.mark.parametrize("change", [{"dim": 32}, {"backbone": "convnet"}, {"size": 12}, {"grey": True}])
     def test_what_the_model_decides_cannot_be_asked_for(
         self, learned: Learned, digits: Dataset, tmp_path: Path, watcher: object, change: dict[str, object]
     ) -> None:

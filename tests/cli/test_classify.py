@@ -195,6 +195,22 @@ def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder:
     assert list((tmp_path / "cache" / "features").iterdir())
 
 
+def test_without_colour(run: Run, tmp_path: Path) -> None:
+    """Red and green of one brightness: what tells them apart is gone."""
+    rng, folder = np.random.default_rng(0), tmp_path / "lights"
+    for name, lit in (("green", (0, 130, 0)), ("red", (255, 0, 0))):  # both of luma 76
+        (folder / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = np.full((8, 8, 3), lit, np.uint8)
+            pixels[rng.integers(8), rng.integers(8)] = 255
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    for options, channels in (((), 3), (("--grey",), 1)):
+        out = tmp_path / f"{channels}.model"
+        assert run("train", folder, "--out", out, *QUICK, *options).status == 0
+        assert run("models", "info", out, "--json").json["architecture"]["preprocessing"]["channels"] == channels
+        assert (run("evaluate", out, folder, "--json").json["accuracy"] > 0.95) == (channels == 3)
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),

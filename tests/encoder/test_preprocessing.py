@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from likewise.data import zip_folder
-from likewise.encoder import Pictures
+from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, ModelError, UsageError
 
 
@@ -36,6 +36,15 @@ def test_one_picture_in_colour_makes_all_colour() -> None:
     items = [png(noise(9, 9)), png(noise(9, 9, 3)), png(noise(9, 9))]
     assert Pictures.of(items).shape == (3, 9, 9)
     assert Pictures.of(items[::2]).shape == (1, 9, 9)
+
+
+def test_colour_is_left_out_where_asked() -> None:
+    items = [noise(9, 9, 3, seed=seed) for seed in (1, 2)]
+    grey = Encoder("mlp", 4, grey=True).suiting(items)
+    assert isinstance(grey, Pictures)
+    assert (grey.shape, grey.mean, grey.std) == ((1, 9, 9), (0.5,), (0.5,))
+    luma = np.array(Image.fromarray(items[0]).convert("L"))
+    assert (grey.decode(items).values[0, 0].numpy() == luma).all()
 
 
 def test_an_unreadable_first_item_does_not_decide() -> None:

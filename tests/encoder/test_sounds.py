@@ -117,6 +117,8 @@ def test_rate_and_length_suit_the_data(tmp_path: Path) -> None:
     assert (asked.rate, asked.samples) == (16_000, 24_000)
     with pytest.raises(UsageError, match=r"size is for pictures; got sounds"):
         Wanted(size=28).suiting(files)
+    with pytest.raises(UsageError, match=r"grey is for pictures; got sounds"):
+        Wanted(grey=True).suiting(files)
     with pytest.raises(UsageError, match=r"rate is for sounds; got pictures"):
         Wanted(rate=8_000).suiting(np.zeros((2, 8, 8), np.uint8))
     with pytest.raises(DataError):

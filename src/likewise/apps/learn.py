@@ -42,6 +42,7 @@ class LearnOptions:
         dim: length of an embedding; None for 128, or the one of `start`.
         size: side in pixels pictures are brought to; None for what suits the data.
         resize: "squash", "pad" or "crop"; None for "squash", or the one of `start`.
+        grey: leave colour out; False keeps it where pictures have some, or as `start` does.
         prepare: name of what finds the part of a picture to be encoded, such as "faces"; None to encode all of it.
         seconds, rate: length and hertz sounds are brought to; None for what suits the data.
         split: "identity", "item" or "group"; None for what suits the data (`divide`).
@@ -58,6 +59,7 @@ class LearnOptions:
     dim: int | None = None
     size: int | None = None
     resize: Resize | None = None
+    grey: bool = False
     prepare: str | None = None
     seconds: float | None = None
     rate: int | None = None
@@ -221,7 +223,8 @@ def prepare(train: Dataset | PairSet | None, options: LearnOptions) -> tuple[Enc
     if options.start is not None:
         encoder = trainable(load(options.start).encoder)
         asked = {"backbone": options.backbone, "dim": options.dim, "size": options.size, "resize": options.resize,
-                 "prepare": options.prepare, "seconds": options.seconds, "rate": options.rate}  # fmt: skip
+                 "grey": options.grey or None, "prepare": options.prepare, "seconds": options.seconds,
+                 "rate": options.rate}  # fmt: skip
         given = [f"{name} {value}" for name, value in asked.items() if value is not None]
         if given:
             raise UsageError(
@@ -235,6 +238,7 @@ def prepare(train: Dataset | PairSet | None, options: LearnOptions) -> tuple[Enc
             128 if options.dim is None else options.dim,
             size=options.size,
             resize=options.resize,
+            grey=options.grey,
             prepare=None if options.prepare is None else finder_called(options.prepare),
             seconds=options.seconds,
             rate=options.rate,

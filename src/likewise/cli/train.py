@@ -42,12 +42,12 @@ def register(app: typer.Typer) -> None:
 # Options of some tasks; all others go with every task.
 OPTIONS_OF = {
     "embed": frozenset({
-        "loss", "miner", "margin", "distance", "dim", "size", "resize", "prepare", "seconds", "balanced",
-        "class_weights", "select", "split", "group_from", "snapshots",
+        "loss", "miner", "margin", "distance", "dim", "size", "resize", "grey", "prepare", "seconds",
+        "balanced", "class_weights", "select", "split", "group_from", "snapshots",
     }),
     "classify": frozenset({
-        "head", "targets", "norm", "frozen", "size", "resize", "prepare", "seconds", "balanced", "class_weights",
-        "split", "group_from", "snapshots",
+        "head", "targets", "norm", "frozen", "size", "resize", "grey", "prepare", "seconds", "balanced",
+        "class_weights", "split", "group_from", "snapshots",
     }),
     "triggerword": frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"}),
 }  # fmt: skip
@@ -89,6 +89,7 @@ def train(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
     resize: Annotated[Literal["squash", "pad", "crop"] | None, typer.Option(help="How: squash unless said.")] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of pictures out.")] = False,
     prepare: Annotated[
         str | None,
         typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
@@ -228,7 +229,7 @@ def train(
             raise UsageError("Classes are the same in all parts", "--split identity", "Pass --split item or group.")
         of_answers = ClassifyOptions(
             head=head, norm=norm, class_weights=class_weights, backbone=backbone, size=size, resize=resize,
-            prepare=prepare, seconds=seconds, rate=rate, split=split, start=start, frozen=frozen, fit=fit,
+            grey=grey, prepare=prepare, seconds=seconds, rate=rate, split=split, start=start, frozen=frozen, fit=fit,
         )  # fmt: skip
         prepared_answers(of_answers)  # what cannot work is said before data are read
         labelled = labelled_items(data, group_from=group_from, targets=names_in(targets))
@@ -238,7 +239,7 @@ def train(
         return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
-        backbone=backbone, dim=dim, size=size, resize=resize, prepare=prepare,
+        backbone=backbone, dim=dim, size=size, resize=resize, grey=grey, prepare=prepare,
         seconds=seconds, rate=rate, split=split, start=start,
         fit=fit,
     )  # fmt: skip

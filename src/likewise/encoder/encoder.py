@@ -47,6 +47,7 @@ class Encoder(Encoding, nn.Module):
         size: side, or (height, width), in pixels that pictures are brought to when preprocessing comes from the data;
             None for what suits them (see `Pictures.of`).
         resize: how: "squash" (where None), "pad" or "crop".
+        grey: whether colour is left out; else it is kept where pictures have some.
         prepare: finds the parts of a picture that are encoded; None to encode all of it.
         seconds, rate: length and hertz that sounds are brought to, likewise.
         unit: whether embeddings have unit length; None to do what the objective asks for.
@@ -66,6 +67,7 @@ class Encoder(Encoding, nn.Module):
         preprocessing: Preprocessing | None = None,
         size: int | tuple[int, int] | None = None,
         resize: Resize | None = None,
+        grey: bool = False,
         prepare: Finder | None = None,
         seconds: float | None = None,
         rate: int | None = None,
@@ -85,7 +87,7 @@ class Encoder(Encoding, nn.Module):
         self.fixed: str | None = None  # the last of the stages that training leaves as they are; see `fix`
         self.unit = bool(unit)
         self.follows_objective = unit is None  # then fit sets `unit` to what the objective asks for
-        self.wanted = Wanted(size, resize, prepare, seconds, rate)
+        self.wanted = Wanted(size, resize, grey, prepare, seconds, rate)
         self.preprocessing = preprocessing
         self.trained: dict[str, Any] = {}  # how it was trained, JSON-ready; filled by fit
         self.seen = Seen()  # and on what, by content; filled by fit

@@ -45,6 +45,7 @@ class Wanted:
     Attributes:
         size: side, or (height, width), in pixels that pictures are brought to; None for what suits them.
         resize: how: "squash", "pad" or "crop".
+        grey: without colour, whether or not they have some.
         prepare: finds the parts of a picture that are encoded; None to encode all of it.
         seconds: that sounds are brought to; None for what suits them.
         rate: hertz of sounds; None for what suits them.
@@ -52,6 +53,7 @@ class Wanted:
 
     size: int | tuple[int, int] | None = None
     resize: Resize | None = None
+    grey: bool = False
     prepare: Finder | None = None
     seconds: float | None = None
     rate: int | None = None
@@ -64,14 +66,14 @@ class Wanted:
             UsageError: something is asked of pictures that is for sounds, or the other way round.
         """
         sounds = are_sounds(items)
-        foreign = ("size", "resize", "prepare") if sounds else ("seconds", "rate")
-        asked = [name for name in foreign if getattr(self, name) is not None]
+        foreign = ("size", "resize", "grey", "prepare") if sounds else ("seconds", "rate")
+        asked = [name for name in foreign if getattr(self, name) not in (None, False)]
         if asked:
             kinds = ("pictures", "sounds") if sounds else ("sounds", "pictures")
             raise UsageError(f"{', '.join(asked)} is for {kinds[0]}", kinds[1], "Leave it out.")
         if sounds:
             return Sounds.of(items, self.seconds, self.rate)
-        return Pictures.of(items, self.size, self.resize or "squash", self.prepare)
+        return Pictures.of(items, self.size, self.resize or "squash", self.prepare, grey=self.grey)
 
 
 def are_sounds(items: Sequence[Item] | NDArray[Any]) -> bool:

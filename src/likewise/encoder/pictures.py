@@ -63,16 +63,19 @@ class Pictures(Preprocessing):
         size: int | tuple[int, int] | None = None,
         resize: Resize = "squash",
         prepare: Finder | None = None,
+        *,
+        grey: bool = False,
     ) -> Pictures:
         """Channels and size that suit `items`; mean and std are set from the pixels by `standardised`.
 
-        Grey unless a sampled picture has colour. Pictures all of one size up to 128 pixels a side keep it; others are
-        brought to their median shape, at most 128 pixels on the longer side.
+        Grey where asked for, or where no sampled picture has colour. Pictures all of one size up to 128 pixels a side
+        keep it; others are brought to their median shape, at most 128 pixels on the longer side.
 
         Args:
             items: at least one readable picture.
             size: one side or (height, width) in pixels, to set it by hand.
             resize, prepare: see the class.
+            grey: leave colour out.
 
         Raises:
             DataError: nothing can be read.
@@ -85,7 +88,7 @@ class Pictures(Preprocessing):
             return picture.shape
 
         shapes = sampled(items, shape_of)
-        channels = max(shape[2] for shape in shapes)
+        channels = 1 if grey else max(shape[2] for shape in shapes)
         if size is None:
             height, width = (int(np.median([shape[k] for shape in shapes])) for k in (0, 1))
             scale = min(1.0, LARGEST_DEFAULT_SIDE / max(height, width))

@@ -38,6 +38,7 @@ class ClassifyOptions:
         backbone: name of the network; None for "convnet-small", or the one of `start`. "linear" is logistic regression.
         size: side in pixels pictures are brought to; None for what suits the data.
         resize: "squash", "pad" or "crop"; None for "squash".
+        grey: leave colour out; False keeps it where pictures have some, or as `start` does.
         prepare: name of what finds the part of a picture that counts, such as "faces"; None for all of it.
         seconds, rate: length and hertz sounds are brought to; None for what suits the data.
         split: "item" or "group"; None for group where there are groups.
@@ -52,6 +53,7 @@ class ClassifyOptions:
     backbone: str | None = None
     size: int | None = None
     resize: Resize | None = None
+    grey: bool = False
     prepare: str | None = None
     seconds: float | None = None
     rate: int | None = None
@@ -180,8 +182,9 @@ def prepare(options: ClassifyOptions) -> Encoder | None:
         if options.frozen:
             raise UsageError("What is frozen was trained before", "--frozen without --from", "Pass --from MODEL.")
         return None
-    asked = {"backbone": options.backbone, "size": options.size, "resize": options.resize, "prepare": options.prepare,
-             "seconds": options.seconds, "rate": options.rate}  # fmt: skip
+    asked = {"backbone": options.backbone, "size": options.size, "resize": options.resize,
+             "grey": options.grey or None, "prepare": options.prepare, "seconds": options.seconds,
+             "rate": options.rate}  # fmt: skip
     if given := [f"{name} {value}" for name, value in asked.items() if value is not None]:
         raise UsageError(
             "Training that starts from a model keeps its backbone and preprocessing", ", ".join(given), "Leave it out."
@@ -211,7 +214,7 @@ def objective_for(head: Head, train: Dataset, options: ClassifyOptions) -> Answe
 def _encoder(before: Encoder | None, head: Head, options: ClassifyOptions) -> Encoder:
     if before is None:
         return Encoder(
-            options.backbone or BACKBONE, head=head, size=options.size, resize=options.resize,
+            options.backbone or BACKBONE, head=head, size=options.size, resize=options.resize, grey=options.grey,
             prepare=None if options.prepare is None else finder_called(options.prepare),
             seconds=options.seconds, rate=options.rate, seed=options.fit.seed,
         )  # fmt: skip

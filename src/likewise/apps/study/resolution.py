@@ -196,5 +196,5 @@ def _of_colour(runs: Sequence[Run], least: Run) -> str:
         return ""
     colour, grey = pair[AS_THEY_ARE].figures["accuracy"], pair[GREY].figures["accuracy"]
     if least is pair[GREY]:
-        return f" Colour is not needed: with it {colour:.1%} are right at that size."
+        return f" Colour is not needed (`--grey`): with it {colour:.1%} are right at that size."
     return f" Colour is needed at that size: in grey {grey:.1%} are right."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import final
 
 from likewise.data import Dataset
@@ -51,11 +50,8 @@ class Scale:
         Raises:
             DataError: none can be read.
         """
-        wanted = Wanted(rate=size, seconds=self._seconds) if self.sounds else Wanted(size=size)
-        found = wanted.suiting(data.sources)
-        if grey and isinstance(found, Pictures):
-            return replace(found, channels=1, mean=(0.5,), std=(0.5,))
-        return found
+        wanted = Wanted(rate=size, seconds=self._seconds) if self.sounds else Wanted(size=size, grey=grey)
+        return wanted.suiting(data.sources)
 
     def check(self, sizes: Sequence[int], backbone: str) -> None:
         """Refuses what no run could be made of.
