@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests compute on one thread each, so as many run at a time as there are cores; more than four would want much memory.
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test slow check bench docs clean
 
@@ -10,10 +12,10 @@ demo: $(READY)
 	$(BIN)/likewise demo
 
 test: $(READY)
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" $(TOGETHER)
 
 slow: $(READY)
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m slow $(TOGETHER)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -35,11 +35,6 @@ def test_is_kept_without_outputs() -> None:
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
-@pytest.fixture(autouse=True)
-def _as_many_threads_as_a_person_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_runs(tmp_path: Path) -> None:
