@@ -11,6 +11,7 @@ from classify_drawn import classifier, grey, halves
 
 import likewise as lw
 from likewise.apps.classify import AnswerCalibration, Classifier, Outputs
+from likewise.apps.classify.report import report_on
 from likewise.apps.mistakes import Mistakes, mistakes_in
 from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder, Head, Pictures
@@ -56,6 +57,23 @@ class TestOneClass:
         assert found.judged.hardest == ()
         assert found.judged.skipped == (("bad.png", "torn"),)
 
+    @pytest.mark.parametrize("groups", [None, ["north"] * 20 + ["south"] * 20])
+    def test_the_interval_is_that_of_the_accuracy(self, groups: list[str] | None) -> None:
+        """Two cameras, one of which is answered wrongly as a whole: 40 items are not 40 trials."""
+        outputs = logits([[0.9, 0.05, 0.05]] * 40)
+        truth = np.eye(3)[[0] * 20 + [1] * 20]
+        found = found_in(Head("multiclass", NAMES), outputs, truth, groups=groups)
+        encoder = Encoder("linear", head=Head("multiclass", NAMES), preprocessing=Pictures(1, 4, 4))
+        given = Outputs(torch.from_numpy(outputs).float(), torch.from_numpy(truth).float(), found.judged.data, ())
+        right = report_on(Classifier(encoder, None), given).right
+        assert found.rate is not None
+        assert right is not None
+        assert (found.rate.low, found.rate.high) == pytest.approx((1 - right.high, 1 - right.low))
+        if groups is not None:
+            assert found.rate.low < 0.05
+            assert found.rate.high > 0.95
+            assert [(s.name, s.origin.likely) for s in found.groups] == [("south", True), ("north", False)]  # by item
+
     def test_probabilities_are_the_calibrated_ones(self) -> None:
         found = found_in(Head("multiclass", NAMES), logits([[0.1, 0.8, 0.1]] * 2), np.eye(3)[[0, 0]], temperature=2.0)
         expected = np.sqrt(0.8) / (np.sqrt(0.8) + 2 * np.sqrt(0.1))
@@ -87,6 +105,17 @@ class TestSeveral:
         assert len(found.judged.wrong) == 6
         fares = {source.name: (source.origin.mistakes, source.origin.items) for source in found.labels}
         assert fares == {"no rain": (1, 3), "no snow": (1, 1), "snow": (0, 2)}
+
+    @pytest.mark.parametrize("groups", [None, ["north"] * 9 + ["south"] * 21])
+    def test_answers_of_one_item_are_one_trial(self, groups: list[str] | None) -> None:
+        """Five classes of 30 items go wrong together: as much is known of them as of one class."""
+        wrong = np.arange(30) < 6
+        outputs, names = np.where(wrong, 3.0, -3.0)[:, None], tuple("abcde")
+        one = found_in(Head("multilabel", ("a",)), outputs, np.zeros((30, 1)), groups=groups).rate
+        five = found_in(Head("multilabel", names), outputs.repeat(5, axis=1), np.zeros((30, 5)), groups=groups).rate
+        assert one is not None
+        assert five is not None
+        assert (five.value, five.low, five.high) == pytest.approx((one.value, one.low, one.high), abs=0.015)  # z, or t
 
     def test_what_a_cell_should_say(self) -> None:
         rng = np.random.default_rng(0)

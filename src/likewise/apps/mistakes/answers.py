@@ -53,6 +53,7 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
     else:
         truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
         found = _of_one(model.head.names, values, truth)
+    groups, several = given.data.groups, len(found.item) > len(given.data)
     return Judged(
         task="answer",
         data=given.data,
@@ -67,6 +68,7 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
         mistakes=tuple(found.mistakes),
         suspects=tuple(finding for finding, _ in found.suspects),
         suggested=tuple(suggested for _, suggested in found.suspects),
+        sample=groups[found.item] if groups is not None else found.item if several else None,
         merged=tuple(found.merged),
         hardest=found.hardest,
         notes=found.notes,

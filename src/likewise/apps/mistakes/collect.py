@@ -16,6 +16,7 @@ def sources_of(judged: Judged) -> tuple[tuple[Source, ...], tuple[Source, ...]]:
     """How labels fare, and how groups do, those with most mistakes beyond the rate of the others first.
 
     Intervals over labels take groups for the sample where there are some: what one camera took goes wrong together.
+    Those over groups take what lies within them: people where these are compared, else items.
     """
     data, names = judged.data, judged.data.group_names
     taken: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -39,7 +40,8 @@ def sources_of(judged: Judged) -> tuple[tuple[Source, ...], tuple[Source, ...]]:
     labels = tuple(source(o, ("label", judged.names[o.kind])) for o in origins(judged.of, judged.wrong, groups))
     if groups is None:
         return labels, ()
-    return labels, tuple(source(o, ("group", names[o.kind])) for o in origins(groups, judged.wrong, judged.sample))
+    within = judged.sample if judged.task == "compare" else judged.item
+    return labels, tuple(source(o, ("group", names[o.kind])) for o in origins(groups, judged.wrong, within))
 
 
 def advice(judged: Judged, labels: tuple[Source, ...], groups: tuple[Source, ...]) -> tuple[str, ...]:
