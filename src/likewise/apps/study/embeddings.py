@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from likewise.apps.study.noise import SEEDS, may_lose, near, sample_of
+from likewise.apps.study.noise import may_lose, near, sample_of
 from likewise.apps.study.plan import InMemory, Plan
 from likewise.apps.study.study import Run, Settings, Study
 from likewise.apps.study.trials import embedded
@@ -253,9 +253,8 @@ def told(run: Run) -> str:
 
 
 def lost(best: Run, least: Run) -> str:
-    """How much may be lost by not taking the best, where that is more than two seeds differ by."""
-    most = may_lose(best, least)
-    return "" if best is least or most <= 2 * SEEDS else f" At most {100 * most:.1f} points of P@1 are lost by it."
+    """How much may be lost by not taking the best."""
+    return "" if best is least else f" At most {100 * may_lose(best, least):.1f} points of P@1 are lost by it."
 
 
 def bars_of(runs: Sequence[Run], figure: str) -> Any:

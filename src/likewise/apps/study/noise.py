@@ -1,4 +1,8 @@
-"""Which of two runs is better by more than chance: items are compared one by one, and those of a group as one."""
+"""Which of two runs is better by more than chance: items are compared one by one, and those of a group as one.
+
+Chance is that of the items judged. Each run is one training, by one seed: how far another seed would move it is not in
+any of these figures.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ from likewise.metrics import Estimate
 from likewise.metrics.classification import share_right
 
 CHANCE = 0.05  # of taking two for different that are not, one-sided
-SEEDS = 0.005  # of a share: nearer than that two seeds of one training lie to each other
 LITTLE = 0.02  # of a share: how much worse a run may look that few items do not show to be worse
 BOUND = 0.05  # of a share: or how much worse it is at most
 
@@ -75,7 +78,7 @@ def near(best: Run, other: Run, figure: str) -> bool:
     must look nearly as good, or be known not to be much worse.
     """
     short = best.figures[figure] - other.figures[figure]
-    return short <= SEEDS or (as_good(best, other) and (short <= LITTLE or may_lose(best, other) <= BOUND))
+    return as_good(best, other) and (short <= LITTLE or may_lose(best, other) <= BOUND)
 
 
 def may_lose(best: Run, other: Run) -> float:
