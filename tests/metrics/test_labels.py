@@ -157,6 +157,16 @@ class TestDrawnByHand:
         y[3] = 2
         assert doubts(neighbour_claims(x, y, Euclidean())).suspects == ()
 
+    def test_a_label_of_one_item_is_not_suggested_and_pushes_nobody_out(self) -> None:
+        """Two blobs with two planted errors, and beside a good item of the first one that alone bears a third label."""
+        x, y = blobs([20, 20])
+        y[3], y[25] = 1, 0
+        x, y = np.concatenate([x, x[[10]] + 0.001]), np.append(y, 2)
+        claims = neighbour_claims(x, y, Euclidean())
+        assert claims.probability[10].max() > 0.9  # which is nearest by far
+        suspects = doubts(claims).suspects
+        assert {(suspect.item, suspect.suggested) for suspect in suspects} == {(3, 0), (25, 1)}
+
     def test_two_wrong_items_side_by_side(self) -> None:
         x, y = blobs([10, 10])
         x[4] = x[3] + 0.01  # each is the other's nearest neighbour, and both say the same

@@ -177,7 +177,7 @@ def doubts(claims: Claims) -> Doubts:
 
     Where more than a quarter of a label, and more than one item, are taken for one other, wrong labels are the smaller
     wonder: the model does not see the difference, or both are one thing under two names. These items are not named.
-    A label that only one item bears can be nobody's suggestion.
+    A label that no judged item bears, as one that only one item has among neighbours, can be nobody's suggestion.
     """
     sure = ~np.isnan(claims.own) & (claims.probability.max(axis=1, initial=0) > 0)
     judged = np.flatnonzero(sure)
@@ -201,8 +201,9 @@ def doubts(claims: Claims) -> Doubts:
     estimated = counts * borne[cells[:, 0]] / taken[cells[:, 0]]
     apart = estimated <= np.maximum(1, MOST_WRONG * borne[cells[:, 0]])
 
-    top = probability.argmax(axis=1)
-    suggested, margin = others[rows, top], probability[rows, top] - own
+    among = np.where(np.isfinite(usual[others]), probability, -1.0)
+    top = among.argmax(axis=1)
+    suggested, margin = others[rows, top], among[rows, top] - own
     merged = np.isin(labels * classes + suggested, cells[~apart] @ [classes, 1])
     named = np.flatnonzero((margin > 0) & ~merged)
     named = named[np.argsort(-margin[named], kind="stable")][: round(float(estimated[apart].sum()))]
