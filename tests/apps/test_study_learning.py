@@ -111,6 +111,20 @@ class TestAdvice:
         widths = [high / low for _, low, high in map(study.times, (alone, groups, lumped))]
         assert widths[2] > 1.5 * max(widths[:2])
 
+    def test_groups_that_go_wrong_together_make_no_floor(self, study: Learning) -> None:
+        """12 groups of 20 by 1.5 n^-0.5, each run with a spread of its own between groups (correlation 0.1 within one):
+        a floor is claimed of at most 1 in 20 curves, and two standard errors of 200."""
+        rng, floors = np.random.default_rng(0), 0
+        groups = np.repeat(np.arange(12), 20)
+        for _ in range(200):
+            runs: list[Run] = []
+            for n in (19, 38, 75, 150, 300):
+                error = 1.5 * n**-0.5
+                of_group = rng.beta(9 * error, 9 * (1 - error), 12)
+                runs.append(judged({"examples": n, "draw": 0}, rng.random(240) >= of_group[groups], groups))
+            floors += study.law(runs).floor > 0
+        assert floors / 200 <= 0.08
+
     def test_how_far_that_hangs_on_the_items_is_said(self, study: Learning) -> None:
         runs = curve({n: 2 * n**-0.5 for n in (19, 38, 75, 150, 300)}, of=200)
         _, low, high = study.times(runs)

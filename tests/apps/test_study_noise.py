@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 from study_drawn import first, judged
 
-from likewise.apps.study.noise import as_good, at_most_worse, may_lose, near, sample_of, share, worse
+from likewise.apps.study.noise import as_good, at_most_worse, may_lose, near, sample_of, share, worse, worth
 from likewise.metrics.intervals import wilson
 
 
@@ -93,6 +93,16 @@ class TestRuns:
         """Of 10,000 the best gets 10 wrong: five more that nothing makes up for have p = 1/32, 49 have 2e-15."""
         best, other = judged({}, first(10_000, 9990)), judged({}, first(10_000, 9990 - fewer))
         assert near(best, other, "accuracy") == within
+
+    def test_what_items_of_groups_are_worth(self) -> None:
+        """Groups of ten that are all right or all wrong are one trial each; single items are what they are."""
+        right = np.repeat(np.arange(200) % 4 > 0, 10)
+        assert worth([judged({}, right, np.repeat(np.arange(200), 10))] * 2) == pytest.approx(200, rel=0.01)
+        assert worth([judged({}, right)]) == 2000
+        assert worth([judged({}, np.ones(60, bool), np.repeat(np.arange(6), 10))]) == 6  # nothing varies
+        blind = [judged({}, np.random.default_rng(seed).random(2000) < 0.8, np.repeat(np.arange(200), 10)) for seed in
+                 range(5)]  # fmt: skip
+        assert worth(blind) == pytest.approx(2000, rel=0.1)
 
     def test_what_a_figure_stands_on(self) -> None:
         assert sample_of(judged({}, first(1200, 3))) == "1,200 items"

@@ -57,7 +57,7 @@ class TestAdvice:
     def test_colour(self, study: Resolution) -> None:
         both = [sized(8, 200, 198), sized(8, 200, 197, "grey"), sized(4, 200, 90), sized(4, 200, 90, "grey")]
         assert study.advice(both).startswith("Grey pictures of 8 x 8 will do")
-        assert "Colour is not needed: with it 99.0% are right" in study.advice(both)
+        assert "Colour is not needed (`--grey`): with it 99.0% are right" in study.advice(both)
         needed = [sized(8, 200, 198), sized(8, 200, 150, "grey"), sized(4, 200, 90), sized(4, 200, 90, "grey")]
         assert "Colour is needed at that size: in grey 75.0% are right" in study.advice(needed)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.apps.study.noise import worth
 from likewise.apps.study.plan import Fold, InMemory, Plan, Positions
 from likewise.apps.study.power_law import PowerLaw, fit_power_law, fit_power_laws
 from likewise.apps.study.study import EACH, Run, Settings, Study
@@ -124,20 +125,20 @@ class Learning(Study):
 
     def law(self, runs: Sequence[Run]) -> PowerLaw:
         """The law that the runs follow best."""
-        return fit_power_law(_examples(runs), _errors(runs), min(run.figures["items"] for run in runs))
+        return fit_power_law(_examples(runs), _errors(runs), worth(runs))
 
     def times(self, runs: Sequence[Run]) -> tuple[float, float, float]:
         """How many times as many examples the error takes that is aimed at, and the middle 80% of what it would be with
         other items to judge by: clusters are drawn anew, the same for all runs.
         """
-        total, items = self._total, min(run.figures["items"] for run in runs)
+        total = self._total
         right = np.array([run.figures[EACH]["right"] for run in runs], float)  # (runs, items)
         of = np.unique(runs[0].figures[EACH]["cluster"], return_inverse=True)[1]
         clusters = int(of.max()) + 1
         wrong = np.stack([np.bincount(of, weights=1 - row, minlength=clusters) for row in right])
         drawn = np.random.default_rng(self._fit.seed).multinomial(clusters, [1 / clusters] * clusters, DRAWS)
         errors = (drawn @ wrong.T) / (drawn @ np.bincount(of, minlength=clusters))[:, None]  # (DRAWS, runs)
-        found = [law.examples(self._error) / total for law in fit_power_laws(_examples(runs), errors, items)]
+        found = [law.examples(self._error) / total for law in fit_power_laws(_examples(runs), errors, worth(runs))]
         low, high = np.quantile(found, (0.1, 0.9), method="nearest")
         return self.law(runs).examples(self._error) / total, float(low), float(high)
 

@@ -66,6 +66,27 @@ def share(right: NDArray[np.bool_], clusters: NDArray[np.int64]) -> Estimate:
     return share_right(right, clusters if len(np.unique(clusters)) < len(clusters) else None)
 
 
+def worth(runs: Sequence[Run]) -> float:
+    """How many independent items those that each of some runs was judged by are worth, where groups go wrong together.
+
+    As many as there are over the design effect (Kish 1965), which is taken of all runs together: of one with few groups
+    it is hardly known.
+    """
+    count = min(run.figures["items"] for run in runs)
+    groups = min(len(set(run.figures[EACH]["cluster"])) for run in runs)
+    if groups == count:
+        return float(count)
+    alone, together = 0.0, 0.0  # variances of the shares, were items independent, and as groups have it
+    for run in runs:
+        right = np.array(run.figures[EACH]["right"], float)
+        share = float(right.mean())
+        of = np.unique(run.figures[EACH]["cluster"], return_inverse=True)[1]
+        off = np.bincount(of, weights=right - share)
+        alone += share * (1 - share) / len(right)
+        together += float((off**2).sum()) * len(off) / max(1, len(off) - 1) / len(right) ** 2
+    return count / max(1.0, together / alone) if alone > 0 and groups > 1 else float(groups)
+
+
 def as_good(best: Run, other: Run) -> bool:
     """Whether the items do not show `other` to be worse than `best` by more than chance."""
     return not worse(*_compared(best, other))

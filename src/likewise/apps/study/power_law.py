@@ -44,12 +44,18 @@ class PowerLaw:
         return math.exp(power) if power < LARGEST else math.inf
 
 
-def fit_power_law(examples: Floats, errors: Floats, items: int) -> PowerLaw:
-    """The law that errors measured on `items` each follow best; errors count by what chance leaves open of each."""
+def fit_power_law(examples: Floats, errors: Floats, items: float) -> PowerLaw:
+    """The law that errors measured on `items` each follow best; errors count by what chance leaves open of each.
+
+    Args:
+        examples: (R,) numbers of them.
+        errors: (R,) shares of wrong answers.
+        items: independent ones; where they come in groups, as many as they are worth.
+    """
     return fit_power_laws(examples, errors[None], items)[0]
 
 
-def fit_power_laws(examples: Floats, errors: Floats, items: int) -> list[PowerLaw]:
+def fit_power_laws(examples: Floats, errors: Floats, items: float) -> list[PowerLaw]:
     """(R,) numbers of examples, (D, R) errors of D curves -> the law that each curve follows best.
 
     Weighted least squares; given the rate, scale and floor are a straight line's, so that only rates are searched.
