@@ -37,6 +37,29 @@ class TestOneSplit:
         assert Plan.of(digits.subset(np.arange(400)), "item", None, 0).digest != one.digest
         assert Plan.of(grouped(digits, 40), "item", None, 0).digest != one.digest
 
+    def test_runs_of_other_parts_or_targets_are_of_another_study(self, digits: Dataset) -> None:
+        """Which part an item is of, and what a column says of it, as --task-column has it."""
+        half = np.where(np.arange(len(digits)) % 2, "train", "valid")
+        half[::7], half[::5] = "tune", "test"
+        other = half.copy()
+        other[[1, 2]] = half[[2, 1]]
+        values = np.arange(len(digits), dtype=np.float32)[:, None] % 3
+        sets = [
+            replace(digits, parts=half), replace(digits, parts=other),
+            replace(digits, targets=values, target_names=("speaker",)),
+            replace(digits, targets=values + 1, target_names=("speaker",)),
+            replace(digits, targets=values, target_names=("room",)),
+        ]  # fmt: skip
+        assert len({Plan.of(data, None, 1, 0).digest for data in sets}) == len(sets)
+
+    @pytest.mark.parametrize("folds", [1, 4])
+    def test_and_so_are_those_of_other_splits_of_the_same_data(self, digits: Dataset, folds: int) -> None:
+        one, again, other = (Plan.of(digits, "item", folds, seed) for seed in (0, 0, 1))
+        assert one.options() == again.options()
+        assert one.options() != other.options()
+        kept = np.arange(1, len(one.data))  # what could not be read does not make another study of it
+        assert one.on(kept, one.data.subset(kept)).options() == one.options()
+
 
 class TestFolds:
     @pytest.mark.parametrize("groups", [6, 13, FEW - 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -35,6 +36,11 @@ class Fold:
     valid: Positions
     judged: Positions
 
+    @property
+    def parts(self) -> tuple[Positions, Positions, Positions]:
+        """What it trains on, chooses by and judges."""
+        return self.train, self.valid, self.judged
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -49,13 +55,15 @@ class Plan:
         data: in the order they came in.
         folds: one or more.
         by: what is kept apart: "item", "identity" or "group".
-        digest: of contents and labels of all the data, the test part included.
+        digest: of all the data, the test part included; see `digest_of`.
+        split: digest of which of them every fold uses for what.
     """
 
     data: Dataset
     folds: tuple[Fold, ...]
     by: By
     digest: str
+    split: str
 
     @classmethod
     def of(cls, data: Dataset, by: By | None, folds: int | None, seed: int) -> Plan:
@@ -82,17 +90,17 @@ class Plan:
             folds = 1 if parts.by == "item" or units >= FEW else min(FOLDS, units)
         if folds > units:
             raise UsageError(f"There are at most as many folds as {_PLURAL[parts.by]}: {units}", folds)
-        digest = digest_of(marked)
         if folds == 1:
-            cut = Fold(*(np.searchsorted(kept, part) for part in (train, valid, tune)))
-            return cls(rest, (cut,), parts.by, digest)
-        cuts = [positions_of(p) for p in numbered(rest).split(*[1 / folds] * folds, by=parts.by, seed=seed)]
-        none, every = np.empty(0, np.int64), np.arange(len(rest))
-        return cls(rest, tuple(Fold(np.setdiff1d(every, cut), none, cut) for cut in cuts), parts.by, digest)
+            found = (Fold(*(np.searchsorted(kept, part) for part in (train, valid, tune))),)
+        else:
+            cuts = [positions_of(p) for p in numbered(rest).split(*[1 / folds] * folds, by=parts.by, seed=seed)]
+            none, every = np.empty(0, np.int64), np.arange(len(rest))
+            found = tuple(Fold(np.setdiff1d(every, cut), none, cut) for cut in cuts)
+        return cls(rest, found, parts.by, digest_of(marked), _digest(*(kept[part] for f in found for part in f.parts)))
 
     def options(self) -> dict[str, Any]:
         """JSON-ready: what decides which items are used for what."""
-        return {"data": self.digest, "by": self.by, "folds": len(self.folds)}
+        return {"data": self.digest, "by": self.by, "folds": len(self.folds), "split": self.split}
 
     def on(self, kept: Positions, data: Dataset) -> Plan:
         """The same use of `data`, which are the items at `kept` in another form."""
@@ -189,8 +197,14 @@ def _units(data: Dataset, by: By) -> NDArray[np.int64]:
 
 
 def digest_of(data: Dataset) -> str:
-    """Of contents, labels and groups."""
-    digest = hashlib.sha256(data.contents.tobytes() + data.labels.tobytes())
-    if data.groups is not None:
-        digest.update(data.groups.tobytes())
+    """Of contents, labels, groups, parts and targets, and of what all of these are called."""
+    called = json.dumps([data.names, data.group_names, data.target_names]).encode()
+    return _digest(data.contents, data.labels, data.groups, data.parts, data.targets, np.frombuffer(called, np.uint8))
+
+
+def _digest(*arrays: NDArray[Any] | None) -> str:
+    """SHA-256 of arrays in this order, of which some may be missing."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(b"none" if array is None else f"{array.dtype} {array.shape} ".encode() + array.tobytes())
     return digest.hexdigest()

@@ -82,7 +82,7 @@ class Taps(Study):
                     "Taps are compared of an encoder of items", f"{encoder.backbone}, which hears a stream"
                 )
             none, every = np.empty(0, np.int64), np.arange(len(data))
-            plan = Plan(data, (Fold(none, none, every),), "item", digest_of(numbered(data)))
+            plan = Plan(data, (Fold(none, none, every),), "item", digest_of(numbered(data)), "all judged")
             self._asked = {"model": encoder.fingerprint(), "data": plan.digest}
             decoded = encoder.ready().decode_sole(data.sources)
             self._skipped = tuple((data.files[i], reason) for i, reason in decoded.problems)
