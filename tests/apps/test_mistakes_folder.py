@@ -342,6 +342,38 @@ class TestRelabel:
         same_items(zipped, back)
         assert sorted(back.contents.tolist()) == sorted(zipped.contents.tolist())  # byte for byte
 
+    @pytest.mark.parametrize("kind", ["pictures", "sounds"])
+    def test_a_table_saved_elsewhere_holds_when_the_folder_is_written_anew(self, kind: str, tmp_path: Path) -> None:
+        """Two sets, one after the other into the same folder: corrections of the first stay on its own items."""
+        rng = np.random.default_rng(0)
+        sets: list[Dataset] = []
+        for _ in range(2):
+            if kind == "pictures":
+                items = rng.integers(0, 255, (12, 8, 8, 3), dtype=np.uint8)
+            else:
+                items = rng.normal(0, 0.1, (12, 4000)).astype(np.float32)
+            sets.append(arrays(items, ["a"] * 6 + ["b"] * 6))
+        points = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
+        how = Pictures(1, 8, 8) if kind == "pictures" else Sounds.at(8_000, 0.5)
+        encoder = Encoder("linear", dim=4, preprocessing=how)
+
+        def write(data: Dataset) -> None:
+            labelled = Labelled(torch.from_numpy(points), torch.from_numpy(data.labels), data, ())
+            mistakes_in(encoder, labelled, data).write(tmp_path / "errors")
+
+        def held() -> dict[Path, bytes]:
+            back = manifest(tmp_path / "mine.csv")
+            return {Path(str(source)): Path(str(source)).read_bytes() for source in back.sources}
+
+        write(sets[0])
+        (tmp_path / "errors" / "relabel.csv").rename(tmp_path / "mine.csv")
+        before = held()
+        assert len(before) == 12
+        write(sets[1])
+        assert held() == before
+        write(sets[0])  # and again: no item is written twice
+        assert len(list((tmp_path / "errors" / "items").iterdir())) == 24
+
     def test_a_file_whose_name_is_no_text(self, tmp_path: Path) -> None:
         root = pictures_below(tmp_path / "data", ["ada", "bob"])
         odd = root / "ada" / "caf\udce9.png"
@@ -369,10 +401,10 @@ class TestRelabel:
         back = manifest(tmp_path / "errors" / "relabel.csv", targets=data.target_names)
         assert back.target_names == data.target_names
         assert back.targets is not None
-        order = [int(Path(source).stem) for source in back.sources]
+        order = [int(Path(source).stem.split("-")[0]) for source in back.sources]
         np.testing.assert_array_equal(back.targets, targets[order])
         with (tmp_path / "errors" / "relabel.csv").open(encoding="utf-8", newline="") as file:
-            row = next(row for row in csv.DictReader(file) if row["path"].endswith("000003.png"))
+            row = next(row for row in csv.DictReader(file) if Path(row["path"]).name.startswith("000003-"))
         name, _, value = row["suggested"].split()[0].partition("=")
         assert name == data.target_names[0]
         assert abs(float(value) - float(make().targets[3, 0])) < (0.5 if make is halves else 100)

@@ -12,7 +12,7 @@ from typing import Any, final
 
 from likewise.apps.mistakes.findings import IntArray, Judged, Source, interval
 from likewise.apps.mistakes.page import page
-from likewise.apps.mistakes.tables import ITEMS, write_findings, write_manifest
+from likewise.apps.mistakes.tables import ITEMS, carry_items, write_findings, write_manifest
 from likewise.data import Dataset
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
@@ -101,7 +101,8 @@ class Mistakes:
     def write(self, folder: str | Path, *, progress: Progress | None = None) -> tuple[Path, ...]:
         """Writes index.html, errors.csv, errors.json and, of labels, relabel.csv into a folder of their own.
 
-        What an earlier call left there is replaced, but for a relabel.csv that a person has edited.
+        What an earlier call left there is replaced, but for a relabel.csv that a person has edited, and for items that
+        have no file of their own: tables saved elsewhere may tell of them.
 
         Raises:
             UsageError: the folder holds other things, or an edited relabel.csv.
@@ -111,6 +112,7 @@ class Mistakes:
         check_folder(folder)
         with replacing_folder(folder, marker=SUMMARY) as fresh:
             summary = self.as_dict()
+            carry_items(folder / ITEMS, fresh / ITEMS)
             if self.whole is not None:
                 items = folder.resolve() / ITEMS
                 write_manifest(fresh / MANIFEST, self.judged, self.whole, self.place, items, progress)

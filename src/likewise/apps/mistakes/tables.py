@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from PIL import Image
 
 from likewise.apps.mistakes.findings import Finding, IntArray, Judged
 from likewise.apps.mistakes.words import Cut
@@ -15,13 +17,14 @@ from likewise.data import Dataset
 from likewise.data.cells import write_table
 from likewise.data.dataset import Source, ZipMember
 from likewise.encoder import Preprocessing, Progress, Sounds
-from likewise.media.pictures import read_picture
+from likewise.media.pictures import content_hash, png_bytes
 
 COLUMNS = (
     "kind", "file", "label", "said", "probability", "distance", "group", "trained_on", "why", "second", "second_label",
     "third", "third_label", "start", "end",
 )  # fmt: skip
 ITEMS = "items"  # folder of what has no file of its own
+HASH_DIGITS = 16
 
 Cell = str | float | None
 
@@ -109,30 +112,50 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return name
 
 
+def carry_items(earlier: Path, folder: Path) -> None:
+    """The items that an earlier call has written, so that a table of theirs that was saved elsewhere holds.
+
+    Args:
+        earlier: the folder of items that is about to be replaced; there need not be one.
+        folder: where they are to be too, as links where the disk has any.
+    """
+
+    def linked(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+
+    if earlier.is_dir():
+        shutil.copytree(earlier, folder, copy_function=linked)
+
+
 def _path_of(source: Source, number: int, folder: Path, named: Path, how: Preprocessing) -> str:
-    """Where an item lies; it is written into `folder`, which will be called `named`, where it lies nowhere."""
+    """Where an item lies; it is written into `folder`, which will be called `named`, where it lies nowhere.
+
+    It is called by its place and its content: no other item is ever given the name, whatever is written there later.
+    """
     if isinstance(source, Path):
         path = str(source.absolute())
         try:
             path.encode()
         except UnicodeEncodeError:  # bytes that are no text
-            return _kept(source.read_bytes(), f"{number:06}{source.suffix}", folder, named)
+            return _kept(source.read_bytes(), number, source.suffix, folder, named)
         return path
     if isinstance(source, ZipMember):
-        return _kept(source.read(), f"{number:06}{Path(source.member).suffix}", folder, named)
-    folder.mkdir(exist_ok=True)
-    if isinstance(how, Sounds):
-        name, subtype = f"{number:06}.wav", "PCM_16" if source.dtype == np.int16 else "FLOAT"
-        soundfile.write(
-            folder / name, source.astype(np.int16 if source.dtype == np.int16 else np.float32), how.rate, subtype
-        )
-    else:
-        name, pixels = f"{number:06}.png", read_picture(source)
-        Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(folder / name)
-    return str(named / name)
+        return _kept(source.read(), number, Path(source.member).suffix, folder, named)
+    if not isinstance(how, Sounds):
+        return _kept(png_bytes(source), number, ".png", folder, named)
+    samples = source.astype(np.int16 if source.dtype == np.int16 else np.float32)
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, how.rate, "PCM_16" if source.dtype == np.int16 else "FLOAT", format="WAV")
+    # The bytes are no name for it: there is the time of writing among them.
+    return _kept(stream.getvalue(), number, ".wav", folder, named, content_hash(np.append(samples, how.rate)))
 
 
-def _kept(content: bytes, name: str, folder: Path, named: Path) -> str:
+def _kept(content: bytes, number: int, suffix: str, folder: Path, named: Path, key: str = "") -> str:
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(content)
+    name = f"{number:06}-{(key or content_hash(content))[:HASH_DIGITS]}{suffix}"
+    if not (folder / name).exists():
+        (folder / name).write_bytes(content)
     return str(named / name)
