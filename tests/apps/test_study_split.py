@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from likewise.apps.study import Run, Split, conduct
 from likewise.apps.study.split import ALIKE
 from likewise.data import Dataset, arrays
 from likewise.errors import DataError, UsageError
+from likewise.metrics.classification import share_right
 from likewise.metrics.intervals import wilson
 
 
@@ -74,13 +76,40 @@ class TestAdvice:
         assert (by_item["units"], by_group["units"]) == (60, 6)
         assert by_group["high"] - by_group["low"] > 2 * (by_item["high"] - by_item["low"])
 
+    @pytest.mark.parametrize("alike", [0.0, 1.0])
+    def test_intervals_are_those_of_a_report_where_items_are_independent_and_at_worst(self, alike: float) -> None:
+        """20 groups of 100, of which a twentieth is wrong: spread evenly over them, or one group as a whole."""
+        study = Split(webcams(cameras=40, each=100), (0.5,))
+        _, by_group = (study.run(settings, quiet) for settings in study.trials([]))
+        groups = np.repeat(np.arange(20), 100)
+        report = share_right(groups != 3 if alike else np.arange(2000) % 20 != 3, groups)
+        low, high = ("low", "high") if alike else ("low_independent", "high_independent")
+        assert by_group["units"] == 20
+        # At worst they are the same; evenly spread, a report's has Student's t for 20 groups in place of the normal.
+        assert (by_group[low], by_group[high]) == pytest.approx((report.low, report.high), abs=1e-9 if alike else 0.002)
+        assert by_group["low"] < by_group["low_independent"] < 0.95
+
+    def test_what_is_said_of_groups_is_said_to_be_at_worst(self) -> None:
+        study = Split(webcams(), (0.5,))
+        runs = [Run(settings, study.run(settings, quiet)) for settings in study.trials([])]
+        assert [("at worst" in study.said(run)) for run in runs] == [False, True]
+        alone = wilson(0.95, 60)
+        half = f"{50 * (alone.high - alone.low):.1f}"
+        assert re.search(rf"within [\d.]+ points at worst, where groups .* \({half} were items", study.advice(runs))
+
+    def test_progress_is_told_for_each_block(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("likewise.apps.study.split.AT_ONCE", 16)
+        study, told = Split(noise(100, np.arange(100) % 2), (0.5,)), list[tuple[int, int]]()
+        study.run(study.trials([])[0], lambda done, total, _: told.append((done, total)))
+        assert told == [(16, 50), (32, 50), (48, 50), (50, 50)]
+
     def test_few_groups_are_better_judged_by_folds(self) -> None:
         study = Split(webcams(), (0.5, 0.2))
         runs = [Run(settings, study.run(settings, quiet)) for settings in study.trials([])]
         said = study.advice(runs)
         assert said.startswith("Judge every item once, by folds over groups")
         assert "50/50 by group is the best of these" in said
-        assert "takes some 457 groups to measure on, not 6" in said  # 0.95 x 0.05 x (1.96 / 0.02)^2
+        assert "takes at most some 457 groups to measure on, not 6" in said  # 0.95 x 0.05 x (1.96 / 0.02)^2
 
     def test_the_smallest_part_that_is_large_enough(self) -> None:
         study = Split(noise(4000, np.arange(4000) % 2), (0.5, 0.2, 0.02))

@@ -32,6 +32,7 @@ class TestOfAModel:
     def test_the_last_tap_is_the_embedding_and_earlier_ones_are_means(self, digits: Dataset) -> None:
         encoder = Encoder("convnet-small", 16, preprocessing=Pictures(1, 8, 8), seed=0).eval()
         study = Taps(digits, encoder)
+        assert study.opening() == f"all {len(digits)} items are judged: measure what you choose by them on others"
         assert study.trials([]) == [{"task": "label", "tap": tap} for tap in encoder.taps]
         labels = torch.from_numpy(digits.labels)
         embeddings = encoder.encode(digits.sources).embeddings

@@ -39,6 +39,12 @@ LOPSIDED = 0.75  # share of the most frequent class
 class Split(Study):
     """Parts of several sizes: interval of an accuracy, items of the rarest class, and near-duplicates across.
 
+    How all of the data may be cut is the question, so that there is no test part to leave alone; no model is looked at.
+
+    Of a split by group two intervals are given, with Wilson's formula as reports have it: one that would be right were
+    items independent, and one at worst, where a group is right or wrong as a whole and groups are all the trials there
+    are, with Student's t for their number. A report lies between: it sees how alike the answers in a group are.
+
     Args:
         data: items whose labels are classes.
         shares: of the items to measure on, each in (0, 1).
@@ -67,6 +73,10 @@ class Split(Study):
         """See `Study`."""
         return {"accuracy": self._accuracy, "seed": self._seed, "data": self._digest}
 
+    def opening(self) -> str:
+        """See `Study`."""
+        return f"all {len(self._data):,} items are cut anew each time, and none is kept for a test; nothing is trained"
+
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
         ways = ("item",) if self._data.groups is None else ("item", "group")
@@ -77,15 +87,18 @@ class Split(Study):
         data, share, by = self._data, settings["share"], settings["by"]
         parts = numbered(data).split(1 - share, share, by=by, seed=self._seed)
         train, measured = (positions_of(part) for part in parts)
-        alike, nearest = _nearest(self._thumbnails[measured], self._thumbnails[train])
+        alike, nearest = _nearest(self._thumbnails[measured], self._thumbnails[train], progress)
         leaking = np.flatnonzero(alike >= ALIKE)
         named = leaking[np.argsort(-alike[leaking], kind="stable")][:NAMED]
         counts = np.bincount(data.labels[measured], minlength=len(data.names)).astype(float)
         counts[data.counts() == 0] = np.inf  # which are in no part
         units = len(measured) if by == "item" else len(np.unique(self._groups(measured)))
-        found, rarest = wilson(self._accuracy, units), int(counts.argmin())
+        alone, rarest = wilson(self._accuracy, len(measured)), int(counts.argmin())
+        apart = max(1.0, units - 1.0)  # one less than there are: what their spread about a mean of their own is worth
+        together = alone if by == "item" else wilson(self._accuracy, apart, freedom=apart)
         return {
-            "measured": len(measured), "units": units, "low": found.low, "high": found.high,
+            "measured": len(measured), "units": units, "low": together.low, "high": together.high,
+            "low_independent": alone.low, "high_independent": alone.high,
             "rarest": data.names[rarest], "of_rarest": int(counts[rarest]),
             "most_frequent": data.names[int(data.counts().argmax())], "share": float(data.counts().max() / len(data)),
             "near_duplicates": len(leaking) / len(measured),
@@ -98,10 +111,12 @@ class Split(Study):
     def said(self, run: Run) -> str:
         """See `Study`."""
         f = run.figures
+        known = f"{f['low_independent']:.1%} to {f['high_independent']:.1%}"
+        if run.settings["by"] == "group":
+            known += f" were items independent, {f['low']:.1%} to {f['high']:.1%} at worst"
         return (
-            f"{_called(run)}: {f['measured']:,} to measure on, {self._accuracy:.0%} is known to {f['low']:.1%} to"
-            f" {f['high']:.1%}, {f['of_rarest']} of the rarest class, near-duplicates trained on"
-            f" {f['near_duplicates']:.1%}"
+            f"{_called(run)}: {f['measured']:,} to measure on, {self._accuracy:.0%} is known to {known},"
+            f" {f['of_rarest']} of the rarest class, near-duplicates trained on {f['near_duplicates']:.1%}"
         )
 
     def advice(self, runs: Sequence[Run]) -> str:
@@ -111,13 +126,16 @@ class Split(Study):
         close = [run for run in ranked if _half(run) <= CLOSE and run.figures["of_rarest"] >= FEW]
         take = close[0] if close else ranked[-1]
         known = f"{self._accuracy:.0%} is then known to within {100 * _half(take):.1f} points"
+        if by == "group":
+            alone = 50 * (take.figures["high_independent"] - take.figures["low_independent"])
+            known += f" at worst, where groups are right or wrong as wholes ({alone:.1f} were items independent)"
         said = f"Take {_called(take)}: {known}."
         if not close:
             needed = math.ceil(self._accuracy * (1 - self._accuracy) * (1.96 / CLOSE) ** 2)
             said = (
                 f"Judge every item once, by folds over {by}s, and bring more: {_called(take)} is the best of these, and"
-                f" {known}; within {100 * CLOSE:g} takes some {needed:,} {by}s to measure on, not"
-                f" {take.figures['units']:,}."
+                f" {known}; within {100 * CLOSE:g} takes{' at most' * (by == 'group')} some {needed:,} {by}s to measure"
+                f" on, not {take.figures['units']:,}."
             )
         return said + self._of_leaks(runs) + self._of_classes(take)
 
@@ -127,13 +145,14 @@ class Split(Study):
 
         ranked = sorted(runs, key=lambda run: (run.settings["by"], -run.settings["share"]), reverse=True)
         names = [_called(run) for run in ranked]
-        low, high = (np.array([100 * run.figures[key] for run in ranked]) for key in ("low", "high"))
+        middle = 100 * self._accuracy
         figure = Figure(figsize=(9, 1.2 + 0.35 * len(ranked)), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
-        middle = 100 * self._accuracy
-        left.errorbar(
-            np.full(len(ranked), middle), names, xerr=np.abs([middle - low, high - middle]), fmt="o", capsize=4
-        )
+        for end, ink, label in (("", "#999999", "groups as wholes"), ("_independent", "#0072b2", "independent")):
+            reach = [[abs(100 * run.figures[side + end] - middle) for run in ranked] for side in ("low", "high")]
+            left.errorbar(np.full(len(ranked), middle), names, xerr=reach, fmt="o", capsize=4, color=ink, label=label)
+        if self._data.groups is not None:
+            left.legend(fontsize=7)
         bars = right.barh(names, [100 * run.figures["near_duplicates"] for run in ranked], color="#d55e00")
         right.bar_label(bars, fmt="%.1f", padding=2)
         left.set(xlabel=f"95% interval of {self._accuracy:.0%}, in %")
@@ -192,9 +211,12 @@ def _readable(data: Dataset) -> tuple[Dataset, Tensor, list[tuple[str, str]]]:
     return replace(data.subset(decoded.kept), whole=None), thumbnails, skipped
 
 
-def _nearest(some: Tensor, others: Tensor) -> tuple[Any, Any]:
+def _nearest(some: Tensor, others: Tensor, progress: Progress) -> tuple[Any, Any]:
     """(n, D), (m, D) -> (n,) the highest correlation of each with any of the others, and (n,) with which."""
-    found = [(block @ others.T).max(dim=1) for block in some.split(AT_ONCE)]
+    found: list[Any] = []
+    for start in range(0, len(some), AT_ONCE):
+        found.append((some[start : start + AT_ONCE] @ others.T).max(dim=1))
+        progress(min(start + AT_ONCE, len(some)), len(some), "looking for near-duplicates")
     return torch.cat([one.values for one in found]).numpy(), torch.cat([one.indices for one in found]).numpy()
 
 

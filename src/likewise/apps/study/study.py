@@ -1,6 +1,8 @@
 """A question about data that is answered by trying: many small runs, each kept as soon as it is done.
 
-A study never looks at the test part of its data: what is chosen by it is to be measured there afterwards.
+A study that trains leaves the test part of its data alone: what is chosen by it is to be measured there afterwards.
+`Split`, which trains nothing, cuts all of the data, and `Taps` judges all that it is given along with a trained
+encoder.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class Taps(Study):
 
     Args:
         data: items to be told apart.
-        encoder: trained, on others than these; None to train one on a part of the data, by their labels.
+        encoder: trained, on others than these, of which then all are judged; None to train one on a part of the data,
+            by their labels, and judge it on another, the test part left alone.
         tasks: what is to be told apart: "label", "group", or the name of a target, of which equal ones are the same;
             None for all that the data have.
         backbone, by, fit: of the training; see `Dim`. Where groups are told apart too, by None is by item.
@@ -100,7 +101,9 @@ class Taps(Study):
 
     def opening(self) -> str:
         """See `Study`."""
-        return self._plan.said() if self._encoder is None else ""
+        if self._encoder is None:
+            return self._plan.said()
+        return f"all {len(self._plan.data):,} items are judged: measure what you choose by them on others"
 
     def trials(self, runs: Sequence[Run]) -> list[Settings]:
         """See `Study`."""
