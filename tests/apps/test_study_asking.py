@@ -73,6 +73,14 @@ class TestThroughAPipe:
         out = io.StringIO()
         return Terminal(out, io.StringIO(typed), folder).ask(question), out.getvalue()
 
+    def test_names_of_classes_command_no_terminal(self, tmp_path: Path) -> None:
+        hostile = ("day\x1b[2J\x1b]0;owned\x07", "night\n[3] dusk\r", "\u202edusk")
+        question = Question(1, 1, picture().item, None, hostile)
+        answer, said = self.asked("2\n", question, tmp_path)
+        assert answer == 1
+        assert not set(said) & set("\x1b\x07\r\u202e")
+        assert "[1] day [2J ]0;owned  [2] night [3] dusk  [3] dusk  [q] stop\n" in said
+
     def test_a_key_answers_and_the_picture_is_in_a_file(self, tmp_path: Path) -> None:
         answer, said = self.asked("2\n", picture(), tmp_path)
         assert answer == 1

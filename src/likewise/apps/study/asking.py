@@ -18,6 +18,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from likewise.evaluation.names import printable
 from likewise.media.files import replacing_file
 from likewise.media.pictures import Pixels, png_bytes
 
@@ -91,12 +92,11 @@ class Terminal(Asker):
 
     def ask(self, question: Question) -> int:
         """See `Asker`."""
-        keys = dict(zip(KEYS, range(len(question.classes)), strict=False))
+        classes = [printable(name) for name in question.classes]
+        keys = dict(zip(KEYS, range(len(classes)), strict=False))
         if not self._told:
             self._told = True
-            self._say(
-                "What is it? " + "  ".join(f"[{k}] {question.classes[i]}" for k, i in keys.items()) + "  [q] stop"
-            )
+            self._say("What is it? " + "  ".join(f"[{k}] {classes[i]}" for k, i in keys.items()) + "  [q] stop")
         again = question.rate is not None
         self._show(question)
         while True:
@@ -106,7 +106,7 @@ class Terminal(Asker):
                 self._say("")
                 raise KeyboardInterrupt
             if typed in keys:
-                self._say(f"{question.classes[keys[typed]]}" if self._given.isatty() else "")
+                self._say(classes[keys[typed]] if self._given.isatty() else "")
                 return keys[typed]
             if again and typed in AGAIN:
                 self._show(question)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, final
 
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
+from likewise.evaluation.names import printable
 from likewise.media.files import append_line, replacing_file
 
 SETTINGS, RUNS, FINDINGS, PICTURE = "study.json", "runs.jsonl", "findings.json", "study.png"
@@ -152,14 +153,14 @@ def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say, progr
                 runs.append(run)
             for file, reason in run.figures.get(SKIPPED, ()):
                 if file not in skipped:
-                    say(f"skipped {file}: {reason}")
+                    say(printable(f"skipped {file}: {reason}"))
                 skipped.add(file)
-            say(f"{number}{of}: {study.said(run)}{' (done before)' if known else ''}")
+            say(printable(f"{number}{of}: {study.said(run)}{' (done before)' if known else ''}"))
     except KeyboardInterrupt:
         kept = f"{len(runs)} run{'s are' if len(runs) != 1 else ' is'} kept in {folder}" if runs else "nothing was done"
         say(f"Stopped: {kept}; --resume goes on.")
         raise
-    found = Findings(study.name, tuple(runs), study.advice(runs), folder)
+    found = Findings(study.name, tuple(runs), printable(study.advice(runs)), folder)  # it may name classes and files
     with replacing_file(folder / PICTURE) as fresh:
         study.draw(runs, fresh)
     with replacing_file(folder / FINDINGS) as fresh:
