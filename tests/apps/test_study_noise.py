@@ -9,7 +9,18 @@ import pytest
 from scipy.stats import binomtest
 from study_drawn import first, judged
 
-from likewise.apps.study.noise import as_good, at_most_worse, may_lose, near, sample_of, share, worse, worth
+from likewise.apps.study.noise import (
+    as_good,
+    at_most_worse,
+    beyond,
+    may_lose,
+    near,
+    sample_of,
+    share,
+    share_in,
+    worse,
+    worth,
+)  # fmt: skip
 from likewise.metrics.intervals import wilson
 
 
@@ -71,6 +82,47 @@ class TestAtMostWorse:
         few, many = at_most_worse(same, same, np.repeat(np.arange(5), 20)), at_most_worse(same, same, alone(100))
         assert 0 < many < 0.03 < few
         assert at_most_worse(same, same, np.zeros(100, int)) == 1.0  # one group shows nothing
+
+
+class TestShareIn:
+    @pytest.mark.parametrize("groups", [300, 30, 1])
+    @pytest.mark.parametrize("right", [300, 280, 0])
+    def test_in_the_mix_that_there_is_it_is_the_share(self, groups: int, right: int) -> None:
+        rng = np.random.default_rng(0)
+        of, kinds = np.arange(300) % groups, rng.integers(0, 3, 300)
+        answers = rng.permutation(first(300, right))
+        found, expected = share_in(answers, kinds, of, np.bincount(kinds).astype(float)), share(answers, of)
+        assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+
+    @pytest.mark.parametrize("grouped", [False, True])
+    def test_it_holds_what_is_true_of_another_mix(self, grouped: bool) -> None:
+        """270 of a class that is right in 98%, 30 of one in 60%; asked half and half: 79%, in 95% of samples."""
+        rng = np.random.default_rng(0)
+        kinds, of = np.repeat([0, 1], [270, 30]), np.arange(300)
+        if grouped:
+            of = np.r_[np.repeat(np.arange(27), 10), 27 + np.repeat(np.arange(10), 3)]
+        held, naive, values = 0, 0, list[float]()
+        for _ in range(400):
+            chance = np.where(kinds == 0, 0.98, 0.6)
+            if grouped:  # beta with the same means and a correlation of 0.1 within a group
+                chance = np.where(kinds == 0, rng.beta(9 * 0.98, 9 * 0.02, 37)[of], rng.beta(9 * 0.6, 9 * 0.4, 37)[of])
+            right = rng.random(300) < chance
+            found = share_in(right, kinds, of, np.array([10.0, 10.0]))
+            values.append(found.value)
+            held += found.low <= 0.79 <= found.high
+            naive += share(right, of).low <= 0.79
+        assert np.mean(values) == pytest.approx(0.79, abs=0.01)
+        assert held / 400 >= 0.93  # 95%, less two standard errors of 400 samples
+        assert naive / 400 < 0.1  # the share in the mix that there is
+
+    def test_kinds_of_which_there_are_none_are_left_out(self) -> None:
+        found = share_in(np.array([True, False, True]), np.array([0, 0, 2]), alone(3), np.array([1.0, 5.0, 1.0]))
+        assert found.value == pytest.approx(0.75)
+
+    def test_a_difference_is_newcombes(self) -> None:
+        """56 of 70 against 48 of 80: 0.2 (0.0524 to 0.3339), the example of Newcombe (1998), method 10."""
+        found = beyond(wilson(56 / 70, 70), wilson(48 / 80, 80))
+        assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 
 
 class TestRuns:

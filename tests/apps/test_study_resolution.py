@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from study_drawn import QUICK, first, grouped, judged, some_digits
 from likewise.apps.study import Resolution, conduct
 from likewise.apps.study.resolution import enough
 from likewise.apps.study.scale import RATES
-from likewise.data import Dataset, arrays
+from likewise.data import Dataset, arrays, folder
 from likewise.errors import DataError, UsageError
 from likewise.training import FitOptions
 
@@ -70,6 +71,18 @@ class TestAdvice:
 
 
 class TestRuns:
+    def test_judged_items_are_told_by_their_place_among_all(self, digit_folder: Path, tmp_path: Path) -> None:
+        """Also where some cannot be read: other studies look their classes up by it."""
+        shutil.copytree(digit_folder, tmp_path / "digits")
+        torn = sorted((tmp_path / "digits" / "3").iterdir())[::2]
+        for file in torn:
+            file.write_bytes(b"no picture: " + file.name.encode())
+        study = Resolution(folder(tmp_path / "digits"), (4, 8), backbone="linear", folds=2, fit=FitOptions(epochs=1))
+        figures = study.run({"size": 4, "colour": "as they are"}, lambda *_: None)
+        files = {study.plan.data.files[item] for item in figures["each"]["item"]}
+        assert files == set(study.plan.data.files) - {f"3/{file.name}" for file in torn}
+        assert sum(items for _, items in figures["trained_by_class"]) == len(files)  # of two folds, each half once
+
     def test_red_and_green_that_are_equally_bright(self, tmp_path: Path) -> None:
         """Without colour nothing tells them apart."""
         rng = np.random.default_rng(0)

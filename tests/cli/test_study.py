@@ -186,6 +186,9 @@ class TestHuman:
         (tmp_path / "others" / "3" / "00.png").unlink()
         refused = run("study", "human", tmp_path / "others", "--out", tmp_path / "t", *beside).refused(2)
         assert "on the same data" in refused
+        another = (*beside, "--seed", 1)
+        refused = run("study", "human", digit_folder, "--out", tmp_path / "t", *another).refused(2)
+        assert "on the same items" in refused
         assert run("study", "split", digit_folder, "--out", tmp_path / "p").status == 0
         other = ("--beside", tmp_path / "p", "--terminal")
         assert "beside a study of resolution" in run(

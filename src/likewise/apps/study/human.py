@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
 from likewise.apps.study.asking import KEYS, Asker, Question
-from likewise.apps.study.noise import CHANCE, LITTLE, share
+from likewise.apps.study.noise import CHANCE, LITTLE, beyond, share, share_in
 from likewise.apps.study.plan import InMemory, Positions
 from likewise.apps.study.resolution import AS_THEY_ARE, Resolution, draw_accuracy, enough, sizes_on
-from likewise.apps.study.study import SKIPPED, Run, Settings, Study
+from likewise.apps.study.study import EACH, SKIPPED, Run, Settings, Study
 from likewise.encoder import Preprocessing, Progress, Sounds
 from likewise.errors import DataError, UsageError
+from likewise.metrics import Estimate
 
 EACH_SIZE = 20  # questions
 LONGEST_NAME = 64
@@ -113,7 +114,7 @@ class Human(Study):
         people = self._of_people(runs)
         best = max(people, key=lambda run: (run.figures["accuracy"], -run.settings["size"]))
         need = next(run for run in people if _as_good(best, run))
-        least, most = enough(self._machines())
+        least, most = (self._in_mix(run, runs) for run in enough(self._machines()))
         guessed = 1 / len(self._classes)
         if best.figures["low"] <= guessed:
             return (
@@ -125,18 +126,25 @@ class Human(Study):
             f"People need {self._scale.called(need.settings['size'])}: {_told(need)}, {_persons(runs)}; the machine"
             f" needs {self._scale.called(least.settings['size'])}: {_told(least)}."
         )
-        f, theirs = most.figures, 1 - best.figures["accuracy"]
-        its, known = 1 - f["accuracy"], 1 - f["trained_accuracy"]
-        said += f" At best people are wrong in {theirs:.1%}, the machine in {its:.1%}"
-        if its <= theirs:
-            return f"{said}: it does no worse than people, whose error does not say any more what is possible."
-        if f["high"] >= best.figures["low"]:
+        theirs, its, known = _wrong(best), _wrong(most), 1 - most.figures["trained_accuracy"]
+        off = beyond(its, theirs)
+        said += (
+            f" At best people are wrong in {theirs.value:.1%}, the machine, were it asked as often about each class, in"
+            f" {its.value:.1%}: {100 * off.value:+.1f} points ({100 * off.low:+.1f} to {100 * off.high:+.1f})"
+        )
+        if off.high <= 0:
+            return f"{said}. It does no worse than people, whose error does not say any more what is possible."
+        if off.low <= 0:
             said += ", which may be chance"
-        bias, variance = max(0.0, known - theirs), its - max(known, theirs)
-        first = "more epochs or a larger network" if bias > variance else "more examples or augmentation"
+        if off.value <= 0:
+            return f"{said}: whether it does worse than people so few answers do not tell. Ask about more."
+        bias = Estimate(known - theirs.value, known - theirs.high, known - theirs.low)
+        fitted = bias.value > 0
+        variance = Estimate(its.value - known, its.low - known, its.high - known) if fitted else off
+        first = "more epochs or a larger network" if bias.value > variance.value else "more examples or augmentation"
         return (
-            f"{said}. With people's error for the best possible one, {100 * bias:.1f} points are avoidable bias, missed"
-            f" in what it learned from too, and {100 * variance:.1f} are variance: {first} first."
+            f"{said}. With people's error for the best possible one, {_points(bias)} are avoidable bias, missed in what"
+            f" it learned from too, and {_points(variance)} are variance: {first} first."
         )
 
     def draw(self, runs: Sequence[Run], file: Path) -> None:
@@ -147,7 +155,8 @@ class Human(Study):
         figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2)
         draw_accuracy(left, people, _persons(runs), "#d55e00", beside=1.04)
-        draw_accuracy(left, self._machines(), "the machine", "#0072b2")
+        machine = [self._in_mix(run, runs) for run in self._machines()]
+        draw_accuracy(left, machine, "the machine, asked as often about each class", "#0072b2")
         persons = {run.settings["person"] for run in runs}
         for person in sorted(persons) if len(persons) > 1 else ():
             of = self._of_people([run for run in runs if run.settings["person"] == person])
@@ -203,11 +212,28 @@ class Human(Study):
         for size in sorted({run.settings["size"] for run in runs}):
             of = [run for run in runs if run.settings["size"] == size]
             right = np.array([run.figures["right"] for run in of], bool)
-            rate = share(right, np.array([run.settings["item"] for run in of]))  # several may have answered one item
+            items = np.array([run.settings["item"] for run in of])  # of which several may have answered one
+            rate = share(right, self._plan.clusters(items))
             seconds = float(np.median([run.figures["seconds"] for run in of]))
             figures = {"accuracy": rate.value, "low": rate.low, "high": rate.high, "items": len(of), "seconds": seconds}
             found.append(Run({"size": size}, figures))
         return found
+
+    def _in_mix(self, machine: Run, runs: Sequence[Run]) -> Run:
+        """A run of the machine as it would be if classes came as often as people were asked about them.
+
+        They are asked as often about each, and the machine is judged by as many as there are: where one class is rare,
+        or harder, the two would not compare.
+        """
+        data, each, f = self._plan.data, machine.figures[EACH], machine.figures
+        mix = np.bincount([data.names.index(run.figures["truth"]) for run in runs], minlength=len(data.names))
+        kinds = data.labels[np.array(each["item"])]
+        rate = share_in(np.array(each["right"], bool), kinds, np.array(each["cluster"]), mix.astype(float))
+        of_class = np.array(f["trained_by_class"], float)
+        met = of_class[:, 1] > 0
+        known = np.average(of_class[met, 0] / of_class[met, 1], weights=mix[: len(of_class)][met])
+        changed = {"accuracy": rate.value, "low": rate.low, "high": rate.high, "trained_accuracy": float(known)}
+        return Run(machine.settings, {**f, **changed})
 
     def _machines(self) -> list[Run]:
         """The machine's runs, in colour where there is any, as people see it."""
@@ -227,6 +253,16 @@ def _as_good(best: Run, other: Run) -> bool:
 def _told(run: Run) -> str:
     f = run.figures
     return f"{f['accuracy']:.1%} right ({f['low']:.1%} to {f['high']:.1%}; {f['items']:,} answers)"
+
+
+def _wrong(run: Run) -> Estimate:
+    return Estimate(1 - run.figures["accuracy"], 1 - run.figures["high"], 1 - run.figures["low"])
+
+
+def _points(share: Estimate) -> str:
+    """In points, none below nothing."""
+    value, low, high = (100 * max(0.0, x) for x in (share.value, share.low, share.high))
+    return f"{value:.1f} points ({low:.1f} to {high:.1f})"
 
 
 def _persons(runs: Sequence[Run]) -> str:

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from likewise.apps.study.study import EACH, Run
 from likewise.metrics import Estimate
 from likewise.metrics.classification import share_right
+from likewise.metrics.intervals import wilson
 
 CHANCE = 0.05  # of taking two for different that are not, one-sided
 LITTLE = 0.02  # of a share: how much worse a run may look that few items do not show to be worse
@@ -64,6 +65,43 @@ def at_most_worse(best: NDArray[np.bool_], other: NDArray[np.bool_], clusters: N
 def share(right: NDArray[np.bool_], clusters: NDArray[np.int64]) -> Estimate:
     """(N,), (N,) -> how many are right, with an interval that takes clusters for the sample where they hold several."""
     return share_right(right, clusters if len(np.unique(clusters)) < len(clusters) else None)
+
+
+def share_in(
+    right: NDArray[np.bool_], kinds: NDArray[np.int64], clusters: NDArray[np.int64], mix: NDArray[np.float64]
+) -> Estimate:
+    """How many would be right if kinds came as often as `mix` says, with an interval as that of `share`.
+
+    A mean over strata: every item counts by how often its kind is to come, over how often it is there. Kinds of which
+    there is none are left out.
+
+    Args:
+        right: (N,) which items are.
+        kinds: (N,) of each, below K.
+        clusters: (N,) see `share`.
+        mix: (K,) how often each kind is to come, in any unit.
+    """
+    weights = mix[kinds] / np.bincount(kinds, minlength=len(mix))[kinds]
+    weights = weights / weights.sum()
+    value = min(1.0, float(weights @ right))
+    of = np.unique(clusters, return_inverse=True)[1]
+    count = int(of.max()) + 1
+    grouped = count < len(of)
+    varied = count > 1 and 0 < right[weights > 0].mean() < 1
+    # Where nothing can vary, groups are what there is.
+    most = 1 / float(np.square(weights if varied or not grouped else np.bincount(of, weights)).sum())
+    variance = float(np.square(np.bincount(of, weights * (right - value))).sum())
+    variance *= count / (count - 1) if grouped and varied else 1
+    trials = min(most, value * (1 - value) / variance) if varied and variance > 0 else most
+    return wilson(value, trials, freedom=max(1.0, count - 1.0) if grouped else np.inf)
+
+
+def beyond(one: Estimate, other: Estimate) -> Estimate:
+    """How far a share lies above another, with the interval that those of both leave (Newcombe 1998, method 10)."""
+    off = one.value - other.value
+    below = np.hypot(one.value - one.low, other.high - other.value)
+    above = np.hypot(one.high - one.value, other.value - other.low)
+    return Estimate(off, off - float(below), off + float(above))
 
 
 def worth(runs: Sequence[Run]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from likewise.apps.study.noise import may_lose, near, sample_of
 from likewise.apps.study.plan import InMemory, Plan
 from likewise.apps.study.scale import Scale
-from likewise.apps.study.study import Run, Settings, Study
+from likewise.apps.study.study import EACH, Run, Settings, Study
 from likewise.apps.study.trials import classified
 from likewise.data import By, Dataset
 from likewise.encoder import Encoder, Head, Progress
@@ -91,8 +91,9 @@ class Resolution(Study):
         def make(head: Head) -> Encoder:
             return Encoder(self._backbone, head=head, **items.asked, seed=self.fit.seed)
 
-        plan = self.plan.on(items.kept, items.data)
-        return {**classified(plan, make, self.fit, progress), "skipped": list(items.skipped)}
+        figures = classified(self.plan.on(items.kept, items.data), make, self.fit, progress)
+        figures[EACH]["item"] = items.kept[figures[EACH]["item"]].tolist()  # in the data that all sizes are of
+        return {**figures, "skipped": list(items.skipped)}
 
     def said(self, run: Run) -> str:
         """See `Study`."""

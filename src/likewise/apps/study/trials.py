@@ -54,6 +54,8 @@ def trained(
 def classified(plan: Plan, make: Callable[[Head], Encoder], options: FitOptions, progress: Progress) -> dict[str, Any]:
     """Trains a classifier for each fold: how often they are right on what is judged, for every item, and what it costs.
 
+    And how often on what they were trained on, by class too: how many were right, and how many there are.
+
     Args:
         plan: of items that can be read.
         make: an encoder with this head.
@@ -73,9 +75,12 @@ def classified(plan: Plan, make: Callable[[Head], Encoder], options: FitOptions,
         seconds += history.seconds
         right.append(right_of(encoder, head, plan.data.subset(fold.judged)))
         learned.append(right_of(encoder, head, train))
+    known = np.concatenate(learned)
+    of = plan.data.labels[np.concatenate([fold.train for fold in plan.folds])]
     return {
         **answered(plan, _judged(plan), np.concatenate(right)),
-        "trained_accuracy": float(np.concatenate(learned).mean()),
+        "trained_accuracy": float(known.mean()),
+        "trained_by_class": np.stack([np.bincount(of, known), np.bincount(of)], axis=1).astype(int).tolist(),
         "seconds": seconds, "parameters": encoder.parameters_count, "ms_per_item": 1000 * cost(encoder),
     }  # fmt: skip
 

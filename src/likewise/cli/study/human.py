@@ -100,7 +100,7 @@ def runs_beside(folder: Path) -> Sequence[Run]:
 
 
 def check_same(folder: Path, study: Resolution) -> None:
-    """Refuses figures of other data.
+    """Refuses figures of other data, or of others of their items.
 
     Raises:
         UsageError: they are.
@@ -108,5 +108,11 @@ def check_same(folder: Path, study: Resolution) -> None:
     from likewise.apps.study import runs_in
     from likewise.errors import UsageError
 
-    if runs_in(folder)[0].get("data") != study.options()["data"]:
+    theirs, ours = runs_in(folder)[0], study.options()
+    if theirs.get("data") != ours["data"]:
         raise UsageError("People and machine are compared on the same data", f"others in {str(folder)!r}")
+    if theirs.get("split") != ours["split"]:
+        raise UsageError(
+            "People and machine are compared on the same items", f"another split in {str(folder)!r}",
+            "Pass its --split, --folds and --seed.",
+        )  # fmt: skip
