@@ -1,4 +1,4 @@
-"""Heat sums to the similarity, is what the formula says where that is linear, and lies on what two pictures share."""
+"""Places and bias make the similarity; heat is what the formula says where it is linear, and lies on what is shared."""
 
 from __future__ import annotations
 
@@ -37,6 +37,26 @@ def taken_apart(encoder: Encoder, tap: str | None = None) -> Similarity:
     return similarity(encoder, *two(encoder), tap=tap)
 
 
+ROUNDING = 1e-6
+INTEGRATION = 0.005  # of a similarity, with 32 steps on the way
+
+
+def of_nothing(encoder: Encoder, features: list[torch.Tensor], at: str | None, k: int) -> float:
+    """What the cosine would be, item `k` being nothing at these places, with its length and the other item held."""
+    taps = [name for name in encoder.taps if name != "embedding"]
+    behind = list(encoder.taps) if at is None else list(encoder.taps)[encoder.taps.index(at) + 1 :]
+
+    def end(outputs: torch.Tensor) -> torch.Tensor:
+        for name in behind:
+            outputs = encoder.stages[name](outputs)
+        return outputs[0].double()
+
+    with torch.inference_mode():
+        given = features if at is None else [encoder.from_features(x, taps)[at] for x in features]
+        ends = [end(outputs) for outputs in given]
+        return float(end(torch.zeros_like(given[k])) @ ends[1 - k] / (ends[0].norm() * ends[1].norm()))
+
+
 @pytest.mark.parametrize(
     ("backbone", "at", "exact"),
     [
@@ -45,7 +65,7 @@ def taken_apart(encoder: Encoder, tap: str | None = None) -> Similarity:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("unit", [True, False])
-def test_heat_sums_to_the_similarity(backbone: str, at: str | None, exact: bool, unit: bool) -> None:
+def test_places_and_bias_make_the_similarity(backbone: str, at: str | None, exact: bool, unit: bool) -> None:
     side = 64 if backbone == "resnet-18" else 32
     encoder = encoder_of(backbone, side=side, unit=unit)
     one, other = two(encoder, side)
@@ -56,7 +76,11 @@ def test_heat_sums_to_the_similarity(backbone: str, at: str | None, exact: bool,
     assert found.distance == pytest.approx(float(encoder.distances(a, b)), abs=1e-4)
     assert found.exact == exact
     assert backbone == "resnet-18" or found.at == at
-    for heat in found.heat:
+    for k, heat in enumerate(found.heat):
+        assert abs(found.missed[k]) < (ROUNDING if exact else INTEGRATION)  # before anything is spread
+        assert found.bias[k] == pytest.approx(
+            of_nothing(encoder, [one.features, other.features], found.at, k), abs=1e-5
+        )
         assert heat.sum() == pytest.approx(found.similarity, abs=1e-6)
 
 
@@ -95,7 +119,7 @@ def test_with_a_head_what_its_layer_is_given_is_compared() -> None:
     assert found.compared == "pooled"
     assert found.distance is None
     assert found.similarity == pytest.approx(float(F.cosine_similarity(a, b)), abs=1e-5)
-    assert [float(heat.sum()) for heat in found.heat] == pytest.approx([found.similarity] * 2, abs=1e-6)
+    assert found.missed == pytest.approx((0, 0), abs=ROUNDING)
 
 
 @pytest.mark.parametrize("places", [((4, 8), (44, 40)), ((36, 50), (2, 2)), ((48, 6), (20, 20))])
@@ -150,15 +174,29 @@ def test_heat_of_a_trained_network_lies_on_the_shared_object() -> None:
 
 
 @pytest.mark.parametrize("tap", ["conv1", "conv2", "conv3"])
-def test_finer_places_are_by_gradients_and_sum_too(tap: str) -> None:
-    found = taken_apart(encoder_of("convnet-small"), tap)
+def test_finer_places_are_by_gradients_that_miss_little(tap: str) -> None:
+    encoder = encoder_of("convnet-small")
+    one, other = two(encoder)
+    found = similarity(encoder, one, other, tap=tap)
     assert (found.at, found.exact) == (tap, False)
     assert "integrated gradients" in found.method()
-    assert [float(heat.sum()) for heat in found.heat] == pytest.approx([found.similarity] * 2, abs=1e-6)
+    for k in (0, 1):
+        assert abs(found.missed[k]) < INTEGRATION
+        assert found.bias[k] == pytest.approx(of_nothing(encoder, [one.features, other.features], tap, k), abs=1e-5)
+
+
+def test_a_way_in_one_step_misses_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missed is the error of the integral: a coarser one has more of it, and says so."""
+    encoder = encoder_of("tutorial")
+    usual = taken_apart(encoder)
+    monkeypatch.setattr("likewise.apps.inspect.heat.STEPS", 1)
+    coarse = taken_apart(encoder)
+    assert min(map(abs, coarse.missed)) > 5 * max(map(abs, usual.missed))
+    assert "{:+.3f} and {:+.3f} that integration misses".format(*coarse.missed) in coarse.said()
 
 
 def test_gradients_on_the_way_add_up_nearly_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So what is shared evenly, where they do not, is bias and little else: seen with the way cut into more steps."""
+    """With the way cut into more steps they say nearly the same of every place."""
     encoder = encoder_of("tutorial")
     monkeypatch.setattr("likewise.apps.inspect.heat.STEPS", 256)
     fine = taken_apart(encoder)
@@ -209,3 +247,5 @@ def test_it_is_drawn_with_its_method() -> None:
     assert picture.width > 3 * 300
     assert "exactly" in found.said()
     assert f"{found.similarity:.3f}" in found.said()
+    assert "{:+.3f} and {:+.3f} of bias".format(*found.bias) in found.said()
+    assert "integration misses" not in found.said()

@@ -33,8 +33,11 @@ class Similarity:
     Attributes:
         names: of both.
         pixels: (h, w, 1 or 3) uint8 of both.
-        heat: (h, w) of both, what each place contributes; either sums to `similarity`.
+        heat: (h, w) of both, what each place contributes; either sums to `similarity`, as `bias` and `missed` are
+            spread over its places evenly.
         similarity: cosine of what is compared, in [-1, 1].
+        bias: of both, what of it would be there were there nothing at any place.
+        missed: of both, what neither places nor bias account for: the error of integration, or of rounding.
         distance: by which the model compares embeddings; None where it has a head instead.
         compared: the tap whose outputs are compared.
         at: the tap whose places these are; None for those of the item itself.
@@ -46,6 +49,8 @@ class Similarity:
     pixels: tuple[Pixels, Pixels]
     heat: tuple[NDArray[np.float64], NDArray[np.float64]]
     similarity: float
+    bias: tuple[float, float]
+    missed: tuple[float, float]
     distance: float | None
     compared: str
     at: str | None
@@ -65,9 +70,12 @@ class Similarity:
             else "What is behind them is not linear: each has the share that gradients give it on the way from nothing."
         )
         distance = "" if self.distance is None else f"; their distance is {self.distance:.4g}"
+        error = "" if self.exact else ", and {:+.3f} and {:+.3f} that integration misses".format(*self.missed)
         return (
             f"The similarity of both, {self.similarity:.3f} (cosine of {self.compared}{distance}), taken apart"
-            f" {self.method()}: vermilion adds to it, blue takes from it, and the heat on either sums to it. {reason}"
+            f" {self.method()}: vermilion adds to it, blue takes from it. {reason} Spread evenly, so that the heat on"
+            " either sums to the similarity: {:+.3f} and {:+.3f} of bias, which would be there for nothing at"
+            " all{}.".format(*self.bias, error)
         )
 
     def draw(self) -> Image.Image:
@@ -94,7 +102,8 @@ def similarity(encoder: Encoder, first: Shown, second: Shown, *, tap: str | None
     |z| are held. Where z is a linear layer on a mean over places, it is a sum over them (Stylianou, Souvenir and Pless
     2019), and where it is on a maximum too, each maximum is of one place. Such stages are recognised by their gradient,
     which is the same all the way from nothing to the item. Elsewhere its mean on that way is taken (integrated
-    gradients, Sundararajan, Taly and Yan 2017). What is added at no place, as a bias, is shared evenly.
+    gradients, Sundararajan, Taly and Yan 2017). What is added at no place is spread evenly: the bias, which is what
+    there is at nothing, and what a sum over so few steps of the way misses.
 
     Args:
         encoder: one embedding per item.
@@ -121,11 +130,13 @@ def similarity(encoder: Encoder, first: Shown, second: Shown, *, tap: str | None
             _contributions(encoder, outputs, at, compared, own, foreign)
             for outputs, own, foreign in zip(found, (one, other), (other, one), strict=True)
         ]
-    heat = [upright(encoder, part + (cosine - part.sum()) / part.numel()).numpy() for part, _ in parts]
+    heat = [upright(encoder, part + (cosine - part.sum()) / part.numel()).numpy() for part, _, _ in parts]
+    bias = [at_nothing for _, at_nothing, _ in parts]
+    missed = [cosine - at_nothing - float(part.sum()) for part, at_nothing, _ in parts]
     distance = None if encoder.head is not None else _distance(encoder, one, other)
     return Similarity(
-        (first.name, second.name), (first.pixels, second.pixels), (heat[0], heat[1]), cosine, distance, compared, at,
-        all(exact for _, exact in parts),
+        (first.name, second.name), (first.pixels, second.pixels), (heat[0], heat[1]), cosine,
+        (bias[0], bias[1]), (missed[0], missed[1]), distance, compared, at, all(exact for _, _, exact in parts),
     )  # fmt: skip
 
 
@@ -168,8 +179,8 @@ def _behind(encoder: Encoder, outputs: Tensor, at: str | None, compared: str) ->
 
 def _contributions(
     encoder: Encoder, outputs: Tensor, at: str | None, compared: str, end: Tensor, other: Tensor
-) -> tuple[Tensor, bool]:
-    """(h, w) what places add to the cosine, bias apart, and whether that is exact."""
+) -> tuple[Tensor, float, bool]:
+    """(h, w) what places add to the cosine, what there is of it without any, and whether that is exact."""
     toward = F.normalize(other, dim=1) / end.norm().clamp_min(1e-12)
 
     def along(shares: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,7 +202,7 @@ def _contributions(
     exact = all(bool(((part - here[0]).abs() <= EXACT * here[0].abs().max()).all()) for part in here) and (
         abs(way - float(here[0].sum())) <= EXACT * max(1.0, abs(way))
     )
-    return (here[0] if exact else shared((torch.arange(STEPS) + 0.5) / STEPS)), exact
+    return (here[0] if exact else shared((torch.arange(STEPS) + 0.5) / STEPS)), float(values[0]), exact
 
 
 def _distance(encoder: Encoder, one: Tensor, other: Tensor) -> float:
