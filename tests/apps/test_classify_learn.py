@@ -15,12 +15,20 @@ from classify_drawn import grey, halves
 from PIL import Image
 from small_runs import Killed
 
-from likewise.apps.classify import Classifier, ClassifyOptions, LearnedAnswers, learn, objective_for, prepare
+from likewise.apps.classify import (
+    Classifier,
+    ClassifyOptions,
+    LearnedAnswers,
+    learn,
+    objective_for,
+    prepare,
+    report_on,
+)
 from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder, Head
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.objective import AbsoluteError, Multiclass, Multilabel, SquaredError
-from likewise.training import FitOptions, Step
+from likewise.training import FitOptions, Step, fit
 from likewise.training.targets import targets_for
 
 FIT = FitOptions(epochs=10, batch=32, lr=0.02, precision="float32", device="cpu", seed=0)
@@ -269,6 +277,41 @@ class TestGoingOn:
         whole = made(few, tmp_path / "n", backbone=None, start=str(model_folder))
         moved = whole.model.encoder.state_dict()
         assert not any(torch.equal(moved[name], theirs[name]) for name in stages)
+
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_what_was_learned_by_heart_is_not_reported_on(self, tmp_path: Path, seed: int) -> None:
+        """Noise with labels drawn by lot: nobody is right of new items more often than by chance."""
+        rng = np.random.default_rng(7)
+        noise = arrays(rng.integers(0, 256, (300, 8, 8)).astype(np.uint8), rng.integers(0, 2, 300))
+        known = noise.subset(range(200))
+        encoder = Encoder("mlp", head=Head("multiclass", ("0", "1")), seed=0)
+        fit(encoder, known, Multiclass(), options=replace(FIT, epochs=60, lr=0.003))
+        learned = Classifier(encoder)
+        learned.save(tmp_path / "a")
+        assert report_on(learned, learned.outputs_for(known)).figures["accuracy"] > 0.98
+        found = made(
+            noise, tmp_path / "b", backbone=None, start=str(tmp_path / "a"), frozen=True, fit=replace(FIT, seed=seed)
+        )
+        assert found.report is not None
+        assert found.report.figures["accuracy"] < 0.7
+        for part in (found.parts.valid, found.parts.tune, found.parts.test):
+            assert not np.isin(part.contents, known.contents).any()
+        assert not any("were trained on" in note for note in found.notes)
+
+    def test_a_test_part_of_its_own_that_was_trained_on_is_said(self, few: Dataset, tmp_path: Path) -> None:
+        made(few, tmp_path / "a")
+        seen = Classifier.load(tmp_path / "a").encoder.seen
+        parts = np.where(np.arange(len(few)) % 4, "train", "test")
+        again = int(np.isin(few.contents[parts == "test"], seen.items[seen.parts == 0]).sum())
+        watcher = Watcher()
+        found = made(
+            replace(few, parts=parts), tmp_path / "b", watcher, backbone=None, start=str(tmp_path / "a"), frozen=True
+        )
+        line = f"Of the test part {again} of 150 items were trained on, which flatters the report."
+        assert again > 50
+        assert line in watcher.said
+        assert line in found.notes
+        assert found.model.encoder.trained["split"]["test_trained_on"] == f"{again} of 150 items"
 
     def test_from_a_classifier_of_other_classes(self, digits: Dataset, tmp_path: Path) -> None:
         made(digits.of_identities([0, 1, 2]).subset(range(300)), tmp_path / "a", backbone="mlp")

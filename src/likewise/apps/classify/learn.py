@@ -10,11 +10,11 @@ from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
 from likewise.apps.parts import Parts, divide
 from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
-from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
+from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Head, HeadKind
+from likewise.encoder import Encoder, Head, HeadKind, Seen
 from likewise.errors import DataError, UsageError
-from likewise.matching import EMBED, load, task_of
+from likewise.matching import EMBED, load, overlap, task_of
 from likewise.media.pictures import Resize
 from likewise.objective import AbsoluteError, AnswerObjective, Multiclass, Multilabel, SquaredError
 from likewise.prepare import finder_called
@@ -120,8 +120,13 @@ def learn(
     by = options.split or ("item" if data.groups is None else "group")
     whole = head_for(data, options.head)  # what cannot be learned is said before it is divided, with its place in it
     objective_for(whole, data, options).check_targets(targets_for(whole, data), data.files)
-    parts = divide(data, by, options.fit.seed)
+    met = Seen() if before is None else before.seen
+    parts = divide(data, by, options.fit.seed, met)
     watcher.say(parts.said())
+    again = overlap(parts.seen().joined(met), parts.test).items
+    known = f"{again:,} of {len(parts.test):,} items" if again else ""
+    if known:
+        watcher.say(FLATTERED.format(known))
     train, valid, tune, test = (_items(part) for part in parts.named().values())
     head = head_for(train, options.head)
     for part in (valid, tune, test):
@@ -133,9 +138,11 @@ def learn(
         encoder, train, objective, validation=valid, options=options.fit, checkpoint=checkpoint, resume=resume,
         watch=watcher.step, observe=recorder,
     )  # fmt: skip
-    encoder.seen = parts.seen().joined(encoder.seen)
+    encoder.seen = parts.seen().joined(met)
     skipped = dict(history.skipped)
     notes = list(history.warnings)
+    if known:
+        notes.append(FLATTERED.format(known))
     if history.stopped == "interrupted":
         notes.append(stopped(f"in epoch {len(history.epochs) + 1}", checkpoint))
     model, report = Classifier(encoder), None
@@ -163,7 +170,9 @@ def learn(
 
     encoder.trained["options"] = options.as_dict()
     encoder.trained["columns"] = data.targets is not None
-    encoder.trained["split"] = {"by": parts.by, "seed": options.fit.seed, "own": list(parts.own)}
+    encoder.trained["split"] = {
+        "by": parts.by, "seed": options.fit.seed, "own": list(parts.own), "test_trained_on": known,
+    }  # fmt: skip
     model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
         discard_snapshots(checkpoint)
