@@ -72,6 +72,43 @@ class TestTemperature:
         assert unlikely(found) <= min(unlikely(found * factor) for factor in (0.9, 0.99, 1.01, 1.1))
 
 
+class TestClassWeights:
+    """Where a class counts w times, the most likely outputs are those of its probability and log w above."""
+
+    WEIGHTS = (9.0, 0.4, 1.0, 3.0)
+
+    def drawn(self, head: Head, factor: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Outputs of a network that weighted classes, and said all `factor` times too surely; what is so; truth."""
+        rng = np.random.default_rng(0)
+        plain = torch.from_numpy(2 * rng.standard_normal((ITEMS, head.outputs)) - [0.0, 1.0, 2.0, 3.0][: head.outputs])
+        if head.kind == "multiclass":
+            drawn = (plain.softmax(dim=1).cumsum(dim=1) < torch.from_numpy(rng.random((ITEMS, 1)))).sum(dim=1)
+            targets = torch.nn.functional.one_hot(drawn.clamp_max(CLASSES - 1), CLASSES).float()
+        else:
+            targets = (torch.from_numpy(rng.random(plain.shape)) < plain.sigmoid()).float()
+        return factor * plain + torch.tensor(self.WEIGHTS[: head.outputs]).double().log(), plain, targets
+
+    @pytest.mark.parametrize("factor", [1.0, 3.0])
+    @pytest.mark.parametrize(
+        "head", [Head("multiclass", NAMES), Head("binary", ("a", "b")), Head("multilabel", NAMES)], ids=lambda h: h.kind
+    )
+    def test_probabilities_are_those_of_the_items(self, head: Head, factor: float) -> None:
+        outputs, plain, targets = self.drawn(head, factor)
+        weights = self.WEIGHTS[: head.outputs]
+        found = calibrated(head, outputs, targets, "fingerprint", "drawn", weights=weights)
+        assert found.shifts == pytest.approx([math.log(w) for w in weights])
+        assert found.temperature == pytest.approx(factor, rel=0.05)
+        said, so = head.answers(found.read(outputs)), head.answers(plain)
+        assert float((said - so).abs().max()) < 0.02
+        unaware = calibrated(head, outputs, targets, "fingerprint", "drawn")
+        assert float((head.answers(unaware.read(outputs)) - so).abs().max()) > 0.1
+
+    def test_a_class_that_counted_nothing_is_read_as_it_is(self) -> None:
+        outputs, _, targets = self.drawn(Head("multiclass", NAMES), 1.0)
+        found = calibrated(Head("multiclass", NAMES), outputs, targets, "f", "drawn", weights=(0, 1, 1, 1))
+        assert found.shifts == (0, 0, 0, 0)
+
+
 class TestThreshold:
     @settings(max_examples=200, deadline=None, derandomize=True)
     @given(st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=30))
@@ -136,7 +173,7 @@ class TestIntervals:
 
 
 class TestKept:
-    FOUND = AnswerCalibration("f", 30, "drawn", 1.5, (0.25, 0.75), (2.0,))
+    FOUND = AnswerCalibration("f", 30, "drawn", 1.5, (0.0, 1.25), (0.25, 0.75), (2.0,))
 
     def test_as_json(self) -> None:
         assert AnswerCalibration.from_json(self.FOUND.to_json()) == self.FOUND
@@ -146,8 +183,9 @@ class TestKept:
         [
             lambda v: v.update(temperature=0), lambda v: v.update(temperature=-1), lambda v: v.update(temperature="x"),
             lambda v: v.update(temperature=math.nan), lambda v: v.update(temperature=math.inf),
-            lambda v: v.update(thresholds=None), lambda v: v.update(half_widths=["wide"]), lambda v: v.pop("items"),
-            lambda v: v.pop("thresholds"), lambda v: v.update(fmr=0.1),
+            lambda v: v.update(thresholds=None), lambda v: v.update(shifts=[math.inf]), lambda v: v.pop("shifts"),
+            lambda v: v.update(half_widths=["wide"]), lambda v: v.pop("items"), lambda v: v.pop("thresholds"),
+            lambda v: v.update(fmr=0.1),
         ],
     )  # fmt: skip
     def test_a_damaged_one_is_refused(self, damage: Callable[[dict[str, Any]], object]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -20,6 +21,7 @@ from likewise.errors import ModelError
 HOTTEST, COLDEST = 100.0, 0.01  # temperatures
 HALF = 0.5  # the threshold of a class where nothing better is known
 COVERED = 0.9  # share of items that the interval of a number is to hold
+LISTS = ("shifts", "thresholds", "half_widths")  # of a calibration
 LEAST_FOR_INTERVAL = round(COVERED / (1 - COVERED))  # items; of fewer not even the farthest is far enough
 
 
@@ -33,6 +35,8 @@ class AnswerCalibration:
         items: how many it was learned from.
         data: where they came from, in words.
         temperature: outputs of classes are divided by it (Guo et al. 2017); above 1 where the network was too sure.
+        shifts: one per output, taken off before the division; empty without class weights. Where a class counted w
+            times in training, its output is higher by log w than its probability would have it (Menon et al. 2021).
         thresholds: of "multilabel", probability from which each class is said to hold: where F1 was highest.
         half_widths: of "regression", how far to either side `COVERED` of the items lie from what is said (split
             conformal prediction, Vovk et al. 2005); empty where there were too few.
@@ -42,8 +46,13 @@ class AnswerCalibration:
     items: int
     data: str
     temperature: float = 1.0
+    shifts: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
     half_widths: tuple[float, ...] = ()
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """(N, K) outputs of the encoder -> (N, K) float64, of which `Head.answers` makes probabilities or numbers."""
+        return (outputs.double() - outputs.new_tensor(self.shifts or 0.0, dtype=torch.float64)) / self.temperature
 
     def to_json(self) -> str:
         """The content of calibration.json."""
@@ -58,8 +67,10 @@ class AnswerCalibration:
         """
         try:
             values: dict[str, Any] = json.loads(text)
-            for name in ("thresholds", "half_widths"):
+            for name in LISTS:
                 values[name] = tuple(float(v) for v in values[name])
+                if not all(map(math.isfinite, values[name])):
+                    raise ValueError(f"{name} {values[name]}")
             found = cls(**values)
             if not 0 < found.temperature < math.inf:
                 raise ValueError(f"temperature {found.temperature}")
@@ -68,18 +79,31 @@ class AnswerCalibration:
         return found
 
 
-def calibrated(head: Head, outputs: Tensor, targets: Tensor, model: str, data: str) -> AnswerCalibration:
-    """Reads the outputs (N, K) of items that training did not use, with targets (N, K) as `targets_for` gives them."""
-    items, outputs = len(outputs), outputs.double()
+def calibrated(
+    head: Head, outputs: Tensor, targets: Tensor, model: str, data: str, *, weights: Sequence[float] = ()
+) -> AnswerCalibration:
+    """Reads the outputs of items that training did not use.
+
+    Args:
+        head: what they say.
+        outputs: (N, K).
+        targets: (N, K) as `targets_for` gives them.
+        model: fingerprint.
+        data: where the items came from, in words.
+        weights: (K,) what each class counted in training, or of sigmoids what it counted that it holds; empty for 1.
+    """
+    items = len(outputs)
     if head.kind == "regression":
         off = (head.answers(outputs) - targets.double()).abs().numpy()
         return AnswerCalibration(model, items, data, half_widths=_half_widths(off))
-    temperature = _temperature(head, outputs, targets.double())
-    thresholds: tuple[float, ...] = ()
+    # Of a class that counted nothing, training says nothing: there is no shift to take off.
+    found = AnswerCalibration(model, items, data, shifts=tuple(math.log(w) if w > 0 else 0.0 for w in weights))
+    found = replace(found, temperature=_temperature(head, found.read(outputs), targets.double()))
     if head.kind == "multilabel":
-        holds = head.answers(outputs / temperature).numpy()
-        thresholds = tuple(best_threshold(holds[:, k], targets[:, k].numpy() >= HALF) for k in range(head.outputs))
-    return AnswerCalibration(model, items, data, temperature, thresholds)
+        holds = head.answers(found.read(outputs)).numpy()
+        thresholds = (best_threshold(holds[:, k], targets[:, k].numpy() >= HALF) for k in range(head.outputs))
+        found = replace(found, thresholds=tuple(thresholds))
+    return found
 
 
 def best_threshold(probability: NDArray[np.float64], holds: NDArray[np.bool_]) -> float:

@@ -72,6 +72,11 @@ def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> lis
         widths = zip(head["names"], calibration.half_widths, strict=True)
         return [f"- {name}: {COVERED:.0%} lie within {width:.4g} of what is said, {of}." for name, width in widths]
     lines = [f"- Outputs are divided by the temperature {calibration.temperature:.3g}, found {of}."]
+    if calibration.shifts:
+        lines.append(
+            "- Rare classes counted more in training, so they are named before they are the most probable."
+            " Probabilities are as if all had counted the same."
+        )
     if calibration.thresholds:
         thresholds = zip(head["names"], calibration.thresholds, strict=True)
         lines.append("- A class holds from " + ", ".join(f"{name} {bar:.2f}" for name, bar in thresholds) + " on.")

@@ -41,7 +41,8 @@ class Answer:
         file: what the item is called.
         label: the class; several with + between them, or "none"; of numbers what they are, "name value".
         probability: of that class; of several the least of what is said of each; None of numbers.
-        values: probability of every class, the most probable first; of numbers the numbers.
+        values: probability of every class, that of `label` first, then the most probable; of several the most probable
+            first; of numbers the numbers.
         between: of numbers, the two ends between which 90% of such items lie; empty where that is not known.
     """
 
@@ -95,20 +96,26 @@ class Classifier:
     def classify(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> list[Answer | str]:
         """One answer for each of `items`, or why there is none."""
         encoded = self.encoder.encode(items, progress=progress)
-        values = self.answers(encoded.embeddings)
+        values, best = self.answers(encoded.embeddings), self.best(encoded.embeddings)
         found: list[Answer | str] = [""] * len(items)
         for i, reason in encoded.problems:
             found[i] = reason
-        for i, row in zip(encoded.kept.tolist(), values, strict=True):
+        for i, row, one in zip(encoded.kept.tolist(), values, best.tolist(), strict=True):
             item = items[i]
-            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row)
+            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row, one)
         return found
 
     def answers(self, outputs: Tensor) -> NDArray[np.float64]:
         """(N, K) outputs of the encoder -> (N, number of names): calibrated probabilities, or the numbers."""
-        numbers = self.head.kind == "regression"
-        temperature = 1.0 if self.calibration is None or numbers else self.calibration.temperature
-        return self.head.answers(outputs.double() / temperature).numpy()
+        return self.head.answers(outputs if self.calibration is None else self.calibration.read(outputs)).numpy()
+
+    def best(self, outputs: Tensor) -> NDArray[np.int64]:
+        """(N, K) outputs of "binary" or "multiclass" -> (N,) which class is named.
+
+        The one with the highest output, as training weighted them: with class weights a rare class is named before it
+        is the most probable, which is what they are for. Without, it is the most probable one.
+        """
+        return self.head.answers(outputs).argmax(dim=1).numpy()
 
     def holding(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N, number of names) probabilities of "multilabel" -> which classes are said to hold."""
@@ -135,7 +142,9 @@ class Classifier:
             DataError, UsageError: see `outputs_for`.
         """
         given = self.outputs_for(data, progress)
-        found = calibrated(self.head, given.outputs, given.targets, self.fingerprint, data.origin)
+        found = calibrated(
+            self.head, given.outputs, given.targets, self.fingerprint, data.origin, weights=self._class_weights()
+        )
         return Classifier(self.encoder, found), given
 
     def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
@@ -180,13 +189,21 @@ class Classifier:
         calibration = None if text is None else AnswerCalibration.from_json(text)
         if calibration is not None:
             check_owner(calibration.model, config["fingerprint"], folder)
-            for held in (calibration.thresholds, calibration.half_widths):
-                if len(held) not in (0, len(encoder.head.names)):
+            for held, count in (
+                (calibration.thresholds, len(encoder.head.names)), (calibration.half_widths, len(encoder.head.names)),
+                (calibration.shifts, encoder.head.outputs),
+            ):  # fmt: skip
+                if len(held) not in (0, count):
                     names = f"{len(held)} numbers for {', '.join(encoder.head.names)}"
                     raise ModelError("A calibration is complete", names, "Calibrate the model again.")
         return cls(encoder, calibration)
 
-    def _answer(self, file: str, row: NDArray[np.float64]) -> Answer:
+    def _class_weights(self) -> tuple[float, ...]:
+        """(K,) what each output counted in training; empty where all did the same."""
+        objective = self.encoder.trained.get("objective", {})
+        return tuple(objective.get("class_weights") or objective.get("positive_weights") or ())
+
+    def _answer(self, file: str, row: NDArray[np.float64], best: int) -> Answer:
         names, said = self.head.names, dict(zip(self.head.names, row.tolist(), strict=True))
         if self.head.kind == "regression":
             widths = () if self.calibration is None else self.calibration.half_widths
@@ -199,8 +216,8 @@ class Classifier:
             holds = self.holding(row[None])[0]
             label = "+".join(name for name, holding in zip(names, holds, strict=True) if holding) or NONE
             return Answer(file, label, float(np.where(holds, row, 1 - row).min()), ranked, {})
-        label, probability = next(iter(ranked.items()))
-        return Answer(file, label, probability, ranked, {})
+        label = names[best]
+        return Answer(file, label, said[label], {label: said[label]} | ranked, {})
 
 
 @final

@@ -143,10 +143,9 @@ _Measured = tuple[
 def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
     """One class out of several."""
     truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
-    said, rows = values.argmax(axis=1), np.arange(len(values))
+    said, rows = model.best(given.outputs), np.arange(len(values))
     bins = reliability(values[rows, said], said == truth)
-    raw = _uncalibrated(model.head, given)
-    before = reliability(raw[rows, raw.argmax(axis=1)], raw.argmax(axis=1) == truth)
+    before = reliability(_uncalibrated(model.head, given)[rows, said], said == truth)
     right, classes = share_right(said == truth, groups), len(model.head.names)
     counts = confusion_counts(truth, said, classes)
     figures = {
