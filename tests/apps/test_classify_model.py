@@ -176,9 +176,9 @@ class TestClassWeights:
         assert reliability(head.answers(given.outputs).numpy()[:, head.names.index("bright")], bright).error > 0.15
         figures = report_on(model, given)
         assert figures.figures["ece"] < 0.05
-        assert figures.by_name["bright"]["recall"] > 0.5
         assert "counted more in training" in (tmp_path / "m" / "README.md").read_text()
         if kind != "multilabel":  # whose thresholds are found by F1
+            assert figures.by_name["bright"]["recall"] > 0.5
             answers = [answer for answer in model.classify(test.sources[:200]) if isinstance(answer, Answer)]
             assert [answer.label for answer in answers] == [head.names[i] for i in model.best(given.outputs)[:200]]
             assert any(answer.label == "bright" and answer.values["bright"] < 0.5 for answer in answers)

@@ -15,7 +15,7 @@ from sklearn import metrics
 from likewise.apps.classify import AnswerCalibration, AnswerReport, Classifier, Outputs, report_on
 from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder, Head, Pictures
-from likewise.metrics.classification import reliability, share_right
+from likewise.metrics.classification import chance_error, reliability, share_right
 
 ITEMS = 300
 NAMES = ("ant", "bee", "cat", "dog")
@@ -59,6 +59,11 @@ class TestOneClass:
         assert report.confusion is not None
         np.testing.assert_array_equal(report.confusion, metrics.confusion_matrix(truth, said))
         assert figures["ece"] == pytest.approx(reliability(probability.max(axis=1), said == truth).error, abs=1e-6)
+        chance = chance_error(probability.max(axis=1))
+        assert figures["ece_by_chance"] == pytest.approx(chance.mean, abs=1e-4)
+        assert figures["ece_by_chance_at_most"] == pytest.approx(chance.most, abs=1e-3)
+        expected = f"{figures['ece_by_chance']:.2%} in the mean, at most {figures['ece_by_chance_at_most']:.2%}"
+        assert dict(report.rows())["by chance alone"].startswith(expected)
         before = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
         expected = reliability(before.max(axis=1), said == truth).error
         assert figures["ece_uncalibrated"] == pytest.approx(expected, abs=1e-6)
@@ -121,6 +126,8 @@ class TestSeveralAtOnce:
             assert found["precision"] == pytest.approx(metrics.precision_score(truth[:, k], said[:, k]))
             assert found["recall"] == pytest.approx(metrics.recall_score(truth[:, k], said[:, k]))
             assert found["f1"] == pytest.approx(metrics.f1_score(truth[:, k], said[:, k]))
+        chance = chance_error(probability.ravel())
+        assert figures["ece_by_chance"] == pytest.approx(chance.mean, abs=1e-4)
         assert report.confusion is None
         assert "all classes right" in dict(report.rows())
 

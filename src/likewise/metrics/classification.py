@@ -12,6 +12,7 @@ from likewise.metrics.estimate import Estimate
 from likewise.metrics.intervals import CONFIDENCE, wilson
 
 BINS = 15  # of equally many answers each
+DRAWS = 200  # of answers that are right as often as was said
 LEAST_PROBABILITY = 1e-12  # in a logarithm
 LEAST_VARIANCE = 1e-12  # below it is rounding
 
@@ -39,16 +40,55 @@ class Reliability:
         return float((np.abs(self.said - self.right) * self.count).sum() / max(1, self.count.sum()))
 
 
+@final
+@dataclass(frozen=True)
+class ChanceError:
+    """The calibration error of probabilities that are exactly right, on as many answers.
+
+    Attributes:
+        mean: over repetitions.
+        most: at most this in 95 of 100.
+    """
+
+    mean: float
+    most: float
+
+
 def reliability(probability: Floats, right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
     """(N,) what was said of each answer, (N,) whether it was right -> both in bins of equally many answers.
 
     Bins of equal width would leave most of them to a handful of answers (Nixon et al. 2019).
     """
+    parts = _bins(probability, bins)
+    said = np.array([probability[part].mean() for part in parts])
+    share = np.array([right[part].mean() for part in parts])
+    return Reliability(said, share, np.array([len(part) for part in parts], np.int64))
+
+
+def chance_error(probability: Floats, bins: int = BINS, seed: int = 0) -> ChanceError:
+    """(N,) what was said of each answer -> the error that chance alone shows.
+
+    Answers are drawn to be right with the probability said, independently of each other, `DRAWS` times. A bin of few
+    answers is rarely right in just the share that was said, and the error counts every deviation (Bröcker and Smith
+    2007; Vaicenavicius et al. 2019).
+    """
+    parts = _bins(probability, bins)
+    if not parts:
+        return ChanceError(0.0, 0.0)
+    ranked = probability[np.concatenate(parts)]
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    said, rng = np.add.reduceat(ranked, starts), np.random.default_rng(seed)
+    errors = [
+        float(np.abs(np.add.reduceat((rng.random(len(ranked)) < ranked).astype(np.int64), starts) - said).sum())
+        for _ in range(DRAWS)
+    ]
+    return ChanceError(float(np.mean(errors)) / len(ranked), float(np.quantile(errors, 0.95)) / len(ranked))
+
+
+def _bins(probability: Floats, bins: int) -> list[NDArray[np.int64]]:
+    """Places of the answers in order of probability, in bins of equally many; none is empty."""
     order = np.argsort(probability, kind="stable")
-    parts = np.array_split(order, min(bins, max(1, len(order))))
-    said = np.array([probability[part].mean() for part in parts if len(part)])
-    share = np.array([right[part].mean() for part in parts if len(part)])
-    return Reliability(said, share, np.array([len(part) for part in parts if len(part)], np.int64))
+    return [part for part in np.array_split(order, min(bins, max(1, len(order)))) if len(part)]
 
 
 def share_right(

@@ -18,6 +18,7 @@ from likewise.metrics import Estimate
 from likewise.metrics.classification import (
     Reliability,
     balanced_accuracy,
+    chance_error,
     confusion_counts,
     log_loss,
     reliability,
@@ -81,10 +82,16 @@ class AnswerReport:
             "balanced_accuracy": ("balanced accuracy", "{:.2%}"),
             "log_loss": ("log loss", "{:.4f} nats"),
             "ece": ("calibration error", "{:.2%}"),
+            "ece_by_chance": ("by chance alone", "{:.2%} in the mean, at most {:.2%} in 95 of 100"),
             "ece_uncalibrated": ("before calibration", "{:.2%}"),
             "mean_f1": ("F1, mean of the classes", "{:.3f}"),
         }
-        rows += [(text, form.format(self.figures[key])) for key, (text, form) in said.items() if key in self.figures]
+        held = self.figures
+        rows += [
+            (text, form.format(held[key], held.get(f"{key}_at_most")))
+            for key, (text, form) in said.items()
+            if key in held
+        ]
         if self.head == "regression":
             rows += [
                 (name, f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}")
@@ -144,7 +151,8 @@ def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, 
     """One class out of several."""
     truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
     said, rows = model.best(given.outputs), np.arange(len(values))
-    bins = reliability(values[rows, said], said == truth)
+    likely = values[rows, said]
+    bins = reliability(likely, said == truth)
     before = reliability(_uncalibrated(model.head, given)[rows, said], said == truth)
     right, classes = share_right(said == truth, groups), len(model.head.names)
     counts = confusion_counts(truth, said, classes)
@@ -152,8 +160,7 @@ def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, 
         "accuracy": right.value,
         "balanced_accuracy": balanced_accuracy(truth, said),
         "log_loss": log_loss(values[rows, truth]),
-        "ece": bins.error,
-        "ece_uncalibrated": before.error,
+        **_calibration(bins, before, likely),
     }
     by_name = {
         name: {"items": float(counts[i].sum()), "recall": _part(counts[i, i], counts[i].sum()),
@@ -182,8 +189,7 @@ def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outpu
         "accuracy": right.value,
         "balanced_accuracy": float(np.mean([f["balanced_accuracy"] for f in by_name.values()])),
         "log_loss": log_loss(likely.ravel()),
-        "ece": bins.error,
-        "ece_uncalibrated": before.error,
+        **_calibration(bins, before, values.ravel()),
         "mean_f1": float(np.mean([f["f1"] for f in by_name.values()])),
     }
     return right, figures, by_name, bins, None
@@ -204,6 +210,17 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outpu
     right = share_right((np.abs(off) <= np.array(widths)).mean(axis=1) == 1, groups) if widths else None
     figures = {"mae": float(np.mean([f["mae"] for f in by_name.values()]))}
     return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None
+
+
+def _calibration(found: Reliability, before: Reliability, said: Floats) -> dict[str, float]:
+    """How far probabilities `said` are from shares, what chance alone would show, and how far they were before."""
+    chance = chance_error(said)
+    return {
+        "ece": found.error,
+        "ece_by_chance": chance.mean,
+        "ece_by_chance_at_most": chance.most,
+        "ece_uncalibrated": before.error,
+    }
 
 
 def _uncalibrated(head: Head, given: Outputs) -> Floats:
