@@ -173,17 +173,46 @@ def test_groups(run: Run, table: Path, tmp_path: Path) -> None:
 def test_calibrating_a_copy_and_in_place(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     copy = tmp_path / "copy.model"
-    values = run("calibrate", folder, table, "--out", copy, "--json").json
-    assert {"temperature", "items", "data", "ece", "accuracy"} <= set(values)
-    assert (values["items"], values["model"]) == (160, str(copy))
+    found = run("calibrate", folder, table, "--out", copy, "--json")
+    values = found.json
+    assert {"temperature", "items", "data"} <= set(values)
+    assert not {"accuracy", "ece"} & set(values)  # of what set it, it is always right
+    assert values["model"] == str(copy)
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
     assert json.loads((copy / "calibration.json").read_text())["temperature"] == values["temperature"]
-    assert (copy / "README.md").read_text().startswith("# copy.model\n")
+    text = (copy / "README.md").read_text()
+    assert text.startswith("# copy.model\n")
+    assert f"found on {values['items']} items that training did not use" in text
+    assert "On the test part, which had no part in training." in text
     again = run("calibrate", copy, table, "--json")
     assert again.json["temperature"] == pytest.approx(values["temperature"])
-    assert "calibrate with others" in again.err
     assert "calibrated the model: whether it is, shows on others" in run("evaluate", copy, table).err
     assert (folder / "report").is_dir() == (copy / "report").is_dir()
+
+
+def test_what_training_used_calibrates_nothing(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+    from likewise.apps.classify import Classifier
+    from likewise.data import open_data
+    from likewise.encoder import PARTS
+
+    seen, data = Classifier.load(folder).encoder.seen, open_data(table)
+    uses = seen.parts[seen.rows(data.contents)]
+    used = np.isin(uses, [PARTS.index("train"), PARTS.index("valid")])
+    copy = tmp_path / "copy.model"
+    found = run("calibrate", folder, table, "--out", copy, "--json")
+    assert f"{used.sum()} of these 160 items were used in training, and are left out." in found.err
+    assert found.json["items"] == (~used).sum()
+    assert f"without {used.sum()} of 160 items, which training used" in found.json["data"]
+    now = Classifier.load(copy).encoder.seen
+    assert (now.parts[now.rows(data.contents)][used] == uses[used]).all()
+
+    lines = table.read_text().splitlines()
+    few = [*np.flatnonzero(used)[:40], *np.flatnonzero(~used)[:4]]
+    (tmp_path / "t.csv").write_text("\n".join([lines[0], *(f"{table.parent}/{lines[1 + i]}" for i in few)]) + "\n")
+    kept = (copy / "calibration.json").read_bytes()
+    line = run("calibrate", copy, tmp_path / "t.csv").refused(3)
+    assert "A calibration takes 5 items or more that training did not use; got 4 of 44." in line
+    assert (copy / "calibration.json").read_bytes() == kept
 
 
 def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:

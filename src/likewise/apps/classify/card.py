@@ -39,7 +39,7 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
         f"- Made with {versions}.",
         f"- Fingerprint `{config['fingerprint']}`.",
         "",
-        *_figures(figures),
+        *_figures(figures, trained.get("split", {}).get("test_trained_on", "")),
         "## How its answers are read",
         "",
         *_reading(head, calibration),
@@ -53,11 +53,21 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
     return "\n".join(lines) + "\n"
 
 
-def _figures(figures: dict[str, Any]) -> list[str]:
+def _figures(figures: dict[str, Any], known: str) -> list[str]:
     rows = figures.get("rows")
     if not rows:
         return []
-    return ["## What was measured", "", "| figure | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""]
+    claim = f"{known} were trained on, which flatters it" if known else "which had no part in training"
+    return [
+        "## What was measured",
+        "",
+        f"On the test part, {'of which ' * bool(known)}{claim}.",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {a} | {b} |" for a, b in rows),
+        "",
+    ]
 
 
 def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> list[str]:

@@ -14,12 +14,13 @@ from torch import Tensor
 from likewise.apps.classify.calibration import HALF, AnswerCalibration, calibrated
 from likewise.apps.classify.card import card
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Head, Item, Progress
+from likewise.encoder import PARTS, Encoder, Head, Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.matching import (
     WriteReport,
     check_owner,
     described,
+    overlap,
     read_calibration,
     read_folder,
     save_seen,
@@ -30,6 +31,8 @@ from likewise.training.targets import targets_for
 
 TASK = "classify"
 NONE = "none"  # what is said where no class holds
+FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which items look better than others
+FEWEST = 5  # items that a model is calibrated on
 
 
 @final
@@ -138,9 +141,22 @@ class Classifier:
     def calibrated_on(self, data: Dataset, progress: Progress | None = None) -> tuple[Classifier, Outputs]:
         """The model with a calibration learned from `data`, and the outputs that it is from.
 
+        Items that it was trained on, or its epoch chosen by, are left out: they look better than others.
+
         Raises:
-            DataError, UsageError: see `outputs_for`.
+            DataError: too few others. DataError, UsageError: see `outputs_for`.
         """
+        targets_for(self.head, data)  # what it cannot answer at all is said first
+        used = np.isin(overlap(self.encoder.seen, data).parts, FITTED)
+        new = int(np.count_nonzero(~used))
+        if new < FEWEST:
+            found = f"{new} of {len(data)}"
+            raise DataError(
+                f"A calibration takes {FEWEST} items or more that training did not use", found, "Bring more."
+            )
+        if new < len(data):
+            without = f"{data.origin}, without {len(data) - new:,} of {len(data):,} items, which training used"
+            data = data.subset(np.flatnonzero(~used), without)
         given = self.outputs_for(data, progress)
         found = calibrated(
             self.head, given.outputs, given.targets, self.fingerprint, data.origin, weights=self._class_weights()
