@@ -146,10 +146,33 @@ class TestNumbers:
             assert found["mae"] == pytest.approx(metrics.mean_absolute_error(truth[:, k], said[:, k]), rel=1e-5)
             assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth[:, k], said[:, k]), rel=1e-5)
             assert found["r2"] == pytest.approx(metrics.r2_score(truth[:, k], said[:, k]), abs=1e-5)
-        within = (np.abs(said - truth) <= [6, 0.2]).all(axis=1)
+        within = np.abs(said - truth) <= [6, 0.2]
+        assert [report.by_name[name]["covered"] for name in ("age", "size")] == pytest.approx(within.mean(axis=0))
         assert report.figures["covered"] == pytest.approx(within.mean())
-        assert report.right == share_right(within)
+        assert report.right == share_right(within.ravel(), np.repeat(np.arange(ITEMS), 2))
+        assert f"{within[:, 1].mean():.2%} within the 90% interval" in dict(report.rows())["size"]
         assert (report.reliability, report.confusion) == (None, None)
+
+    def test_each_interval_of_ten_numbers_holds_nine_tenths(self) -> None:
+        """Ten numbers, each inside its interval nine times of ten: all ten at once are so far less often."""
+        rng = np.random.default_rng(0)
+        head = Head("regression", tuple("abcdefghij"), (0.0,) * 10, (1.0,) * 10)
+        report = report_on(
+            *given(head, np.zeros((2_000, 10)), rng.standard_normal((2_000, 10)), half_widths=(1.645,) * 10)
+        )
+        assert report.figures["covered"] == pytest.approx(0.9, abs=0.01)
+        assert report.right is not None
+        assert report.right.low < 0.9 < report.right.high
+
+    def test_one_number_is_as_many_trials_as_items_or_groups(self) -> None:
+        rng = np.random.default_rng(0)
+        head, truth = Head("regression", ("age",), (0.0,), (1.0,)), rng.standard_normal((200, 1))
+        inside = np.abs(truth[:, 0]) <= 1.0
+        report = report_on(*given(head, np.zeros((200, 1)), truth, half_widths=(1.0,)))
+        assert report.right == share_right(inside)
+        groups = np.repeat(np.arange(20), 10)
+        report = report_on(*given(head, np.zeros((200, 1)), truth, half_widths=(1.0,), groups=groups))
+        assert report.right == share_right(inside, groups)
 
     def test_without_intervals_nothing_is_covered(self) -> None:
         report = report_on(*given(self.HEAD, np.zeros((5, 2)), np.ones((5, 2))))

@@ -40,7 +40,8 @@ class AnswerReport:
         names: of the classes or numbers.
         items: how many.
         groups: how many groups intervals take for the sample; None where items are.
-        right: share of items answered wholly right, with its interval; of numbers, share inside the interval said.
+        right: share of items answered wholly right, with its interval; of numbers the share inside the interval said,
+            each number by itself as each interval is, in the mean of the numbers.
         figures: by their names; see `as_dict`.
         by_name: figures of each class or number.
         reliability: what was said and what was right; None of numbers.
@@ -94,7 +95,11 @@ class AnswerReport:
         ]
         if self.head == "regression":
             rows += [
-                (name, f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}")
+                (
+                    name,
+                    f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}"
+                    + (f", {f['covered']:.2%} within the {COVERED:.0%} interval" if "covered" in f else ""),
+                )
                 for name, f in self.by_name.items()
             ]
         elif self.head == "multilabel":
@@ -207,7 +212,14 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outpu
             "r2": 1 - float(np.square(off[:, k]).sum()) / spread if spread else 0.0,  # nothing to explain
         }
     widths = () if model.calibration is None else model.calibration.half_widths
-    right = share_right((np.abs(off) <= np.array(widths)).mean(axis=1) == 1, groups) if widths else None
+    right = None
+    if widths:
+        inside = np.abs(off) <= np.array(widths)
+        for name, share in zip(by_name, inside.mean(axis=0).tolist(), strict=True):
+            by_name[name]["covered"] = share
+        # Numbers of one item are no more trials than the item; of one number alone the two are the same.
+        items = np.arange(len(inside)) if groups is None and inside.shape[1] > 1 else groups
+        right = share_right(inside.ravel(), None if items is None else np.repeat(items, inside.shape[1]))
     figures = {"mae": float(np.mean([f["mae"] for f in by_name.values()]))}
     return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None
 
