@@ -129,6 +129,13 @@ class TestLearned:
         by_item = made(grouped, tmp_path / "n", split="item")
         assert by_item.parts.by == "item"
 
+    def test_too_few_groups_for_an_interval_are_said(self, tmp_path: Path) -> None:
+        data = replace(grey(200), groups=np.arange(200) % 20, group_names=tuple(map(str, range(20))))
+        found = made(data, tmp_path / "m")
+        said = "No interval of 90%: that takes 9 groups or more, and there were 3."
+        assert said in found.notes
+        assert said in (tmp_path / "m" / "README.md").read_text()
+
     def test_one_seed_gives_one_model(self, few: Dataset, tmp_path: Path) -> None:
         first, again = made(few, tmp_path / "a"), made(few, tmp_path / "b")
         other = made(few, tmp_path / "c", fit=replace(FIT, seed=1))

@@ -98,15 +98,18 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
         "thresholds": dict(zip(names, found.thresholds, strict=False)),
         "half_widths": dict(zip(names, found.half_widths, strict=False)),
         "items": found.items,
+        "groups": found.groups,
         "data": found.data,
         "model": str(out or model),
     }
     # No figures: of the items that set it, a calibration is always right.
-    rows: list[tuple[str, object]] = [("from", f"{found.items:,} items of {found.data}")]
+    rows: list[tuple[str, object]] = [("from", f"{found.sample()} of {found.data}")]
     if calibrated.head.kind != "regression":
         rows.insert(0, ("temperature", f"{found.temperature:.4g}"))
     rows += [(f"{name} holds from", f"{bar:.3g}") for name, bar in values["thresholds"].items()]
     rows += [(f"90% of {name}", f"within {width:.4g}") for name, width in values["half_widths"].items()]
+    if calibrated.head.kind == "regression" and not found.half_widths:
+        rows.append(("intervals", found.lacking()))
     answer(as_json, values, table(rows))
 
 

@@ -75,10 +75,10 @@ def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> lis
         return [
             "Not calibrated: its probabilities are as training left them. `likewise calibrate MODEL DATA` mends that."
         ]
-    of = f"on {calibration.items:,} items that training did not use"
+    of = f"on {calibration.sample()} that training did not use"
     if head["kind"] == "regression":
         if not calibration.half_widths:
-            return [f"Too few items for intervals ({calibration.items})."]
+            return [calibration.lacking()]
         widths = zip(head["names"], calibration.half_widths, strict=True)
         return [f"- {name}: {COVERED:.0%} lie within {width:.4g} of what is said, {of}." for name, width in widths]
     lines = [f"- Outputs are divided by the temperature {calibration.temperature:.3g}, found {of}."]

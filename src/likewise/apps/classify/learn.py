@@ -149,6 +149,8 @@ def learn(
     try:
         model, given = model.calibrated_on(tune)
         skipped |= dict(given.skipped)
+        if head.kind == "regression" and model.calibration is not None and not model.calibration.half_widths:
+            notes.append(model.calibration.lacking())
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
     try:

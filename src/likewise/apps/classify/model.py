@@ -159,7 +159,13 @@ class Classifier:
             data = data.subset(np.flatnonzero(~used), without)
         given = self.outputs_for(data, progress)
         found = calibrated(
-            self.head, given.outputs, given.targets, self.fingerprint, data.origin, weights=self._class_weights()
+            self.head,
+            given.outputs,
+            given.targets,
+            self.fingerprint,
+            data.origin,
+            weights=self._class_weights(),
+            groups=given.data.groups,
         )
         return Classifier(self.encoder, found), given
 
