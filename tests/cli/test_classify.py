@@ -102,6 +102,32 @@ def test_from_a_folder_to_answers(run: Run, digit_folder: Path, tmp_path: Path) 
         assert one["values"][one["label"]] == one["probability"] == max(one["values"].values())
 
 
+def test_the_part_of_its_own_data_that_it_never_saw(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+    from likewise.apps.classify import Classifier
+    from likewise.data import open_data
+    from likewise.encoder import PARTS
+
+    seen, data = Classifier.load(folder).encoder.seen, open_data(table)
+    uses = seen.parts[seen.rows(data.contents)]
+    in_training = json.loads((folder / "report" / "metrics.json").read_text())
+    for part in ("train", "valid", "tune", "test"):
+        found = run("evaluate", folder, table, "--part", part, "--json")
+        assert found.json["items"] == (uses == PARTS.index(part)).sum(), part
+        assert "The model was trained on" not in found.err
+    again = run("evaluate", folder, table, "--part", "test", "--errors", tmp_path / "errors", "--json").json
+    assert {name: again[name] for name in ("accuracy", "ece", "items")} == {
+        name: in_training[name] for name in ("accuracy", "ece", "items")
+    }
+    relabel = (tmp_path / "errors" / "relabel.csv").read_text().splitlines()
+    assert len(relabel) == 161  # all items, to be corrected in one place
+    whole = run("evaluate", folder, table).err
+    assert f"The model was trained on {(uses == 0).sum()} of 160 items of these" in whole
+    assert "--part test is what it never saw" in whole
+    (tmp_path / "t.csv").write_text("path,label\nnew.png,dark\n")
+    drawn(np.random.default_rng(3), 0, 1).save(tmp_path / "new.png")
+    assert "test" in run("evaluate", folder, tmp_path / "t.csv", "--part", "test").refused(2)
+
+
 def test_what_a_model_is(run: Run, folder: Path) -> None:
     values = run("models", "info", folder, "--json").json
     assert (values["task"], values["architecture"]["head"]["names"]) == ("classify", ["bright", "dark"])
@@ -272,7 +298,7 @@ class TestRefused:
         ("command", "options"),
         [
             ("calibrate", ("--fmr", 0.1)), ("calibrate", ("--per-hour", 1)), ("calibrate", ("--unit", "item")),
-            ("evaluate", ("--part", "test")), ("evaluate", ("--ways", 5)), ("evaluate", ("--threshold", 0.5)),
+            ("evaluate", ("--group-by", "camera")), ("evaluate", ("--ways", 5)), ("evaluate", ("--threshold", 0.5)),
         ],
         ids=str,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from likewise.data.splits import of_fixed_list
 from likewise.encoder import PARTS, Seen
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model, overlap, used_for
+
+if TYPE_CHECKING:
+    from likewise.apps.classify import Classifier
 
 SHARES = {"train": 0.6, "valid": 0.1, "tune": 0.15, "test": 0.15}  # to fit, choose the epoch, calibrate, report
 HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
@@ -92,7 +95,9 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0, before:
     return _parts(rest, own, lacking, rule, seed)
 
 
-def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]) -> Dataset | PairSet:
+def part_of(
+    model: Model | Classifier, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]
+) -> Dataset | PairSet:
     """The part of `data` that is called `name`: the data's own, or the items that had this use in training `model`.
 
     Items are known by content, whatever they are called by now and wherever they lie. Without a name all of `data`.

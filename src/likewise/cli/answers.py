@@ -41,17 +41,30 @@ def items_for(model: Classifier, data: str, group_from: str | None) -> Dataset:
 
 
 def evaluate_answers(
-    model: str, data: str, out: Path | None, errors: Path | None, group_from: str | None, *, as_json: bool
+    model: str,
+    data: str,
+    part: str | None,
+    out: Path | None,
+    errors: Path | None,
+    group_from: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """How often a model is right, whether its probabilities are what they say, and where it is wrong."""
     from likewise.apps.classify import Classifier, report_on
     from likewise.apps.mistakes import mistakes_in
+    from likewise.apps.parts import part_of
+    from likewise.data import Dataset
     from likewise.media.files import replacing_folder
 
     check_places(out, errors)
     loaded = Classifier.load(model)
-    opened = items_for(loaded, data, group_from)
-    say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items, which flatters it.")
+    whole = items_for(loaded, data, group_from)
+    opened = part_of(loaded, whole, part, say)
+    assert isinstance(opened, Dataset)  # as the whole is
+    say_known(
+        loaded, opened, ("valid",), "{} of these {} items chose the epoch that was kept, which flatters it a little."
+    )
     say_known(loaded, opened, ("tune",), "{} of these {} items calibrated the model: whether it is, shows on others.")
     with progress("encoding") as bar:
         given = loaded.outputs_for(opened, bar)
@@ -63,7 +76,7 @@ def evaluate_answers(
             values["files"] = [str(out / file.name) for file in report.write(fresh)]
         rows.append(("files", ", ".join(values["files"])))
     if errors is not None:
-        tell_mistakes(mistakes_in(loaded, given, opened), errors, values, rows)
+        tell_mistakes(mistakes_in(loaded, given, whole), errors, values, rows)
     answer(as_json, values, table(rows))
 
 
