@@ -104,7 +104,12 @@ class AnswerReport:
             ]
         elif self.head == "multilabel":
             rows += [
-                (name, f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}")
+                (
+                    name,
+                    f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}"
+                    if f["items"]
+                    else "holds of none of these items",
+                )
                 for name, f in list(self.by_name.items())[:10]
             ]
         return rows
@@ -195,7 +200,8 @@ def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outpu
         "balanced_accuracy": float(np.mean([f["balanced_accuracy"] for f in by_name.values()])),
         "log_loss": log_loss(likely.ravel()),
         **_calibration(bins, before, values.ravel()),
-        "mean_f1": float(np.mean([f["f1"] for f in by_name.values()])),
+        # A class that holds of no item cannot be found: it is no class that was missed.
+        **({"mean_f1": float(np.mean(f1))} if (f1 := [f["f1"] for f in by_name.values() if f["items"]]) else {}),
     }
     return right, figures, by_name, bins, None
 
