@@ -127,9 +127,21 @@ class TestClassify:
         answer = of_digits.classify(digits.sources[:1])[0]
         assert isinstance(answer, Answer)
         values = answer.as_dict(top=2)
-        assert list(values) == ["file", "label", "probability", "values"]
+        assert list(values) == ["file", "label", "labels", "probability", "values"]
         assert list(values["values"].items()) == list(answer.values.items())[:2]
         assert len(answer.as_dict()["values"]) == 10
+
+    def test_no_number_and_nothing_that_holds_is_left_out(self, of_halves: Classifier) -> None:
+        data = halves(40, seed=2)
+        assert data.targets is not None
+        for answer, row in zip(of_halves.classify(data.sources), data.targets, strict=True):
+            assert isinstance(answer, Answer)
+            assert answer.labels == tuple(name for name, holds in zip(("left", "upper"), row, strict=True) if holds)
+            assert set(answer.shown(1)) == {next(iter(answer.values)), *answer.labels}
+        sizes = replace(grey(40), targets=np.tile(grey(40).targets, (1, 3)), target_names=("a", "b", "c"))
+        (answer,) = classifier(sizes).classify(sizes.sources[:1])
+        assert isinstance(answer, Answer)
+        assert (list(answer.shown(1)), answer.labels) == (["a", "b", "c"], ())
 
     def test_two_classes(self, digits: Dataset) -> None:
         two = digits.subset(np.flatnonzero(np.isin(digits.labels, (3, 8))))

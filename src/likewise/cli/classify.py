@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 def classify(
     model: ModelArgument,
     files: FilesArgument,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many classes to show for each file; all numbers are shown, and what holds.")
+    ] = 3,
     as_json: Json = False,
 ) -> None:
     """Say what FILEs show: which class, which of several, or how much, with probabilities that were calibrated."""
@@ -56,5 +58,5 @@ def line(said: object, top: int) -> str:
     if said.probability is None:
         ends = "".join(f", {name} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items())
         return f"{said.file}: {said.label}{ends}"
-    others = ", ".join(f"{name} {value:.1%}" for name, value in list(said.values.items())[:top])
+    others = ", ".join(f"{name} {value:.1%}" for name, value in said.shown(top).items())
     return f"{said.file}: {said.label} ({others})"

@@ -44,6 +44,7 @@ class Answer:
         file: what the item is called.
         label: the class; several with + between them, or "none"; of numbers what they are, "name value".
         probability: of that class; of several the least of what is said of each; None of numbers.
+        labels: the classes that hold, one or several; of numbers, or where none holds, empty.
         values: probability of every class, that of `label` first, then the most probable; of several the most probable
             first; of numbers the numbers.
         between: of numbers, the two ends between which 90% of such items lie; empty where that is not known.
@@ -51,14 +52,22 @@ class Answer:
 
     file: str
     label: str
+    labels: tuple[str, ...]
     probability: float | None
     values: dict[str, float]
     between: dict[str, tuple[float, float]]
 
+    def shown(self, top: int | None = None) -> dict[str, float]:
+        """The `top` values, and those of `labels`; of numbers all."""
+        kept = set(list(self.values)[: None if self.probability is None else top]).union(self.labels)
+        return {name: value for name, value in self.values.items() if name in kept}
+
     def as_dict(self, top: int | None = None) -> dict[str, Any]:
-        """JSON-ready; an entry of `likewise classify --json`, with the `top` values."""
-        values = dict(list(self.values.items())[:top])
-        found = {"file": self.file, "label": self.label, "probability": self.probability, "values": values}
+        """JSON-ready; an entry of `likewise classify --json`, with the values that `shown` gives."""
+        found: dict[str, Any] = {
+            "file": self.file, "label": self.label, "labels": list(self.labels), "probability": self.probability,
+            "values": self.shown(top),
+        }  # fmt: skip
         return found | ({"between": {name: list(ends) for name, ends in self.between.items()}} if self.between else {})
 
 
@@ -232,14 +241,16 @@ class Classifier:
             between = {
                 name: (said[name] - width, said[name] + width) for name, width in zip(names, widths, strict=False)
             }
-            return Answer(file, ", ".join(f"{name} {value:.4g}" for name, value in said.items()), None, said, between)
+            label = ", ".join(f"{name} {value:.4g}" for name, value in said.items())
+            return Answer(file, label, (), None, said, between)
         ranked = dict(sorted(said.items(), key=lambda pair: -pair[1]))
         if self.head.kind == "multilabel":
             holds = self.holding(row[None])[0]
-            label = "+".join(name for name, holding in zip(names, holds, strict=True) if holding) or NONE
-            return Answer(file, label, float(np.where(holds, row, 1 - row).min()), ranked, {})
+            labels = tuple(name for name, holding in zip(names, holds, strict=True) if holding)
+            sure = float(np.where(holds, row, 1 - row).min())
+            return Answer(file, "+".join(labels) or NONE, labels, sure, ranked, {})
         label = names[best]
-        return Answer(file, label, said[label], {label: said[label]} | ranked, {})
+        return Answer(file, label, (label,), said[label], {label: said[label]} | ranked, {})
 
 
 @final
