@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -248,6 +249,34 @@ def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder:
     assert run("models", "info", tmp_path / "m", "--json").json["architecture"]["backbone"] == "mlp"
     assert run("evaluate", tmp_path / "m", digit_folder, "--json").json["accuracy"] > 0.9
     assert list((tmp_path / "cache" / "features").iterdir())
+
+
+def test_names_that_a_terminal_or_a_page_would_obey(run: Run, table: Path, tmp_path: Path) -> None:
+    """Names of classes and files are of whoever made the data."""
+    bad, tag = "da\x1b[2Jrk\nsecond line", "<img src=x onerror=alert(1)>|[a](b)"
+    named = tmp_path / "t.csv"
+    with named.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label"])
+        for line in table.read_text().splitlines()[1:]:
+            path, label, *_ = line.split(",")
+            rows.writerow([table.parent / path, bad if label == "dark" else tag])
+    out = tmp_path / "m"
+    trained = run("train", named, "--out", out, *QUICK)
+    assert trained.status == 0, trained.err
+    text = (out / "README.md").read_text()
+    assert r"\<img src=x onerror=alert(1)\>\|\[a\](b)" in text
+    assert not any(part in text.replace(r"\<", "") for part in ("\x1b", "\nsecond", "<img"))
+    picture = tmp_path / "a\x1b[31m.png"
+    drawn(np.random.default_rng(5), 0, 1).save(picture)
+    (tmp_path / "b\x1b[31m.png").write_bytes(b"no picture")
+    found = run("classify", out, picture, tmp_path / "b\x1b[31m.png")
+    shown = found.out + found.err + run("evaluate", out, named).out + run("models", "info", out).out
+    assert "\x1b" not in shown
+    assert len(found.out.splitlines()) == 1
+    assert r"a\x1b[31m.png: da\x1b[2Jrk\nsecond line (" in found.out
+    said = run("classify", out, picture, "--json").json["files"][0]
+    assert (said["file"], said["label"]) == (str(picture), bad)  # scripts get them as they are
 
 
 def test_without_colour(run: Run, tmp_path: Path) -> None:

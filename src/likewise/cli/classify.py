@@ -8,6 +8,7 @@ import typer
 
 from likewise.cli.console import answer, progress, report_skipped
 from likewise.cli.options import FilesArgument, Json, ModelArgument
+from likewise.errors import visible
 
 
 def register(app: typer.Typer) -> None:
@@ -55,8 +56,11 @@ def line(said: object, top: int) -> str:
     from likewise.apps.classify import Answer
 
     assert isinstance(said, Answer)
+    file, label = visible(said.file), visible(said.label)  # a name may hold what a terminal would obey
     if said.probability is None:
-        ends = "".join(f", {name} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items())
-        return f"{said.file}: {said.label}{ends}"
-    others = ", ".join(f"{name} {value:.1%}" for name, value in said.shown(top).items())
-    return f"{said.file}: {said.label} ({others})"
+        ends = "".join(
+            f", {visible(name)} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items()
+        )
+        return f"{file}: {label}{ends}"
+    others = ", ".join(f"{visible(name)} {value:.1%}" for name, value in said.shown(top).items())
+    return f"{file}: {label} ({others})"

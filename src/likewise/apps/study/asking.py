@@ -18,6 +18,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from likewise.errors import visible
 from likewise.media.files import replacing_file
 from likewise.media.pictures import Pixels, png_bytes
 
@@ -95,7 +96,9 @@ class Terminal(Asker):
         if not self._told:
             self._told = True
             self._say(
-                "What is it? " + "  ".join(f"[{k}] {question.classes[i]}" for k, i in keys.items()) + "  [q] stop"
+                "What is it? "
+                + "  ".join(f"[{k}] {visible(question.classes[i])}" for k, i in keys.items())
+                + "  [q] stop"
             )
         again = question.rate is not None
         self._show(question)
@@ -106,7 +109,7 @@ class Terminal(Asker):
                 self._say("")
                 raise KeyboardInterrupt
             if typed in keys:
-                self._say(f"{question.classes[keys[typed]]}" if self._given.isatty() else "")
+                self._say(visible(question.classes[keys[typed]]) if self._given.isatty() else "")
                 return keys[typed]
             if again and typed in AGAIN:
                 self._show(question)
