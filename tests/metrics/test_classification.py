@@ -175,7 +175,25 @@ class TestFigures:
 
     def test_counts_are_those_of_scikit_learn(self, drawn: tuple[np.ndarray, np.ndarray]) -> None:
         expected = metrics.confusion_matrix(*drawn, labels=range(5))
-        np.testing.assert_array_equal(confusion_counts(*drawn, 5), expected)
+        found = confusion_counts(*drawn, 5)
+        np.testing.assert_array_equal(found.pooled(5), expected)
+        np.testing.assert_array_equal(found.of_shown(), expected.sum(axis=1))
+        np.testing.assert_array_equal(found.of_said(), expected.sum(axis=0))
+        np.testing.assert_array_equal(found.right(), expected.diagonal())
+        cells = [[i, j, expected[i, j]] for i in range(5) for j in range(5) if expected[i, j]]
+        np.testing.assert_array_equal(np.column_stack([found.shown, found.said, found.count]), cells)
+
+    def test_counts_of_many_classes_take_no_more_than_items(self) -> None:
+        """65,536 classes squared would be 32 GiB."""
+        rng = np.random.default_rng(0)
+        truth, said = rng.integers(0, 65_536, (2, 1_000))
+        found = confusion_counts(truth, said, 65_536)
+        assert found.count.sum() == 1_000
+        assert len(found.count) <= 1_000
+        pooled = found.pooled(600)
+        assert (pooled.shape, pooled.sum()) == ((600, 600), 1_000)
+        expected = np.histogram2d(truth * 600 // 65_536, said * 600 // 65_536, bins=600, range=((0, 600), (0, 600)))[0]
+        np.testing.assert_array_equal(pooled, expected)
 
     def test_log_loss_is_that_of_scikit_learn(self) -> None:
         probability = np.random.default_rng(0).dirichlet(np.ones(4), 50)

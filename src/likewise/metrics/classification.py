@@ -125,6 +125,48 @@ def balanced_accuracy(truth: NDArray[np.int64], said: NDArray[np.int64]) -> floa
     return float(np.mean([(said[truth == c] == c).mean() for c in np.unique(truth)]))
 
 
-def confusion_counts(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(N,), (N,) classes -> (C, C), items of the class of a row that were said to be of that of a column."""
-    return np.bincount(truth * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+@final
+@dataclass(frozen=True, eq=False)
+class ConfusionCounts:
+    """How many items of which class were said to be of which: only what there is, as most of C x C is nothing.
+
+    Attributes:
+        classes: C.
+        shown, said: (M,) classes of each pair that occurs, in rising order of `shown`, then `said`.
+        count: (M,) items of it.
+    """
+
+    classes: int
+    shown: NDArray[np.int64]
+    said: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    def of_shown(self) -> NDArray[np.int64]:
+        """(C,) items of each class."""
+        return _summed(self.shown, self.count, self.classes)
+
+    def of_said(self) -> NDArray[np.int64]:
+        """(C,) items that were said to be of each class."""
+        return _summed(self.said, self.count, self.classes)
+
+    def right(self) -> NDArray[np.int64]:
+        """(C,) items of each class that were said to be of it."""
+        same = self.shown == self.said
+        return _summed(self.shown[same], self.count[same], self.classes)
+
+    def pooled(self, cells: int) -> NDArray[np.int64]:
+        """(S, S), S = min(C, cells): rows are what was shown; neighbouring classes share a row where C is more."""
+        side = min(self.classes, cells)
+        row, column = (place * side // self.classes for place in (self.shown, self.said))
+        return _summed(row * side + column, self.count, side * side).reshape(side, side)
+
+
+def confusion_counts(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> ConfusionCounts:
+    """(N,), (N,) classes -> how many items of which class were said to be of which."""
+    cell, count = np.unique(truth * classes + said, return_counts=True)
+    return ConfusionCounts(classes, cell // classes, cell % classes, count.astype(np.int64))
+
+
+def _summed(place: NDArray[np.int64], count: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """(length,) sums of the counts at each place; exact, as sums of doubles are up to 2^53."""
+    return np.bincount(place, weights=count, minlength=length).astype(np.int64)

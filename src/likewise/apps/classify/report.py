@@ -14,8 +14,10 @@ from likewise.apps.classify.calibration import COVERED, HALF
 from likewise.apps.classify.model import Classifier, Outputs
 from likewise.data import Dataset
 from likewise.encoder import Head, HeadKind, Progress
+from likewise.evaluation.names import shortened
 from likewise.metrics import Estimate
 from likewise.metrics.classification import (
+    ConfusionCounts,
     Reliability,
     balanced_accuracy,
     chance_error,
@@ -25,7 +27,9 @@ from likewise.metrics.classification import (
     share_right,
 )
 
-DRAWN_CLASSES = 30  # of a confusion matrix with names and numbers
+DRAWN_CLASSES = 30  # of a confusion matrix with names and numbers; of more only what there is is listed
+LONGEST_NAME = 30  # letters of a class beside it
+MOST_CELLS = 600  # a side of its picture
 Floats = NDArray[np.float64]
 
 
@@ -45,7 +49,7 @@ class AnswerReport:
         figures: by their names; see `as_dict`.
         by_name: figures of each class or number.
         reliability: what was said and what was right; None of numbers.
-        confusion: (C, C) of one class out of several, else None.
+        confusion: of one class out of several, else None.
         skipped: file and reason of what could not be read.
     """
 
@@ -58,7 +62,7 @@ class AnswerReport:
     figures: dict[str, float]
     by_name: dict[str, dict[str, float]]
     reliability: Reliability | None
-    confusion: NDArray[np.int64] | None
+    confusion: ConfusionCounts | None
     skipped: tuple[tuple[str, str], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,7 +72,7 @@ class AnswerReport:
             found["interval"] = self.right.as_dict()
         found |= {"by_name": self.by_name, "rows": [list(row) for row in self.rows()]}
         if self.confusion is not None:
-            found["confusion"] = {"names": list(self.names), "counts": self.confusion.tolist()}
+            found["confusion"] = {"names": list(self.names), **_cells(self.confusion)}
         return found
 
     def rows(self) -> list[tuple[str, str]]:
@@ -153,7 +157,7 @@ _Measured = tuple[
     dict[str, float],
     dict[str, dict[str, float]],
     Reliability | None,
-    NDArray[np.int64] | None,
+    ConfusionCounts | None,
 ]
 
 
@@ -173,10 +177,11 @@ def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, 
         **_calibration(bins, before, likely),
     }
     by_name = {
-        name: {"items": float(counts[i].sum()), "recall": _part(counts[i, i], counts[i].sum()),
-               "precision": _part(counts[i, i], counts[:, i].sum())}
-        for i, name in enumerate(model.head.names)
-    }  # fmt: skip
+        name: {"items": float(shown), "recall": _part(found, shown), "precision": _part(found, claimed)}
+        for name, found, shown, claimed in zip(
+            model.head.names, counts.right(), counts.of_shown(), counts.of_said(), strict=True
+        )
+    }
     return right, figures, by_name, bins, counts
 
 
@@ -266,20 +271,28 @@ def draw_reliability(found: Reliability, error: float, file: Path) -> Path:
     return file
 
 
-def draw_confusion(counts: NDArray[np.int64], names: tuple[str, ...], file: Path) -> Path:
+def _cells(found: ConfusionCounts) -> dict[str, Any]:
+    """Every cell where classes are few; else those that hold something, of which there are no more than items."""
+    if found.classes <= DRAWN_CLASSES:
+        return {"counts": found.pooled(DRAWN_CLASSES).tolist()}
+    return {"cells": np.column_stack([found.shown, found.said, found.count]).tolist()}
+
+
+def draw_confusion(found: ConfusionCounts, names: tuple[str, ...], file: Path) -> Path:
     """Which class was taken for which, as a picture; rows are what was shown."""
     from matplotlib.figure import Figure
 
+    counts = found.pooled(MOST_CELLS)
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    few = len(names) <= DRAWN_CLASSES
     side = 2 + 0.35 * min(len(names), DRAWN_CLASSES)
     figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    axes.imshow(share, vmin=0, vmax=1, cmap="Blues", extent=(-0.5, len(names) - 0.5, len(names) - 0.5, -0.5))
     axes.set(xlabel="said", ylabel="shown")
-    if few:
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
+    if len(names) <= DRAWN_CLASSES:
+        labels = shortened(names, LONGEST_NAME)
+        axes.set_xticks(range(len(names)), labels, rotation=90)
+        axes.set_yticks(range(len(names)), labels)
         for i, j in np.argwhere(counts):
             colour = "white" if share[i, j] > HALF else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=7)
