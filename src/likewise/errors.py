@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 
+def visible(text: str) -> str:
+    """`text` on one line: what a terminal would obey or not show, and what is no UTF-8, as Python writes it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class LikewiseError(Exception):
     """Base of every error raised on purpose.
 
@@ -24,8 +29,7 @@ class LikewiseError(Exception):
         self.received = received
         self.remedy = remedy
         text = rule if received is None else f"{rule}; got {received}"
-        # File names that are no UTF-8 hold surrogates, which could not be printed.
-        text = " ".join(text.encode("utf-8", "backslashreplace").decode().split()).rstrip(".")
+        text = visible(" ".join(text.split())).rstrip(".")  # names of files and classes may hold anything
         super().__init__(f"{text}. {remedy}".strip() if remedy else f"{text}.")
 
 

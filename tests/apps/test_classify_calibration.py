@@ -72,6 +72,43 @@ class TestTemperature:
         assert unlikely(found) <= min(unlikely(found * factor) for factor in (0.9, 0.99, 1.01, 1.1))
 
 
+class TestClassWeights:
+    """Where a class counts w times, the most likely outputs are those of its probability and log w above."""
+
+    WEIGHTS = (9.0, 0.4, 1.0, 3.0)
+
+    def drawn(self, head: Head, factor: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Outputs of a network that weighted classes, and said all `factor` times too surely; what is so; truth."""
+        rng = np.random.default_rng(0)
+        plain = torch.from_numpy(2 * rng.standard_normal((ITEMS, head.outputs)) - [0.0, 1.0, 2.0, 3.0][: head.outputs])
+        if head.kind == "multiclass":
+            drawn = (plain.softmax(dim=1).cumsum(dim=1) < torch.from_numpy(rng.random((ITEMS, 1)))).sum(dim=1)
+            targets = torch.nn.functional.one_hot(drawn.clamp_max(CLASSES - 1), CLASSES).float()
+        else:
+            targets = (torch.from_numpy(rng.random(plain.shape)) < plain.sigmoid()).float()
+        return factor * plain + torch.tensor(self.WEIGHTS[: head.outputs]).double().log(), plain, targets
+
+    @pytest.mark.parametrize("factor", [1.0, 3.0])
+    @pytest.mark.parametrize(
+        "head", [Head("multiclass", NAMES), Head("binary", ("a", "b")), Head("multilabel", NAMES)], ids=lambda h: h.kind
+    )
+    def test_probabilities_are_those_of_the_items(self, head: Head, factor: float) -> None:
+        outputs, plain, targets = self.drawn(head, factor)
+        weights = self.WEIGHTS[: head.outputs]
+        found = calibrated(head, outputs, targets, "fingerprint", "drawn", weights=weights)
+        assert found.shifts == pytest.approx([math.log(w) for w in weights])
+        assert found.temperature == pytest.approx(factor, rel=0.05)
+        said, so = head.answers(found.read(outputs)), head.answers(plain)
+        assert float((said - so).abs().max()) < 0.02
+        unaware = calibrated(head, outputs, targets, "fingerprint", "drawn")
+        assert float((head.answers(unaware.read(outputs)) - so).abs().max()) > 0.1
+
+    def test_a_class_that_counted_nothing_is_read_as_it_is(self) -> None:
+        outputs, _, targets = self.drawn(Head("multiclass", NAMES), 1.0)
+        found = calibrated(Head("multiclass", NAMES), outputs, targets, "f", "drawn", weights=(0, 1, 1, 1))
+        assert found.shifts == (0, 0, 0, 0)
+
+
 class TestThreshold:
     @settings(max_examples=200, deadline=None, derandomize=True)
     @given(st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=30))
@@ -135,8 +172,62 @@ class TestIntervals:
         assert within == pytest.approx(expected, abs=3.5 * math.sqrt(expected * (1 - expected) / 2_000))
 
 
+class TestIntervalsOfGroups:
+    """Items of one group are off by much the same: a camera that sees all too warm."""
+
+    HEAD = TestIntervals.HEAD
+
+    def widths(self, off: np.ndarray, groups: np.ndarray) -> tuple[float, ...]:
+        targets = torch.from_numpy(100 + off)[:, None]
+        return calibrated(self.HEAD, torch.zeros(len(off), 1), targets, "f", "drawn", groups=groups).half_widths
+
+    @pytest.mark.parametrize("groups", [9, 12, 40])
+    def test_nine_of_ten_items_of_new_groups_lie_within(self, groups: int) -> None:
+        """1,500 calibrations, groups of 1 to 40 items. By items, and by the farthest of 9, one would be far off."""
+        rng = np.random.default_rng(groups)
+        within, of_items = 0, 0
+        for _ in range(1_500):
+            sizes = rng.integers(1, 41, groups)
+            of = np.repeat(np.arange(groups) * 3, sizes)
+            off = np.repeat(5 * rng.standard_normal(groups), sizes) + rng.standard_normal(len(of))
+            new = abs(5 * rng.standard_normal() + rng.standard_normal())
+            within += new <= self.widths(off, of)[0]
+            of_items += (
+                new
+                <= found_for(self.HEAD, torch.zeros(len(off), 1), torch.from_numpy(100 + off)[:, None]).half_widths[0]
+            )
+        deviation = math.sqrt(0.9 * 0.1 / 1_500)
+        assert within / 1_500 > 0.9 - 3 * deviation
+        assert within / 1_500 < 0.9 + 1 / (groups + 1) + 3 * deviation  # not simply everything
+        assert of_items < within
+        if groups == 9:
+            assert of_items / 1_500 < 0.87
+
+    def test_groups_of_one_item_are_items(self) -> None:
+        off = np.random.default_rng(0).normal(size=57)
+        alone = found_for(self.HEAD, torch.zeros(57, 1), torch.from_numpy(100 + off)[:, None]).half_widths
+        assert self.widths(off, np.random.default_rng(1).permutation(57)) == alone
+
+    def test_on_paper(self) -> None:
+        """Ten groups, weight 1/11 each; of the last, items at 10 and 20. 9.9 groups are to lie within: all."""
+        off = np.array([*range(1, 10), 10.0, 20.0])
+        groups = np.array([*range(9), 9, 9])
+        assert self.widths(off, groups) == (20,)
+        # Of 19 groups 18 are enough: half of the last but one lies beyond.
+        groups = np.array([*range(18), 18, 18])
+        assert self.widths(np.array([*range(1, 19), 0.5, 99.0]), groups) == (18,)
+
+    def test_too_few_groups_give_none_however_many_items_they_have(self) -> None:
+        off = np.random.default_rng(0).normal(size=800)
+        assert self.widths(off, np.repeat(np.arange(8), 100)) == ()
+        targets = torch.from_numpy(100 + off)[:, None]
+        found = calibrated(self.HEAD, torch.zeros(800, 1), targets, "f", "drawn", groups=np.repeat(np.arange(8), 100))
+        assert found.lacking() == "No interval of 90%: that takes 9 groups or more, and there were 8."
+        assert (found.groups, found.sample()) == (8, "800 items of 8 groups")
+
+
 class TestKept:
-    FOUND = AnswerCalibration("f", 30, "drawn", 1.5, (0.25, 0.75), (2.0,))
+    FOUND = AnswerCalibration("f", 30, "drawn", 1.5, (0.0, 1.25), (0.25, 0.75), (2.0,), 12)
 
     def test_as_json(self) -> None:
         assert AnswerCalibration.from_json(self.FOUND.to_json()) == self.FOUND
@@ -146,8 +237,9 @@ class TestKept:
         [
             lambda v: v.update(temperature=0), lambda v: v.update(temperature=-1), lambda v: v.update(temperature="x"),
             lambda v: v.update(temperature=math.nan), lambda v: v.update(temperature=math.inf),
-            lambda v: v.update(thresholds=None), lambda v: v.update(half_widths=["wide"]), lambda v: v.pop("items"),
-            lambda v: v.pop("thresholds"), lambda v: v.update(fmr=0.1),
+            lambda v: v.update(thresholds=None), lambda v: v.update(shifts=[math.inf]), lambda v: v.pop("shifts"),
+            lambda v: v.update(half_widths=["wide"]), lambda v: v.pop("items"), lambda v: v.pop("thresholds"),
+            lambda v: v.update(fmr=0.1), lambda v: v.update(groups=0), lambda v: v.update(groups="many"),
         ],
     )  # fmt: skip
     def test_a_damaged_one_is_refused(self, damage: Callable[[dict[str, Any]], object]) -> None:

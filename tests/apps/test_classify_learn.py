@@ -15,13 +15,21 @@ from classify_drawn import grey, halves
 from PIL import Image
 from small_runs import Killed
 
-from likewise.apps.classify import Classifier, ClassifyOptions, LearnedAnswers, learn, objective_for, prepare
+from likewise.apps.classify import (
+    Classifier,
+    ClassifyOptions,
+    LearnedAnswers,
+    learn,
+    objective_for,
+    prepare,
+    report_on,
+)
 from likewise.data import Dataset, arrays
-from likewise.encoder import Encoder, Head
+from likewise.encoder import Encoder, Head, Seen
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.objective import AbsoluteError, Multiclass, Multilabel, SquaredError
-from likewise.training import FitOptions, Step
-from likewise.training.targets import targets_for
+from likewise.training import FitOptions, Step, fit
+from likewise.training.targets import head_for, targets_for
 
 FIT = FitOptions(epochs=10, batch=32, lr=0.02, precision="float32", device="cpu", seed=0)
 QUICK = ClassifyOptions(backbone="linear", fit=FIT)
@@ -121,6 +129,34 @@ class TestLearned:
         by_item = made(grouped, tmp_path / "n", split="item")
         assert by_item.parts.by == "item"
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_a_class_of_one_group_is_learned_whatever_the_seed(self, few: Dataset, tmp_path: Path, seed: int) -> None:
+        groups = np.where(few.labels == 4, 7, np.arange(len(few)) % 7)  # all fours are by one writer
+        grouped = replace(few, groups=groups, group_names=tuple(map(str, range(8))))
+        found = made(grouped, tmp_path / "m", fit=replace(FIT, epochs=1, seed=seed))
+        assert found.model.head.names == ("0", "1", "2", "3", "4")
+        assert 7 in found.parts.train.groups
+        assert "The test part has no item of 4, so nothing was measured of that." in found.notes
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_a_column_that_holds_in_one_group_is_learned_too(self, tmp_path: Path, seed: int) -> None:
+        data = halves(120)
+        groups = np.where(data.targets[:, 1] > 0, 5, np.arange(120) % 5)
+        grouped = replace(data, groups=groups, group_names=tuple("abcdef"))
+        found = made(grouped, tmp_path / "m", fit=replace(FIT, epochs=1, seed=seed))
+        assert 5 in found.parts.train.groups
+        assert "The test part has no item of upper, so nothing was measured of that." in found.notes
+        assert found.report is not None
+        assert found.report.figures["mean_f1"] == found.report.by_name["left"]["f1"]
+        assert dict(found.report.rows())["upper"] == "holds of none of these items"
+
+    def test_too_few_groups_for_an_interval_are_said(self, tmp_path: Path) -> None:
+        data = replace(grey(200), groups=np.arange(200) % 20, group_names=tuple(map(str, range(20))))
+        found = made(data, tmp_path / "m")
+        said = "No interval of 90%: that takes 9 groups or more, and there were 3."
+        assert said in found.notes
+        assert said in (tmp_path / "m" / "README.md").read_text()
+
     def test_one_seed_gives_one_model(self, few: Dataset, tmp_path: Path) -> None:
         first, again = made(few, tmp_path / "a"), made(few, tmp_path / "b")
         other = made(few, tmp_path / "c", fit=replace(FIT, seed=1))
@@ -183,7 +219,40 @@ class TestRefusedBeforeTraining:
             names = np.resize(["train", "train", "valid", "tune", "test"], len(few))
             names[few.labels == 4] = part
             data = replace(few, parts=names.astype(str))
-            self.refused(DataError, "trained on: 0, 1, 2, 3; got 4", data, tmp_path / "m")
+            self.refused(DataError, f"trained on: 0, 1, 2, 3; got 4 in the {part} part", data, tmp_path / "m")
+
+    def test_classes_that_leave_no_group_for_other_parts(self, few: Dataset, tmp_path: Path) -> None:
+        groups = np.where(few.labels == 4, 3, np.arange(len(few)) % 3)
+        groups[few.labels == 3] = 0
+        grouped = replace(few, groups=groups, group_names=("north", "east", "west", "south"))
+        said = r"4 groups of which 2 may leave train, as '3' is only in 'north'\. Bring .*--split item"
+        self.refused(DataError, said, grouped, tmp_path / "m")
+
+    def test_numbers_that_are_none_by_name(self, tmp_path: Path) -> None:
+        for data in (halves(60), grey(60)):
+            targets = data.targets.copy()
+            targets[17, 0] = np.nan
+            said = rf"Targets are finite numbers; got nan.* for '{data.files[17]}'"
+            self.refused(DataError, said, replace(data, targets=targets), tmp_path / "m")
+
+    @pytest.mark.parametrize(("value", "which"), [(0, "never"), (1, "always")])
+    def test_a_column_that_never_changes_by_name(self, tmp_path: Path, value: int, which: str) -> None:
+        data = halves(60)
+        data = replace(data, targets=np.column_stack([data.targets[:, 0], np.full(60, value)]).astype(np.float32))
+        self.refused(DataError, f"got 'upper', which {which} holds", data, tmp_path / "m")
+        shares = np.column_stack([1 - data.targets[:, 0], data.targets[:, 0], np.zeros(60)]).astype(np.float32)
+        data = replace(data, targets=shares, target_names=("right", "left", "gone"))
+        said = "got 'gone', which never holds"
+        self.refused(DataError, said, data, tmp_path / "m", head="multiclass", class_weights=True)
+
+    def test_class_weights_of_a_class_that_the_train_part_lacks(self, tmp_path: Path) -> None:
+        data = halves(60)
+        shares = np.column_stack([1 - data.targets[:, 0], data.targets[:, 0], np.zeros(60)]).astype(np.float32)
+        parts = np.resize(["train", "train", "train", "valid", "tune", "test"], 60)
+        shares[parts == "test"] = [0, 0, 1]
+        data = replace(data, targets=shares, target_names=("right", "left", "gone"), parts=parts)
+        said = "in the train part; got 'gone', which never does"
+        self.refused(DataError, said, data, tmp_path / "m", head="multiclass", class_weights=True)
 
     def test_items_whose_targets_are_no_distribution_by_name(self, tmp_path: Path) -> None:
         data = halves(100)
@@ -243,7 +312,7 @@ class TestObjective:
         for k in range(2):
             assert weights[k] * targets[:, k].sum() == pytest.approx((1 - targets[:, k]).sum(), rel=1e-5)
         always = replace(data, targets=np.c_[np.ones(len(data)), targets[:, 1]].astype(np.float32))
-        with pytest.raises(DataError, match="'left' always or never does"):
+        with pytest.raises(DataError, match="got 'left', which always does"):
             objective_for(Head("multilabel", ("left", "upper")), always, replace(QUICK, class_weights=True))
 
 
@@ -269,6 +338,64 @@ class TestGoingOn:
         whole = made(few, tmp_path / "n", backbone=None, start=str(model_folder))
         moved = whole.model.encoder.state_dict()
         assert not any(torch.equal(moved[name], theirs[name]) for name in stages)
+
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_what_was_learned_by_heart_is_not_reported_on(self, tmp_path: Path, seed: int) -> None:
+        """Noise with labels drawn by lot: nobody is right of new items more often than by chance."""
+        rng = np.random.default_rng(7)
+        noise = arrays(rng.integers(0, 256, (300, 8, 8)).astype(np.uint8), rng.integers(0, 2, 300))
+        known = noise.subset(range(200))
+        encoder = Encoder("mlp", head=Head("multiclass", ("0", "1")), seed=0)
+        fit(encoder, known, Multiclass(), options=replace(FIT, epochs=60, lr=0.003))
+        learned = Classifier(encoder)
+        learned.save(tmp_path / "a")
+        assert report_on(learned, learned.outputs_for(known)).figures["accuracy"] > 0.98
+        found = made(
+            noise, tmp_path / "b", backbone=None, start=str(tmp_path / "a"), frozen=True, fit=replace(FIT, seed=seed)
+        )
+        assert found.report is not None
+        assert found.report.figures["accuracy"] < 0.7
+        for part in (found.parts.valid, found.parts.tune, found.parts.test):
+            assert not np.isin(part.contents, known.contents).any()
+        assert not any("were trained on" in note for note in found.notes)
+
+    def test_a_test_part_of_its_own_that_was_trained_on_is_said(self, few: Dataset, tmp_path: Path) -> None:
+        made(few, tmp_path / "a")
+        seen = Classifier.load(tmp_path / "a").encoder.seen
+        parts = np.where(np.arange(len(few)) % 4, "train", "test")
+        again = int(np.isin(few.contents[parts == "test"], seen.items[seen.parts == 0]).sum())
+        watcher = Watcher()
+        found = made(
+            replace(few, parts=parts), tmp_path / "b", watcher, backbone=None, start=str(tmp_path / "a"), frozen=True
+        )
+        line = f"Of the test part {again} of 150 items were trained on, which flatters the report."
+        assert again > 50
+        assert line in watcher.said
+        assert line in found.notes
+        assert found.model.encoder.trained["split"]["test_trained_on"] == f"{again} of 150 items"
+
+    def test_from_a_model_that_was_split_by_identity(self, few: Dataset, tmp_path: Path) -> None:
+        """Whole classes of its data were in other parts than train; to answer with, train needs items of all."""
+        classes = replace(few, names=tuple("abcde"))
+        identities = classes.of_identities([0, 1, 2])
+        encoder = Encoder("linear", head=head_for(identities), seed=0)
+        fit(encoder, identities, Multiclass(), options=FIT)
+        rest = classes.of_identities([3, 4])
+        encoder.seen = encoder.seen.joined(Seen.of("test", rest.contents, rest.identity_keys()))
+        Classifier(encoder).save(tmp_path / "a")
+        found = made(classes, tmp_path / "b", backbone=None, start=str(tmp_path / "a"), frozen=True)
+        assert found.model.head.names == tuple("abcde")
+        assert not np.isin(found.parts.test.contents, identities.contents).any()
+        assert "The test part has no item of a, b, c, so nothing was measured of that." in found.notes
+
+    def test_several_at_once_keep_their_parts_too(self, tmp_path: Path) -> None:
+        first = made(halves(200), tmp_path / "a")
+        for data, seed in ((halves(200), 1), (replace(grey(200), sources=halves(200).sources), 2)):
+            found = made(
+                data, tmp_path / f"b{seed}", backbone=None, start=str(tmp_path / "a"), frozen=True,
+                fit=replace(FIT, seed=seed),
+            )  # fmt: skip
+            assert set(found.parts.test.contents.tolist()) == set(first.parts.test.contents.tolist())
 
     def test_from_a_classifier_of_other_classes(self, digits: Dataset, tmp_path: Path) -> None:
         made(digits.of_identities([0, 1, 2]).subset(range(300)), tmp_path / "a", backbone="mlp")

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from classify_drawn import classifier, grey, halves
+from classify_drawn import QUICK, classifier, grey, halves
 from PIL import Image
 
-from likewise.apps.classify import Answer, AnswerCalibration, Classifier
+from likewise.apps.classify import (
+    Answer,
+    AnswerCalibration,
+    Classifier,
+    ClassifyOptions,
+    objective_for,
+    report_on,
+)
 from likewise.apps.learn import Learned
-from likewise.data import Dataset
-from likewise.encoder import Encoder, Pictures
+from likewise.data import Dataset, arrays
+from likewise.encoder import Encoder, HeadKind, Pictures
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.matching import read_config, task_of
+from likewise.metrics.classification import reliability
+from likewise.training import fit
+from likewise.training.targets import head_for
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +127,21 @@ class TestClassify:
         answer = of_digits.classify(digits.sources[:1])[0]
         assert isinstance(answer, Answer)
         values = answer.as_dict(top=2)
-        assert list(values) == ["file", "label", "probability", "values"]
+        assert list(values) == ["file", "label", "labels", "probability", "values"]
         assert list(values["values"].items()) == list(answer.values.items())[:2]
         assert len(answer.as_dict()["values"]) == 10
+
+    def test_no_number_and_nothing_that_holds_is_left_out(self, of_halves: Classifier) -> None:
+        data = halves(40, seed=2)
+        assert data.targets is not None
+        for answer, row in zip(of_halves.classify(data.sources), data.targets, strict=True):
+            assert isinstance(answer, Answer)
+            assert answer.labels == tuple(name for name, holds in zip(("left", "upper"), row, strict=True) if holds)
+            assert set(answer.shown(1)) == {next(iter(answer.values)), *answer.labels}
+        sizes = replace(grey(40), targets=np.tile(grey(40).targets, (1, 3)), target_names=("a", "b", "c"))
+        (answer,) = classifier(sizes).classify(sizes.sources[:1])
+        assert isinstance(answer, Answer)
+        assert (list(answer.shown(1)), answer.labels) == (["a", "b", "c"], ())
 
     def test_two_classes(self, digits: Dataset) -> None:
         two = digits.subset(np.flatnonzero(np.isin(digits.labels, (3, 8))))
@@ -130,6 +153,48 @@ class TestClassify:
             assert answer.label == ("8" if output > 0 else "3")
             assert answer.values["8"] == pytest.approx(float(output.double().sigmoid()))
             assert sum(answer.values.values()) == pytest.approx(1)
+
+
+class TestClassWeights:
+    """One in ten is bright, and hard to tell from the others."""
+
+    @staticmethod
+    def rare(count: int, seed: int) -> Dataset:
+        rng = np.random.default_rng((2, seed))
+        bright = rng.random(count) < 0.1
+        pictures = rng.normal(100, 40, (count, 8, 8))
+        pictures[:, :4] += 14 * bright[:, None, None]
+        return arrays(pictures.clip(0, 255).astype(np.uint8), np.where(bright, "bright", "dark"), origin="rare")
+
+    @pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
+    def test_probabilities_are_right_and_rare_ones_are_found(self, kind: HeadKind, tmp_path: Path) -> None:
+        train, tune, test = self.rare(1_000, 0), self.rare(600, 1), self.rare(4_000, 2)
+        if kind == "multilabel":
+            train, tune, test = (
+                replace(data, targets=(data.labels == data.names.index("bright")).astype(np.float32)[:, None],
+                        target_names=("bright",))
+                for data in (train, tune, test)
+            )  # fmt: skip
+        head = head_for(train, kind)
+        objective = objective_for(head, train, ClassifyOptions(class_weights=True))
+        encoder = Encoder("linear", head=head, seed=0)
+        fit(encoder, train, objective, options=replace(QUICK, epochs=10, lr=0.005))
+        Classifier(encoder).calibrated_on(tune)[0].save(tmp_path / "m")
+        model = Classifier.load(tmp_path / "m")
+        given = model.outputs_for(test)
+        values, bright = model.answers(given.outputs), test.labels == test.names.index("bright")
+        of_bright = values[:, head.names.index("bright")]
+        assert reliability(of_bright, bright).error < 0.05
+        assert reliability(head.answers(given.outputs).numpy()[:, head.names.index("bright")], bright).error > 0.15
+        figures = report_on(model, given)
+        assert figures.figures["ece"] < 0.05
+        assert "counted more in training" in (tmp_path / "m" / "README.md").read_text()
+        if kind != "multilabel":  # whose thresholds are found by F1
+            assert figures.by_name["bright"]["recall"] > 0.5
+            answers = [answer for answer in model.classify(test.sources[:200]) if isinstance(answer, Answer)]
+            assert [answer.label for answer in answers] == [head.names[i] for i in model.best(given.outputs)[:200]]
+            assert any(answer.label == "bright" and answer.values["bright"] < 0.5 for answer in answers)
+            assert all(next(iter(answer.values)) == answer.label for answer in answers)
 
 
 class TestFolder:

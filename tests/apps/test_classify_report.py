@@ -15,7 +15,7 @@ from sklearn import metrics
 from likewise.apps.classify import AnswerCalibration, AnswerReport, Classifier, Outputs, report_on
 from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder, Head, Pictures
-from likewise.metrics.classification import reliability, share_right
+from likewise.metrics.classification import chance_error, reliability, share_right
 
 ITEMS = 300
 NAMES = ("ant", "bee", "cat", "dog")
@@ -57,8 +57,13 @@ class TestOneClass:
         assert figures["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, said))
         assert figures["log_loss"] == pytest.approx(metrics.log_loss(truth, probability), rel=1e-6)
         assert report.confusion is not None
-        np.testing.assert_array_equal(report.confusion, metrics.confusion_matrix(truth, said))
+        np.testing.assert_array_equal(report.confusion.pooled(4), metrics.confusion_matrix(truth, said))
         assert figures["ece"] == pytest.approx(reliability(probability.max(axis=1), said == truth).error, abs=1e-6)
+        chance = chance_error(probability.max(axis=1))
+        assert figures["ece_by_chance"] == pytest.approx(chance.mean, abs=1e-4)
+        assert figures["ece_by_chance_at_most"] == pytest.approx(chance.most, abs=1e-3)
+        expected = f"{figures['ece_by_chance']:.2%} in the mean, at most {figures['ece_by_chance_at_most']:.2%}"
+        assert dict(report.rows())["by chance alone"].startswith(expected)
         before = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
         expected = reliability(before.max(axis=1), said == truth).error
         assert figures["ece_uncalibrated"] == pytest.approx(expected, abs=1e-6)
@@ -88,7 +93,9 @@ class TestOneClass:
         by_one = report_on(*given(Head("binary", ("a", "b")), outputs[:, 1:] - outputs[:, :1], truth[:, None]))
         for name, value in by_two.figures.items():
             assert by_one.figures[name] == pytest.approx(value, abs=1e-5), name
-        np.testing.assert_array_equal(by_one.confusion, by_two.confusion)
+        assert by_one.confusion is not None
+        assert by_two.confusion is not None
+        np.testing.assert_array_equal(by_one.confusion.pooled(2), by_two.confusion.pooled(2))
 
     def test_a_class_that_nobody_says_and_one_that_does_not_occur(self) -> None:
         report = report_on(*given(Head("multiclass", ("a", "b", "c")), np.array([[2.0, 0, 0]] * 2), np.eye(3)[[0, 1]]))
@@ -121,6 +128,8 @@ class TestSeveralAtOnce:
             assert found["precision"] == pytest.approx(metrics.precision_score(truth[:, k], said[:, k]))
             assert found["recall"] == pytest.approx(metrics.recall_score(truth[:, k], said[:, k]))
             assert found["f1"] == pytest.approx(metrics.f1_score(truth[:, k], said[:, k]))
+        chance = chance_error(probability.ravel())
+        assert figures["ece_by_chance"] == pytest.approx(chance.mean, abs=1e-4)
         assert report.confusion is None
         assert "all classes right" in dict(report.rows())
 
@@ -139,10 +148,33 @@ class TestNumbers:
             assert found["mae"] == pytest.approx(metrics.mean_absolute_error(truth[:, k], said[:, k]), rel=1e-5)
             assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth[:, k], said[:, k]), rel=1e-5)
             assert found["r2"] == pytest.approx(metrics.r2_score(truth[:, k], said[:, k]), abs=1e-5)
-        within = (np.abs(said - truth) <= [6, 0.2]).all(axis=1)
+        within = np.abs(said - truth) <= [6, 0.2]
+        assert [report.by_name[name]["covered"] for name in ("age", "size")] == pytest.approx(within.mean(axis=0))
         assert report.figures["covered"] == pytest.approx(within.mean())
-        assert report.right == share_right(within)
+        assert report.right == share_right(within.ravel(), np.repeat(np.arange(ITEMS), 2))
+        assert f"{within[:, 1].mean():.2%} within the 90% interval" in dict(report.rows())["size"]
         assert (report.reliability, report.confusion) == (None, None)
+
+    def test_each_interval_of_ten_numbers_holds_nine_tenths(self) -> None:
+        """Ten numbers, each inside its interval nine times of ten: all ten at once are so far less often."""
+        rng = np.random.default_rng(0)
+        head = Head("regression", tuple("abcdefghij"), (0.0,) * 10, (1.0,) * 10)
+        report = report_on(
+            *given(head, np.zeros((2_000, 10)), rng.standard_normal((2_000, 10)), half_widths=(1.645,) * 10)
+        )
+        assert report.figures["covered"] == pytest.approx(0.9, abs=0.01)
+        assert report.right is not None
+        assert report.right.low < 0.9 < report.right.high
+
+    def test_one_number_is_as_many_trials_as_items_or_groups(self) -> None:
+        rng = np.random.default_rng(0)
+        head, truth = Head("regression", ("age",), (0.0,), (1.0,)), rng.standard_normal((200, 1))
+        inside = np.abs(truth[:, 0]) <= 1.0
+        report = report_on(*given(head, np.zeros((200, 1)), truth, half_widths=(1.0,)))
+        assert report.right == share_right(inside)
+        groups = np.repeat(np.arange(20), 10)
+        report = report_on(*given(head, np.zeros((200, 1)), truth, half_widths=(1.0,), groups=groups))
+        assert report.right == share_right(inside, groups)
 
     def test_without_intervals_nothing_is_covered(self) -> None:
         report = report_on(*given(self.HEAD, np.zeros((5, 2)), np.ones((5, 2))))
@@ -171,6 +203,28 @@ class TestWritten:
         assert {"accuracy", "balanced_accuracy", "log_loss", "ece", "items", "interval"} <= set(values)
         assert np.sum(values["confusion"]["counts"]) == ITEMS
         assert values["confusion"]["names"] == list(NAMES)
+
+    def test_of_many_classes_only_what_there_is_is_written(self, tmp_path: Path) -> None:
+        """3,000 classes squared are 9 million numbers, of 500 items."""
+        rng = np.random.default_rng(0)
+        truth, said = rng.integers(0, 3_000, (2, 500))
+        said[:400] = truth[:400]
+        head = Head("multiclass", tuple(f"class {i}" for i in range(3_000)))
+        outputs, targets = np.zeros((500, 3_000)), np.eye(3_000, dtype=np.float32)[truth]
+        outputs[np.arange(500), said] = 9
+        report = report_on(*given(head, outputs, targets))
+        report.write(tmp_path)
+        assert (tmp_path / "metrics.json").stat().st_size < 700_000
+        found = json.loads((tmp_path / "metrics.json").read_text())["confusion"]
+        assert set(found) == {"names", "cells"}
+        assert len(found["cells"]) <= 500
+        again = np.zeros((3_000, 3_000), int)
+        for row, column, count in found["cells"]:
+            again[row, column] = count
+        expected = np.zeros((3_000, 3_000), int)
+        np.add.at(expected, (truth, said), 1)
+        np.testing.assert_array_equal(again, expected)
+        assert (tmp_path / "confusion.png").stat().st_size > 1_000
 
     def test_a_report_counts_what_could_be_read(self, of_one: tuple[np.ndarray, np.ndarray]) -> None:
         outputs, truth = of_one

@@ -208,6 +208,7 @@ class TestPath:
         path = path_of(recorder, encoder, history)
         assert path is not None
         assert path.layout.points.shape == (4, 120, 2)
+        assert ("calibration" in path.caption(3)) == (kind == "multilabel")
         last = encoder.encode(data.sources).embeddings
         values = encoder.head.answers(last).numpy()
         text = [path.texts[k] for k in path.said[-1]]
@@ -221,6 +222,7 @@ class TestPath:
             holds = values >= 0.5
             np.testing.assert_array_equal(path.wrong[-1], (holds != (data.targets > 0)).any(axis=1))
             assert set(path.names) <= {"large", "odd", "large + odd", "none"}
+            assert "a class holds from 50% on, as before calibration" in path.caption(3)
         else:
             said = [encoder.head.names[k] for k in values.argmax(axis=1)]
             assert [one.split(",")[0] for one in text] == said

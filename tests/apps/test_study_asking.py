@@ -8,6 +8,7 @@ import re
 import stat
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,11 @@ class TestThroughAPipe:
         assert f"look at {tmp_path / 'shown.png'}" in said
         assert "3 of 40" in said
         assert (tmp_path / "shown.png").read_bytes() == picture().shown()
+
+    def test_a_name_that_a_terminal_would_obey_is_shown_as_it_is_written(self, tmp_path: Path) -> None:
+        _, said = self.asked("1\n", replace(picture(), classes=("d\x1b[2Jay\nnight", "dusk")), tmp_path)
+        assert r"[1] d\x1b[2Jay\nnight  [2] dusk" in said
+        assert "\x1b" not in said
 
     def test_other_keys_are_asked_again(self, tmp_path: Path) -> None:
         answer, said = self.asked("4\nx\n\n3\n", picture(), tmp_path)

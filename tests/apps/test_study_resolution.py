@@ -171,6 +171,15 @@ class TestRefused:
         with pytest.raises(UsageError, match=f"{backbone} takes pictures of {least} pixels a side or more"):
             Resolution(digits, sizes, backbone=backbone)
 
+    @pytest.mark.parametrize(("backbone", "least"), [("convnet-small", 4), ("resnet-18", 32)])
+    def test_pictures_that_cannot_be_coarser(self, backbone: str, least: int) -> None:
+        data = arrays(np.arange(60, dtype=np.uint8)[:, None, None], np.arange(60) % 2)
+        said = (
+            f"{backbone} takes {least} pixels a side or more; got 1 pixels a side in most of the data. Bring finer ones"
+        )
+        with pytest.raises(DataError, match=said):
+            Resolution(data, backbone=backbone)
+
     def test_data_that_cannot_be(self, digits: Dataset) -> None:
         with pytest.raises(DataError, match="at least 2 classes"):
             Resolution(digits.subset(np.flatnonzero(digits.labels == 3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,32 @@ def test_from_a_folder_to_answers(run: Run, digit_folder: Path, tmp_path: Path) 
         assert one["values"][one["label"]] == one["probability"] == max(one["values"].values())
 
 
+def test_the_part_of_its_own_data_that_it_never_saw(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+    from likewise.apps.classify import Classifier
+    from likewise.data import open_data
+    from likewise.encoder import PARTS
+
+    seen, data = Classifier.load(folder).encoder.seen, open_data(table)
+    uses = seen.parts[seen.rows(data.contents)]
+    in_training = json.loads((folder / "report" / "metrics.json").read_text())
+    for part in ("train", "valid", "tune", "test"):
+        found = run("evaluate", folder, table, "--part", part, "--json")
+        assert found.json["items"] == (uses == PARTS.index(part)).sum(), part
+        assert "The model was trained on" not in found.err
+    again = run("evaluate", folder, table, "--part", "test", "--errors", tmp_path / "errors", "--json").json
+    assert {name: again[name] for name in ("accuracy", "ece", "items")} == {
+        name: in_training[name] for name in ("accuracy", "ece", "items")
+    }
+    relabel = (tmp_path / "errors" / "relabel.csv").read_text().splitlines()
+    assert len(relabel) == 161  # all items, to be corrected in one place
+    whole = run("evaluate", folder, table).err
+    assert f"The model was trained on {(uses == 0).sum()} of 160 items of these" in whole
+    assert "--part test is what it never saw" in whole
+    (tmp_path / "t.csv").write_text("path,label\nnew.png,dark\n")
+    drawn(np.random.default_rng(3), 0, 1).save(tmp_path / "new.png")
+    assert "test" in run("evaluate", folder, tmp_path / "t.csv", "--part", "test").refused(2)
+
+
 def test_what_a_model_is(run: Run, folder: Path) -> None:
     values = run("models", "info", folder, "--json").json
     assert (values["task"], values["architecture"]["head"]["names"]) == ("classify", ["bright", "dark"])
@@ -173,17 +200,46 @@ def test_groups(run: Run, table: Path, tmp_path: Path) -> None:
 def test_calibrating_a_copy_and_in_place(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     copy = tmp_path / "copy.model"
-    values = run("calibrate", folder, table, "--out", copy, "--json").json
-    assert {"temperature", "items", "data", "ece", "accuracy"} <= set(values)
-    assert (values["items"], values["model"]) == (160, str(copy))
+    found = run("calibrate", folder, table, "--out", copy, "--json")
+    values = found.json
+    assert {"temperature", "items", "data"} <= set(values)
+    assert not {"accuracy", "ece"} & set(values)  # of what set it, it is always right
+    assert values["model"] == str(copy)
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
     assert json.loads((copy / "calibration.json").read_text())["temperature"] == values["temperature"]
-    assert (copy / "README.md").read_text().startswith("# copy.model\n")
+    text = (copy / "README.md").read_text()
+    assert text.startswith("# copy.model\n")
+    assert f"found on {values['items']} items that training did not use" in text
+    assert "On the test part, which had no part in training." in text
     again = run("calibrate", copy, table, "--json")
     assert again.json["temperature"] == pytest.approx(values["temperature"])
-    assert "calibrate with others" in again.err
     assert "calibrated the model: whether it is, shows on others" in run("evaluate", copy, table).err
     assert (folder / "report").is_dir() == (copy / "report").is_dir()
+
+
+def test_what_training_used_calibrates_nothing(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
+    from likewise.apps.classify import Classifier
+    from likewise.data import open_data
+    from likewise.encoder import PARTS
+
+    seen, data = Classifier.load(folder).encoder.seen, open_data(table)
+    uses = seen.parts[seen.rows(data.contents)]
+    used = np.isin(uses, [PARTS.index("train"), PARTS.index("valid")])
+    copy = tmp_path / "copy.model"
+    found = run("calibrate", folder, table, "--out", copy, "--json")
+    assert f"{used.sum()} of these 160 items were used in training, and are left out." in found.err
+    assert found.json["items"] == (~used).sum()
+    assert f"without {used.sum()} of 160 items, which training used" in found.json["data"]
+    now = Classifier.load(copy).encoder.seen
+    assert (now.parts[now.rows(data.contents)][used] == uses[used]).all()
+
+    lines = table.read_text().splitlines()
+    few = [*np.flatnonzero(used)[:40], *np.flatnonzero(~used)[:4]]
+    (tmp_path / "t.csv").write_text("\n".join([lines[0], *(f"{table.parent}/{lines[1 + i]}" for i in few)]) + "\n")
+    kept = (copy / "calibration.json").read_bytes()
+    line = run("calibrate", copy, tmp_path / "t.csv").refused(3)
+    assert "A calibration takes 5 items or more that training did not use; got 4 of 44." in line
+    assert (copy / "calibration.json").read_bytes() == kept
 
 
 def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder: Path, tmp_path: Path) -> None:
@@ -193,6 +249,34 @@ def test_a_new_last_layer_on_a_model(run: Run, model_folder: Path, digit_folder:
     assert run("models", "info", tmp_path / "m", "--json").json["architecture"]["backbone"] == "mlp"
     assert run("evaluate", tmp_path / "m", digit_folder, "--json").json["accuracy"] > 0.9
     assert list((tmp_path / "cache" / "features").iterdir())
+
+
+def test_names_that_a_terminal_or_a_page_would_obey(run: Run, table: Path, tmp_path: Path) -> None:
+    """Names of classes and files are of whoever made the data."""
+    bad, tag = "da\x1b[2Jrk\nsecond line", "<img src=x onerror=alert(1)>|[a](b)"
+    named = tmp_path / "t.csv"
+    with named.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label"])
+        for line in table.read_text().splitlines()[1:]:
+            path, label, *_ = line.split(",")
+            rows.writerow([table.parent / path, bad if label == "dark" else tag])
+    out = tmp_path / "m"
+    trained = run("train", named, "--out", out, *QUICK)
+    assert trained.status == 0, trained.err
+    text = (out / "README.md").read_text()
+    assert r"\<img src=x onerror=alert(1)\>\|\[a\](b)" in text
+    assert not any(part in text.replace(r"\<", "") for part in ("\x1b", "\nsecond", "<img"))
+    picture = tmp_path / "a\x1b[31m.png"
+    drawn(np.random.default_rng(5), 0, 1).save(picture)
+    (tmp_path / "b\x1b[31m.png").write_bytes(b"no picture")
+    found = run("classify", out, picture, tmp_path / "b\x1b[31m.png")
+    shown = found.out + found.err + run("evaluate", out, named).out + run("models", "info", out).out
+    assert "\x1b" not in shown
+    assert len(found.out.splitlines()) == 1
+    assert r"a\x1b[31m.png: da\x1b[2Jrk\nsecond line (" in found.out
+    said = run("classify", out, picture, "--json").json["files"][0]
+    assert (said["file"], said["label"]) == (str(picture), bad)  # scripts get them as they are
 
 
 def test_without_colour(run: Run, tmp_path: Path) -> None:
@@ -243,7 +327,7 @@ class TestRefused:
         ("command", "options"),
         [
             ("calibrate", ("--fmr", 0.1)), ("calibrate", ("--per-hour", 1)), ("calibrate", ("--unit", "item")),
-            ("evaluate", ("--part", "test")), ("evaluate", ("--ways", 5)), ("evaluate", ("--threshold", 0.5)),
+            ("evaluate", ("--group-by", "camera")), ("evaluate", ("--ways", 5)), ("evaluate", ("--threshold", 0.5)),
         ],
         ids=str,
     )  # fmt: skip

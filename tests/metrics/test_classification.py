@@ -13,6 +13,7 @@ from sklearn import metrics
 
 from likewise.metrics.classification import (
     balanced_accuracy,
+    chance_error,
     confusion_counts,
     log_loss,
     reliability,
@@ -67,6 +68,31 @@ class TestReliability:
 
     def test_of_nothing(self) -> None:
         assert reliability(np.zeros(0), np.zeros(0, bool)).error == 0
+
+
+class TestChanceError:
+    @pytest.mark.parametrize("count", [20, 45, 450])
+    def test_it_is_what_right_probabilities_show(self, count: int) -> None:
+        """Against 1,000 sets of answers that are drawn here, of probabilities from 0.5 to 1."""
+        rng = np.random.default_rng(count)
+        said = rng.uniform(0.5, 1, count)
+        errors = [reliability(said, rng.random(count) < said).error for _ in range(1_000)]
+        found = chance_error(said)
+        assert found.mean == pytest.approx(np.mean(errors), rel=0.06)
+        assert found.most == pytest.approx(np.quantile(errors, 0.95), rel=0.08)
+
+    def test_it_falls_with_the_root_of_the_answers(self) -> None:
+        """A bin of n answers at one half is off by sqrt(2 / pi) / (2 sqrt(n)) in the mean (half-normal)."""
+        for count in (1_500, 15_000):
+            expected = math.sqrt(2 / math.pi) / 2 / math.sqrt(count / 15)
+            assert chance_error(np.full(count, 0.5)).mean == pytest.approx(expected, rel=0.05)
+
+    def test_certain_answers_have_none_and_one_seed_gives_one_number(self) -> None:
+        found = chance_error(np.ones(50))
+        assert (found.mean, found.most) == (0, 0)
+        said = np.random.default_rng(0).random(100)
+        assert chance_error(said) == chance_error(said) != chance_error(said, seed=1)
+        assert chance_error(np.zeros(0)).mean == 0
 
 
 class TestShareRight:
@@ -149,7 +175,25 @@ class TestFigures:
 
     def test_counts_are_those_of_scikit_learn(self, drawn: tuple[np.ndarray, np.ndarray]) -> None:
         expected = metrics.confusion_matrix(*drawn, labels=range(5))
-        np.testing.assert_array_equal(confusion_counts(*drawn, 5), expected)
+        found = confusion_counts(*drawn, 5)
+        np.testing.assert_array_equal(found.pooled(5), expected)
+        np.testing.assert_array_equal(found.of_shown(), expected.sum(axis=1))
+        np.testing.assert_array_equal(found.of_said(), expected.sum(axis=0))
+        np.testing.assert_array_equal(found.right(), expected.diagonal())
+        cells = [[i, j, expected[i, j]] for i in range(5) for j in range(5) if expected[i, j]]
+        np.testing.assert_array_equal(np.column_stack([found.shown, found.said, found.count]), cells)
+
+    def test_counts_of_many_classes_take_no_more_than_items(self) -> None:
+        """65,536 classes squared would be 32 GiB."""
+        rng = np.random.default_rng(0)
+        truth, said = rng.integers(0, 65_536, (2, 1_000))
+        found = confusion_counts(truth, said, 65_536)
+        assert found.count.sum() == 1_000
+        assert len(found.count) <= 1_000
+        pooled = found.pooled(600)
+        assert (pooled.shape, pooled.sum()) == ((600, 600), 1_000)
+        expected = np.histogram2d(truth * 600 // 65_536, said * 600 // 65_536, bins=600, range=((0, 600), (0, 600)))[0]
+        np.testing.assert_array_equal(pooled, expected)
 
     def test_log_loss_is_that_of_scikit_learn(self) -> None:
         probability = np.random.default_rng(0).dirichlet(np.ones(4), 50)

@@ -9,7 +9,7 @@ from typing import Any, final
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
 from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
-from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
+from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen, Wanted
 from likewise.errors import DataError, UsageError
@@ -25,8 +25,6 @@ from likewise.training.state import discard
 
 TOO_MANY_REFUSED = 0.5  # of the pairs of the same identity: such a threshold is of little use
 USUAL_FMR = 0.05  # that is advised then
-# A report of such a part says less than it seems to; it is said before training and with the model.
-FLATTERED = "Of the test part {} were trained on, which flatters the report."
 
 
 @final

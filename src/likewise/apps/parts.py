@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likewise.data import By, Dataset, PairSet, default_split, part_name
 from likewise.data.dataset import IntArray
 from likewise.data.splits import of_fixed_list
 from likewise.encoder import PARTS, Seen
+from likewise.encoder.seen import TRAIN
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model, overlap, used_for
+from likewise.training.targets import Classes
+
+if TYPE_CHECKING:
+    from likewise.apps.classify import Classifier
 
 SHARES = {"train": 0.6, "valid": 0.1, "tune": 0.15, "test": 0.15}  # to fit, choose the epoch, calibrate, report
 HELD_OUT_SHARE = 0.1  # of a training part that comes with a test part: each of valid and tune
@@ -58,7 +64,13 @@ class Parts:
         return Seen().joined(*(Seen.of(name, p.contents, p.identity_keys()) for name, p in self.named().items()))
 
 
-def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0, before: Seen = NOTHING) -> Parts:
+def divide(
+    data: Dataset | PairSet,
+    by: By | None = None,
+    seed: int = 0,
+    before: Seen = NOTHING,
+    classes: Callable[[Dataset], Sequence[Classes]] | None = None,
+) -> Parts:
     """Four parts of `data`: its own where it has some, and what it lacks taken from train.
 
     Args:
@@ -68,6 +80,8 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0, before:
         seed: same seed, same parts.
         before: what the model has met that training starts from. Items keep the part they had then, and identities
             that were trained on stay in train; where that would leave a part empty, all are divided as if new.
+        classes: of data that are to be answered what there is to tell apart, all of which train has to have. By group,
+            the only group of a class stays in train. None for data that are to be compared.
 
     Raises:
         DataError: too little for four parts, or parts of the data's own and none of them train.
@@ -82,17 +96,23 @@ def divide(data: Dataset | PairSet, by: By | None = None, seed: int = 0, before:
     rest = own.get("train", data)
     lacking = [name for name in PARTS[1:] if name not in own]
     rule = by or _rule(rest, [part for name, part in own.items() if name != "train"])
-    for kept in _wishes(before, rest, lacking, rule):
+    told_apart = classes(rest) if classes is not None and isinstance(rest, Dataset) else None
+    stay = np.zeros(0, bool)
+    if told_apart and rule == "group" and lacking and isinstance(rest, Dataset) and rest.groups is not None:
+        stay = _only_groups(rest, rest.groups, told_apart, lacking)
+    for kept in _wishes(before, rest, lacking, rule, answered=told_apart is not None):
         try:
-            parts = _parts(rest, own, lacking, rule, seed, kept)
-            if parts.test.comparable:
+            parts = _parts(rest, own, lacking, rule, seed, np.where(stay, 0, kept) if stay.any() else kept)
+            if parts.test.comparable if classes is None else _complete(parts.train, told_apart or (), classes):
                 return parts
         except DataError:  # what was trained on leaves too little for a part
             pass
-    return _parts(rest, own, lacking, rule, seed)
+    return _parts(rest, own, lacking, rule, seed, np.where(stay, 0, -1) if stay.any() else None)
 
 
-def part_of(model: Model, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]) -> Dataset | PairSet:
+def part_of(
+    model: Model | Classifier, data: Dataset | PairSet, name: str | None, say: Callable[[str], None]
+) -> Dataset | PairSet:
     """The part of `data` that is called `name`: the data's own, or the items that had this use in training `model`.
 
     Items are known by content, whatever they are called by now and wherever they lie. Without a name all of `data`.
@@ -140,6 +160,44 @@ def calibrated_on(model: Model, data: Dataset | PairSet) -> str | None:
     return f"{used:,} of {len(met):,} items calibrated this model: whether its promise holds shows on others only."
 
 
+def _only_groups(
+    data: Dataset, groups: IntArray, told_apart: Sequence[Classes], lacking: Sequence[str]
+) -> NDArray[np.bool_]:
+    """(N,) whether an item is of a group that is the only one of some class.
+
+    In another part than train it would be of a class that training never met.
+
+    Raises:
+        DataError: that leaves fewer groups than there are other parts.
+    """
+    stay, which = np.zeros(len(data), bool), ""
+    for values, names in told_apart:
+        pairs = np.unique(np.column_stack([values, groups]), axis=0)
+        value, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+        only = pairs[first[count == 1], 1]
+        if len(only):
+            stay |= np.isin(groups, only)
+            which = which or f"{names[int(value[count == 1][0])]!r} is only in {data.group_names[int(only[0])]!r}"
+    left = len(np.unique(groups[~stay]))
+    if stay.any() and left < len(lacking):
+        raise DataError(
+            f"A split by group gives each of {', '.join(lacking)} a group, and the only group of a class to train",
+            f"{len(np.unique(groups))} groups of which {left} may leave train, as {which}",
+            "Bring it from other groups, or split by item (--split item), which lets a group be in several parts.",
+        )
+    return stay
+
+
+def _complete(
+    train: Dataset | PairSet, told_apart: Sequence[Classes], classes: Callable[[Dataset], Sequence[Classes]]
+) -> bool:
+    """Whether train has all that there is to tell apart."""
+    held = classes(train) if isinstance(train, Dataset) else ()
+    return all(
+        len(np.unique(some)) == len(np.unique(whole)) for (some, _), (whole, _) in zip(held, told_apart, strict=True)
+    )
+
+
 def _rule(train: Dataset | PairSet, given: Sequence[Dataset | PairSet]) -> By:
     """How to split where nobody says."""
     if isinstance(train, PairSet):
@@ -176,8 +234,14 @@ def _parts(
     return Parts(train, valid, tune, test, rule, tuple(own))
 
 
-def _wishes(before: Seen, rest: Dataset | PairSet, lacking: Sequence[str], rule: By) -> Iterator[IntArray]:
-    """(N,) which of the parts train and `lacking` an item is to be in as before, -1 for none; the best wish first."""
+def _wishes(
+    before: Seen, rest: Dataset | PairSet, lacking: Sequence[str], rule: By, *, answered: bool
+) -> Iterator[IntArray]:
+    """(N,) which of the parts train and `lacking` an item is to be in as before, -1 for none; the best wish first.
+
+    Where classes are `answered`, those of a model that was split by identity may all have been in test. Then what was
+    trained on stays in train, and the rest is free.
+    """
     met = overlap(before, rest)
     if not lacking or not ((met.parts >= 0).any() or met.known.any()):
         return
@@ -187,3 +251,5 @@ def _wishes(before: Seen, rest: Dataset | PairSet, lacking: Sequence[str], rule:
         labels = (rest.items if isinstance(rest, PairSet) else rest).labels
         yield np.where(np.isin(labels, met.labels[met.known]), 0, place[met.parts])
     yield place[met.parts]
+    if answered:
+        yield np.where(met.parts == TRAIN, 0, -1)

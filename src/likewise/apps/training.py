@@ -15,6 +15,8 @@ from likewise.training import History, Step
 from likewise.training.state import CHECKPOINT, check_fresh
 
 SHOWN = (".png", ".webp", ".html")  # files of a report that a person would look at
+# A report of such a part says less than it seems to; it is said before training and with the model.
+FLATTERED = "Of the test part {} were trained on, which flatters the report."
 
 
 class Watcher(Protocol):

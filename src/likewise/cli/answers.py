@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
 from likewise.cli.mistakes import check_places, tell_mistakes
@@ -41,17 +41,30 @@ def items_for(model: Classifier, data: str, group_from: str | None) -> Dataset:
 
 
 def evaluate_answers(
-    model: str, data: str, out: Path | None, errors: Path | None, group_from: str | None, *, as_json: bool
+    model: str,
+    data: str,
+    part: str | None,
+    out: Path | None,
+    errors: Path | None,
+    group_from: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """How often a model is right, whether its probabilities are what they say, and where it is wrong."""
     from likewise.apps.classify import Classifier, report_on
     from likewise.apps.mistakes import mistakes_in
+    from likewise.apps.parts import part_of
+    from likewise.data import Dataset
     from likewise.media.files import replacing_folder
 
     check_places(out, errors)
     loaded = Classifier.load(model)
-    opened = items_for(loaded, data, group_from)
-    say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items, which flatters it.")
+    whole = items_for(loaded, data, group_from)
+    opened = part_of(loaded, whole, part, say)
+    assert isinstance(opened, Dataset)  # as the whole is
+    say_known(
+        loaded, opened, ("valid",), "{} of these {} items chose the epoch that was kept, which flatters it a little."
+    )
     say_known(loaded, opened, ("tune",), "{} of these {} items calibrated the model: whether it is, shows on others.")
     with progress("encoding") as bar:
         given = loaded.outputs_for(opened, bar)
@@ -63,13 +76,13 @@ def evaluate_answers(
             values["files"] = [str(out / file.name) for file in report.write(fresh)]
         rows.append(("files", ", ".join(values["files"])))
     if errors is not None:
-        tell_mistakes(mistakes_in(loaded, given, opened), errors, values, rows)
+        tell_mistakes(mistakes_in(loaded, given, whole), errors, values, rows)
     answer(as_json, values, table(rows))
 
 
 def calibrate_answers(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
-    """Learns how the outputs of a model are to be read."""
-    from likewise.apps.classify import Classifier, report_on
+    """Learns how the outputs of a model are to be read, from items that training did not use."""
+    from likewise.apps.classify import Classifier
     from likewise.encoder import Seen
     from likewise.matching import CONFIG
     from likewise.media.files import check_replaceable, replacing_folder
@@ -78,11 +91,9 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
         check_replaceable(out, marker=CONFIG)
     loaded = Classifier.load(model)
     opened = items_for(loaded, data, group_from)
-    say_known(
-        loaded, opened, ("train", "valid"), "The model was trained on {} of these {} items: calibrate with others."
-    )
     with progress("encoding") as bar:
         calibrated, given = loaded.calibrated_on(opened, bar)
+    say_known(loaded, opened, ("train", "valid"), "{} of these {} items were used in training, and are left out.")
     report_skipped(given.skipped)
     seen = Seen.of("tune", given.data.contents, given.data.identity_keys())
     calibrated.encoder.seen = calibrated.encoder.seen.joined(seen)
@@ -92,20 +103,27 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
         with replacing_folder(out, marker=CONFIG) as fresh:
             shutil.copytree(model, fresh, dirs_exist_ok=True)
             calibrated.save_calibration(fresh, name=out.resolve().name)
-    found, report = calibrated.calibration, report_on(calibrated, given)
+    found = calibrated.calibration
     assert found is not None
     names = calibrated.head.names
-    values = {
+    values: dict[str, Any] = {
         "temperature": found.temperature,
         "thresholds": dict(zip(names, found.thresholds, strict=False)),
         "half_widths": dict(zip(names, found.half_widths, strict=False)),
         "items": found.items,
+        "groups": found.groups,
         "data": found.data,
         "model": str(out or model),
-        **report.figures,
     }
-    rows = [("temperature", f"{found.temperature:.4g}"), ("from", f"{found.items:,} items of {found.data}")]
-    answer(as_json, values, table([*rows, *report.rows()[1:]]))
+    # No figures: of the items that set it, a calibration is always right.
+    rows: list[tuple[str, object]] = [("from", f"{found.sample()} of {found.data}")]
+    if calibrated.head.kind != "regression":
+        rows.insert(0, ("temperature", f"{found.temperature:.4g}"))
+    rows += [(f"{name} holds from", f"{bar:.3g}") for name, bar in values["thresholds"].items()]
+    rows += [(f"90% of {name}", f"within {width:.4g}") for name, width in values["half_widths"].items()]
+    if calibrated.head.kind == "regression" and not found.half_widths:
+        rows.append(("intervals", found.lacking()))
+    answer(as_json, values, table(rows))
 
 
 def say_known(model: Classifier, data: Dataset, uses: tuple[str, ...], text: str) -> None:

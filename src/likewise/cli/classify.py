@@ -8,6 +8,7 @@ import typer
 
 from likewise.cli.console import answer, progress, report_skipped
 from likewise.cli.options import FilesArgument, Json, ModelArgument
+from likewise.errors import visible
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def classify(
     model: ModelArgument,
     files: FilesArgument,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many classes to show for each file; all numbers are shown, and what holds.")
+    ] = 3,
     as_json: Json = False,
 ) -> None:
     """Say what FILEs show: which class, which of several, or how much, with probabilities that were calibrated."""
@@ -53,8 +56,11 @@ def line(said: object, top: int) -> str:
     from likewise.apps.classify import Answer
 
     assert isinstance(said, Answer)
+    file, label = visible(said.file), visible(said.label)  # a name may hold what a terminal would obey
     if said.probability is None:
-        ends = "".join(f", {name} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items())
-        return f"{said.file}: {said.label}{ends}"
-    others = ", ".join(f"{name} {value:.1%}" for name, value in list(said.values.items())[:top])
-    return f"{said.file}: {said.label} ({others})"
+        ends = "".join(
+            f", {visible(name)} 90% in {low:.4g} to {high:.4g}" for name, (low, high) in said.between.items()
+        )
+        return f"{file}: {label}{ends}"
+    others = ", ".join(f"{visible(name)} {value:.1%}" for name, value in said.shown(top).items())
+    return f"{file}: {label} ({others})"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
+from likewise.errors import visible
+
 INTERRUPTED = 130  # the shell's own exit status for Ctrl-C
 METRICS = "metrics.json"  # marks a folder that `evaluate` wrote
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
@@ -51,8 +53,8 @@ def finite(value: Any) -> Any:
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> str:
-    """Two aligned columns, of the values that say something."""
-    said = [(name, text) for name, value in rows if (text := shown(value))]
+    """Two aligned columns, of the values that say something, each on one line."""
+    said = [(visible(name), visible(text)) for name, value in rows if (text := shown(value))]
     width = max((len(name) for name, _ in said), default=0)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in said)
 
@@ -141,4 +143,4 @@ def report_skipped(skipped: Sequence[tuple[str, str]]) -> None:
 
 def say_skipped(file: str, reason: str) -> None:
     """An item that could not be used."""
-    say(f"skipped {file}: {reason}")
+    say(f"skipped {visible(file)}: {visible(reason)}")

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 OPTIONS_OF = {
     "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed", "errors"}),
-    "classify": frozenset({"group_from", "errors"}),
+    "classify": frozenset({"part", "group_from", "errors"}),
     "triggerword": frozenset({"per_hour", "threshold", "errors"}),
 }
 
@@ -79,7 +79,7 @@ def evaluate(
     task = task_of(model)
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     if task == "classify":
-        evaluate_answers(model, data, out, errors, group_from, as_json=as_json)
+        evaluate_answers(model, data, part, out, errors, group_from, as_json=as_json)
         return
     if task != EMBED:
         evaluate_word(model, data, out, errors, per_hour, threshold, as_json=as_json)

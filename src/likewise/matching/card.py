@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from likewise.calibration import Calibration
 from likewise.encoder import said
+from likewise.errors import visible
 from likewise.matching.calibrate import support_at_most
 
 
@@ -31,28 +33,33 @@ def card(name: str, config: dict[str, Any], calibration: Calibration | None, fig
     )
 
 
+def in_markdown(text: str) -> str:
+    """`text` on one line, such that Markdown shows it as it is: names are of whoever gave them, and may hold HTML."""
+    return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", visible(text))
+
+
 def _what(name: str, config: dict[str, Any]) -> list[str]:
     made, trained = config["architecture"], config["trained"]
     lines = [
-        f"# {name}",
+        f"# {in_markdown(name)}",
         "",
         f"An encoder made by Likewise: {said(made['preprocessing'])} become {made['dim']}"
         f" numbers{' of unit length' if made['unit'] else ''}; two items are compared by their"
         f" {made['distance']['name']} distance, and small means same.",
         "",
-        f"    likewise verify {name} A B",
+        f"    likewise verify {visible(name)} A B",
         "",
         "## How it was trained",
         "",
         f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
     ]
     if "fit" not in trained and "data" in trained:  # by others, who published it
-        lines.append(f"- Data: {trained['data']}.")
+        lines.append(f"- Data: {in_markdown(trained['data'])}.")
     elif trained:
         options = trained["fit"]
         of = f" of {trained['identities']:,} identities" if trained["identities"] else ", in pairs"
         lines += [
-            f"- Data: {trained['data']} ({trained['items']:,} items{of}, fingerprint"
+            f"- Data: {in_markdown(trained['data'])} ({trained['items']:,} items{of}, fingerprint"
             f" `{trained['data_fingerprint'][:16]}`).",
             f"- Objective: {_plain(trained['objective'])}.",
             f"- {options['epochs']} epochs at most, best {trained['best_epoch']}, optimizer {options['optimizer']},"
@@ -74,7 +81,7 @@ def _figures(figures: dict[str, Any], split: dict[str, Any]) -> list[str]:
         return []
     known = split.get("test_trained_on", "")
     claim = f"of which {known} were trained on, which flatters it" if known else "which had no part in training"
-    lines = ["## How good it is", "", f"Measured on {figures['data']}, {claim}.", ""]
+    lines = ["## How good it is", "", f"Measured on {in_markdown(figures['data'])}, {claim}.", ""]
     lines += ["| figure | value |", "|---|---|"]
     for key, label in (
         ("items", "items"), ("identities", "identities"), ("precision_at_1", "P@1"), ("map_at_r", "MAP@R"),
@@ -100,7 +107,7 @@ def _promises(name: str, calibration: Calibration | None) -> list[str]:
     if calibration is None:
         return [
             *lines,
-            f"Nothing yet: it was not calibrated. Run `likewise calibrate {name} DATA --fmr 0.01`.",
+            f"Nothing yet: it was not calibrated. Run `likewise calibrate {visible(name)} DATA --fmr 0.01`.",
             "",
         ]
     lines += ["| promised FMR | threshold | measured FMR (95%) | FNMR (95%) |", "|---|---|---|---|"]
@@ -115,9 +122,9 @@ def _promises(name: str, calibration: Calibration | None) -> list[str]:
     return [
         *lines,
         "",
-        f"Set on {calibration.data}: {calibration.pairs_different:,} different and {calibration.pairs_same:,} same"
-        f" pairs; for the intervals {sample}. Default: FMR {calibration.default:g}. Calibration error of the"
-        f" probability: {ece}.",
+        f"Set on {in_markdown(str(calibration.data))}: {calibration.pairs_different:,} different and"
+        f" {calibration.pairs_same:,} same pairs; for the intervals {sample}. Default: FMR {calibration.default:g}."
+        f" Calibration error of the probability: {ece}.",
         "",
     ]
 

@@ -12,6 +12,7 @@ from likewise.metrics.estimate import Estimate
 from likewise.metrics.intervals import CONFIDENCE, wilson
 
 BINS = 15  # of equally many answers each
+DRAWS = 200  # of answers that are right as often as was said
 LEAST_PROBABILITY = 1e-12  # in a logarithm
 LEAST_VARIANCE = 1e-12  # below it is rounding
 
@@ -39,16 +40,55 @@ class Reliability:
         return float((np.abs(self.said - self.right) * self.count).sum() / max(1, self.count.sum()))
 
 
+@final
+@dataclass(frozen=True)
+class ChanceError:
+    """The calibration error of probabilities that are exactly right, on as many answers.
+
+    Attributes:
+        mean: over repetitions.
+        most: at most this in 95 of 100.
+    """
+
+    mean: float
+    most: float
+
+
 def reliability(probability: Floats, right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
     """(N,) what was said of each answer, (N,) whether it was right -> both in bins of equally many answers.
 
     Bins of equal width would leave most of them to a handful of answers (Nixon et al. 2019).
     """
+    parts = _bins(probability, bins)
+    said = np.array([probability[part].mean() for part in parts])
+    share = np.array([right[part].mean() for part in parts])
+    return Reliability(said, share, np.array([len(part) for part in parts], np.int64))
+
+
+def chance_error(probability: Floats, bins: int = BINS, seed: int = 0) -> ChanceError:
+    """(N,) what was said of each answer -> the error that chance alone shows.
+
+    Answers are drawn to be right with the probability said, independently of each other, `DRAWS` times. A bin of few
+    answers is rarely right in just the share that was said, and the error counts every deviation (Bröcker and Smith
+    2007; Vaicenavicius et al. 2019).
+    """
+    parts = _bins(probability, bins)
+    if not parts:
+        return ChanceError(0.0, 0.0)
+    ranked = probability[np.concatenate(parts)]
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    said, rng = np.add.reduceat(ranked, starts), np.random.default_rng(seed)
+    errors = [
+        float(np.abs(np.add.reduceat((rng.random(len(ranked)) < ranked).astype(np.int64), starts) - said).sum())
+        for _ in range(DRAWS)
+    ]
+    return ChanceError(float(np.mean(errors)) / len(ranked), float(np.quantile(errors, 0.95)) / len(ranked))
+
+
+def _bins(probability: Floats, bins: int) -> list[NDArray[np.int64]]:
+    """Places of the answers in order of probability, in bins of equally many; none is empty."""
     order = np.argsort(probability, kind="stable")
-    parts = np.array_split(order, min(bins, max(1, len(order))))
-    said = np.array([probability[part].mean() for part in parts if len(part)])
-    share = np.array([right[part].mean() for part in parts if len(part)])
-    return Reliability(said, share, np.array([len(part) for part in parts if len(part)], np.int64))
+    return [part for part in np.array_split(order, min(bins, max(1, len(order)))) if len(part)]
 
 
 def share_right(
@@ -85,6 +125,48 @@ def balanced_accuracy(truth: NDArray[np.int64], said: NDArray[np.int64]) -> floa
     return float(np.mean([(said[truth == c] == c).mean() for c in np.unique(truth)]))
 
 
-def confusion_counts(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(N,), (N,) classes -> (C, C), items of the class of a row that were said to be of that of a column."""
-    return np.bincount(truth * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+@final
+@dataclass(frozen=True, eq=False)
+class ConfusionCounts:
+    """How many items of which class were said to be of which: only what there is, as most of C x C is nothing.
+
+    Attributes:
+        classes: C.
+        shown, said: (M,) classes of each pair that occurs, in rising order of `shown`, then `said`.
+        count: (M,) items of it.
+    """
+
+    classes: int
+    shown: NDArray[np.int64]
+    said: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    def of_shown(self) -> NDArray[np.int64]:
+        """(C,) items of each class."""
+        return _summed(self.shown, self.count, self.classes)
+
+    def of_said(self) -> NDArray[np.int64]:
+        """(C,) items that were said to be of each class."""
+        return _summed(self.said, self.count, self.classes)
+
+    def right(self) -> NDArray[np.int64]:
+        """(C,) items of each class that were said to be of it."""
+        same = self.shown == self.said
+        return _summed(self.shown[same], self.count[same], self.classes)
+
+    def pooled(self, cells: int) -> NDArray[np.int64]:
+        """(S, S), S = min(C, cells): rows are what was shown; neighbouring classes share a row where C is more."""
+        side = min(self.classes, cells)
+        row, column = (place * side // self.classes for place in (self.shown, self.said))
+        return _summed(row * side + column, self.count, side * side).reshape(side, side)
+
+
+def confusion_counts(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> ConfusionCounts:
+    """(N,), (N,) classes -> how many items of which class were said to be of which."""
+    cell, count = np.unique(truth * classes + said, return_counts=True)
+    return ConfusionCounts(classes, cell // classes, cell % classes, count.astype(np.int64))
+
+
+def _summed(place: NDArray[np.int64], count: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """(length,) sums of the counts at each place; exact, as sums of doubles are up to 2^53."""
+    return np.bincount(place, weights=count, minlength=length).astype(np.int64)

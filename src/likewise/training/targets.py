@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.data import Dataset
 from likewise.encoder import Head, HeadKind
 from likewise.errors import DataError, UsageError
 
+Classes = tuple[NDArray[np.int64], Sequence[str]]  # (N,) which of them each item is of, and their names
 LEAST_SPREAD = 1e-12  # of the numbers of a regression
 
 
@@ -22,9 +26,14 @@ def head_for(data: Dataset, kind: HeadKind | None = None) -> Head:
             without targets labels are classes, one of which holds.
 
     Raises:
-        DataError: only one class, or a number that is always the same.
+        DataError: only one class, one of several that never holds or always does, or a number that is always the same;
+            a target that is no finite number.
         UsageError: targets where labels are needed, or the other way round.
     """
+    if data.targets is not None and not (finite := np.isfinite(data.targets).all(axis=1)).all():
+        place = int(finite.argmin())
+        listed = ", ".join(f"{value:g}" for value in data.targets[place])
+        raise DataError("Targets are finite numbers", f"{listed} for {data.files[place]!r}", "Leave such items out.")
     if kind is None:
         if data.targets is None:
             kind = "multiclass"
@@ -45,12 +54,29 @@ def head_for(data: Dataset, kind: HeadKind | None = None) -> Head:
     if kind == "binary":
         raise UsageError("A head binary learns labels of 2 classes", "columns of targets", "Use the head multilabel.")
     if kind != "regression":
+        for name, column in zip(data.target_names, data.targets.T, strict=True):
+            if len(column) and ((column == 0).all() or (column == 1).all()):
+                which = "always" if column[0] else "never"
+                raise DataError(
+                    "A class to learn holds of some items and not of others", f"{name!r}, which {which} holds",
+                    "Bring items of both kinds, or leave it out of --targets.",
+                )  # fmt: skip
         return Head(kind, data.target_names)
     mean, std = data.targets.astype(np.float64).mean(axis=0), data.targets.astype(np.float64).std(axis=0)
     for name, spread in zip(data.target_names, std, strict=True):
         if spread < LEAST_SPREAD:
             raise DataError("A number to learn differs between items", f"{name!r}, which is always the same")
     return Head(kind, data.target_names, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def classes_in(head: Head, data: Dataset) -> list[Classes]:
+    """What there is to tell apart in `data`: classes by labels, or of each column what holds and what does not."""
+    if head.kind == "regression":
+        return []
+    if data.targets is None:
+        return [(data.labels, data.names)]
+    targets = targets_for(head, data).numpy()
+    return [((targets[:, k] > 0).astype(np.int64), (f"no {name}", name)) for k, name in enumerate(head.names)]
 
 
 def targets_for(head: Head, data: Dataset) -> Tensor:

@@ -6,6 +6,8 @@ from typing import Any
 
 from likewise.apps.classify.calibration import COVERED, AnswerCalibration
 from likewise.encoder import said
+from likewise.errors import visible
+from likewise.matching.card import in_markdown
 
 KINDS = {
     "binary": "Says which of two classes holds: {}.",
@@ -19,18 +21,18 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
     """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
     made, trained = config["architecture"], config["trained"]
     head, versions = made["head"], ", ".join(f"{library} {number}" for library, number in config["versions"].items())
-    listed = ", ".join(head["names"][:20]) + (", ..." if len(head["names"]) > 20 else "")
+    listed = ", ".join(map(in_markdown, head["names"][:20])) + (", ..." if len(head["names"]) > 20 else "")
     lines = [
-        f"# {name}",
+        f"# {in_markdown(name)}",
         "",
         f"{KINDS[head['kind']].format(listed)} Made by Likewise, of {said(made['preprocessing'])}.",
         "",
-        f"    likewise classify {name} FILE...",
+        f"    likewise classify {visible(name)} FILE...",
         "",
         "## How it was trained",
         "",
         f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
-        *([f"- Data: {trained['data']}; {trained['items']:,} items."] if "items" in trained else []),
+        *([f"- Data: {in_markdown(trained['data'])}; {trained['items']:,} items."] if "items" in trained else []),
         *(
             [f"- Objective: {trained['objective']['name']}; best epoch {trained['best_epoch']}."]
             if "objective" in trained
@@ -39,7 +41,7 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
         f"- Made with {versions}.",
         f"- Fingerprint `{config['fingerprint']}`.",
         "",
-        *_figures(figures),
+        *_figures(figures, trained.get("split", {}).get("test_trained_on", "")),
         "## How its answers are read",
         "",
         *_reading(head, calibration),
@@ -53,11 +55,21 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
     return "\n".join(lines) + "\n"
 
 
-def _figures(figures: dict[str, Any]) -> list[str]:
+def _figures(figures: dict[str, Any], known: str) -> list[str]:
     rows = figures.get("rows")
     if not rows:
         return []
-    return ["## What was measured", "", "| figure | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""]
+    claim = f"{known} were trained on, which flatters it" if known else "which had no part in training"
+    return [
+        "## What was measured",
+        "",
+        f"On the test part, {'of which ' * bool(known)}{claim}.",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {a} | {b} |" for a, b in rows),
+        "",
+    ]
 
 
 def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> list[str]:
@@ -65,14 +77,24 @@ def _reading(head: dict[str, Any], calibration: AnswerCalibration | None) -> lis
         return [
             "Not calibrated: its probabilities are as training left them. `likewise calibrate MODEL DATA` mends that."
         ]
-    of = f"on {calibration.items:,} items that training did not use"
+    of = f"on {calibration.sample()} that training did not use"
     if head["kind"] == "regression":
         if not calibration.half_widths:
-            return [f"Too few items for intervals ({calibration.items})."]
+            return [calibration.lacking()]
         widths = zip(head["names"], calibration.half_widths, strict=True)
-        return [f"- {name}: {COVERED:.0%} lie within {width:.4g} of what is said, {of}." for name, width in widths]
+        return [
+            f"- Of {in_markdown(name)}, {COVERED:.0%} lie within {width:.4g} of what is said, {of}."
+            for name, width in widths
+        ]
     lines = [f"- Outputs are divided by the temperature {calibration.temperature:.3g}, found {of}."]
+    if calibration.shifts:
+        lines.append(
+            "- Rare classes counted more in training, so they are named before they are the most probable."
+            " Probabilities are as if all had counted the same."
+        )
     if calibration.thresholds:
         thresholds = zip(head["names"], calibration.thresholds, strict=True)
-        lines.append("- A class holds from " + ", ".join(f"{name} {bar:.2f}" for name, bar in thresholds) + " on.")
+        lines.append(
+            "- A class holds from " + ", ".join(f"{in_markdown(name)} {bar:.2f}" for name, bar in thresholds) + " on."
+        )
     return lines

@@ -6,21 +6,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+import torch
+
 from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
 from likewise.apps.parts import Parts, divide
 from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
-from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
+from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Head, HeadKind
+from likewise.encoder import Encoder, Head, HeadKind, Seen
 from likewise.errors import DataError, UsageError
-from likewise.matching import EMBED, load, task_of
+from likewise.matching import EMBED, load, overlap, task_of
 from likewise.media.pictures import Resize
 from likewise.objective import AbsoluteError, AnswerObjective, Multiclass, Multilabel, SquaredError
 from likewise.prepare import finder_called
 from likewise.training import FitOptions, choose_device, fit, trainable
 from likewise.training.state import discard
-from likewise.training.targets import head_for, targets_for
+from likewise.training.targets import classes_in, head_for, targets_for
 
 BACKBONE = "convnet-small"
 Norm = Literal["l1", "l2"]
@@ -120,12 +122,20 @@ def learn(
     by = options.split or ("item" if data.groups is None else "group")
     whole = head_for(data, options.head)  # what cannot be learned is said before it is divided, with its place in it
     objective_for(whole, data, options).check_targets(targets_for(whole, data), data.files)
-    parts = divide(data, by, options.fit.seed)
+    met = Seen() if before is None else before.seen
+    parts = divide(data, by, options.fit.seed, met, lambda part: classes_in(whole, part))
     watcher.say(parts.said())
+    again = overlap(parts.seen().joined(met), parts.test).items
+    known = f"{again:,} of {len(parts.test):,} items" if again else ""
+    if known:
+        watcher.say(FLATTERED.format(known))
     train, valid, tune, test = (_items(part) for part in parts.named().values())
-    head = head_for(train, options.head)
-    for part in (valid, tune, test):
-        targets_for(head, part)  # classes in them that training never meets
+    head = whole if data.targets is not None and whole.kind != "regression" else head_for(train, options.head)
+    for name, part in parts.named().items():
+        try:
+            targets_for(head, _items(part))
+        except DataError as error:  # the data's own part has a class that training never meets
+            raise DataError(error.rule, f"{error.received} in the {name} part", error.remedy) from error
     encoder = _encoder(before, head, options)
     objective = objective_for(head, train, options)
     recorder = Recorder(encoder, valid, checkpoint, seed=options.fit.seed, resume=resume) if snapshots else None
@@ -133,15 +143,20 @@ def learn(
         encoder, train, objective, validation=valid, options=options.fit, checkpoint=checkpoint, resume=resume,
         watch=watcher.step, observe=recorder,
     )  # fmt: skip
-    encoder.seen = parts.seen().joined(encoder.seen)
+    encoder.seen = parts.seen().joined(met)
     skipped = dict(history.skipped)
     notes = list(history.warnings)
+    if known:
+        notes.append(FLATTERED.format(known))
+    notes += [note for name in ("train", "test") if (note := _lacking(head, name, _items(parts.named()[name])))]
     if history.stopped == "interrupted":
         notes.append(stopped(f"in epoch {len(history.epochs) + 1}", checkpoint))
     model, report = Classifier(encoder), None
     try:
         model, given = model.calibrated_on(tune)
         skipped |= dict(given.skipped)
+        if head.kind == "regression" and model.calibration is not None and not model.calibration.half_widths:
+            notes.append(model.calibration.lacking())
     except DataError as error:
         notes.append(f"Not calibrated: {error}")
     try:
@@ -163,7 +178,9 @@ def learn(
 
     encoder.trained["options"] = options.as_dict()
     encoder.trained["columns"] = data.targets is not None
-    encoder.trained["split"] = {"by": parts.by, "seed": options.fit.seed, "own": list(parts.own)}
+    encoder.trained["split"] = {
+        "by": parts.by, "seed": options.fit.seed, "own": list(parts.own), "test_trained_on": known,
+    }  # fmt: skip
     model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
         discard_snapshots(checkpoint)
@@ -203,11 +220,16 @@ def objective_for(head: Head, train: Dataset, options: ClassifyOptions) -> Answe
             raise UsageError("--class-weights goes with classes", "a regression", "Leave it out.")
         return AbsoluteError() if options.norm == "l1" else SquaredError()
     share = targets_for(head, train).double().mean(dim=0)  # (K,) of the items that each class holds of
+    constant = (share <= 0) | (share >= 1)
+    if options.class_weights and bool(constant.any()):
+        place = int(constant.int().argmax())
+        which = f"{head.names[-1 if head.kind == 'binary' else place]!r}, which {'always' if share[place] else 'never'}"
+        raise DataError(
+            "Class weights need items of which a class holds, and others, in the train part", f"{which} does",
+            "Bring more items, or leave out --class-weights.",
+        )  # fmt: skip
     if head.kind == "multiclass":
         return Multiclass((1 / (len(share) * share)).tolist() if options.class_weights else None)
-    if options.class_weights and not bool(((share > 0) & (share < 1)).all()):
-        name = head.names[int((~((share > 0) & (share < 1))).int().argmax())]
-        raise DataError("Class weights need items of which a class holds and others", f"{name!r} always or never does")
     return Multilabel(((1 - share) / share).tolist() if options.class_weights else None)
 
 
@@ -222,6 +244,19 @@ def _encoder(before: Encoder | None, head: Head, options: ClassifyOptions) -> En
     if options.frozen:
         encoder.fix(encoder.taps[-2])
     return encoder
+
+
+def _lacking(head: Head, name: str, part: Dataset) -> str:
+    """Which classes a part has no item of, in words; empty if none is lacking."""
+    if head.kind == "regression" or not len(part):
+        return ""
+    held = targets_for(head, part).sum(dim=0)
+    if head.kind == "binary":
+        held = torch.stack([len(part) - held[0], held[0]])
+    none = [one for one, count in zip(head.names, held.tolist(), strict=True) if not count]
+    shown = ", ".join(none[:10]) + (", ..." if len(none) > 10 else "")
+    done = "learned" if name == "train" else "measured"
+    return f"The {name} part has no item of {shown}, so nothing was {done} of that." if none else ""
 
 
 def _items(part: Any) -> Dataset:

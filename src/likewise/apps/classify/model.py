@@ -14,12 +14,13 @@ from torch import Tensor
 from likewise.apps.classify.calibration import HALF, AnswerCalibration, calibrated
 from likewise.apps.classify.card import card
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Head, Item, Progress
+from likewise.encoder import PARTS, Encoder, Head, Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.matching import (
     WriteReport,
     check_owner,
     described,
+    overlap,
     read_calibration,
     read_folder,
     save_seen,
@@ -30,6 +31,8 @@ from likewise.training.targets import targets_for
 
 TASK = "classify"
 NONE = "none"  # what is said where no class holds
+FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which items look better than others
+FEWEST = 5  # items that a model is calibrated on
 
 
 @final
@@ -41,20 +44,30 @@ class Answer:
         file: what the item is called.
         label: the class; several with + between them, or "none"; of numbers what they are, "name value".
         probability: of that class; of several the least of what is said of each; None of numbers.
-        values: probability of every class, the most probable first; of numbers the numbers.
+        labels: the classes that hold, one or several; of numbers, or where none holds, empty.
+        values: probability of every class, that of `label` first, then the most probable; of several the most probable
+            first; of numbers the numbers.
         between: of numbers, the two ends between which 90% of such items lie; empty where that is not known.
     """
 
     file: str
     label: str
+    labels: tuple[str, ...]
     probability: float | None
     values: dict[str, float]
     between: dict[str, tuple[float, float]]
 
+    def shown(self, top: int | None = None) -> dict[str, float]:
+        """The `top` values, and those of `labels`; of numbers all."""
+        kept = set(list(self.values)[: None if self.probability is None else top]).union(self.labels)
+        return {name: value for name, value in self.values.items() if name in kept}
+
     def as_dict(self, top: int | None = None) -> dict[str, Any]:
-        """JSON-ready; an entry of `likewise classify --json`, with the `top` values."""
-        values = dict(list(self.values.items())[:top])
-        found = {"file": self.file, "label": self.label, "probability": self.probability, "values": values}
+        """JSON-ready; an entry of `likewise classify --json`, with the values that `shown` gives."""
+        found: dict[str, Any] = {
+            "file": self.file, "label": self.label, "labels": list(self.labels), "probability": self.probability,
+            "values": self.shown(top),
+        }  # fmt: skip
         return found | ({"between": {name: list(ends) for name, ends in self.between.items()}} if self.between else {})
 
 
@@ -95,20 +108,26 @@ class Classifier:
     def classify(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> list[Answer | str]:
         """One answer for each of `items`, or why there is none."""
         encoded = self.encoder.encode(items, progress=progress)
-        values = self.answers(encoded.embeddings)
+        values, best = self.answers(encoded.embeddings), self.best(encoded.embeddings)
         found: list[Answer | str] = [""] * len(items)
         for i, reason in encoded.problems:
             found[i] = reason
-        for i, row in zip(encoded.kept.tolist(), values, strict=True):
+        for i, row, one in zip(encoded.kept.tolist(), values, best.tolist(), strict=True):
             item = items[i]
-            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row)
+            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row, one)
         return found
 
     def answers(self, outputs: Tensor) -> NDArray[np.float64]:
         """(N, K) outputs of the encoder -> (N, number of names): calibrated probabilities, or the numbers."""
-        numbers = self.head.kind == "regression"
-        temperature = 1.0 if self.calibration is None or numbers else self.calibration.temperature
-        return self.head.answers(outputs.double() / temperature).numpy()
+        return self.head.answers(outputs if self.calibration is None else self.calibration.read(outputs)).numpy()
+
+    def best(self, outputs: Tensor) -> NDArray[np.int64]:
+        """(N, K) outputs of "binary" or "multiclass" -> (N,) which class is named.
+
+        The one with the highest output, as training weighted them: with class weights a rare class is named before it
+        is the most probable, which is what they are for. Without, it is the most probable one.
+        """
+        return self.head.answers(outputs).argmax(dim=1).numpy()
 
     def holding(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N, number of names) probabilities of "multilabel" -> which classes are said to hold."""
@@ -131,11 +150,32 @@ class Classifier:
     def calibrated_on(self, data: Dataset, progress: Progress | None = None) -> tuple[Classifier, Outputs]:
         """The model with a calibration learned from `data`, and the outputs that it is from.
 
+        Items that it was trained on, or its epoch chosen by, are left out: they look better than others.
+
         Raises:
-            DataError, UsageError: see `outputs_for`.
+            DataError: too few others. DataError, UsageError: see `outputs_for`.
         """
+        targets_for(self.head, data)  # what it cannot answer at all is said first
+        used = np.isin(overlap(self.encoder.seen, data).parts, FITTED)
+        new = int(np.count_nonzero(~used))
+        if new < FEWEST:
+            found = f"{new} of {len(data)}"
+            raise DataError(
+                f"A calibration takes {FEWEST} items or more that training did not use", found, "Bring more."
+            )
+        if new < len(data):
+            without = f"{data.origin}, without {len(data) - new:,} of {len(data):,} items, which training used"
+            data = data.subset(np.flatnonzero(~used), without)
         given = self.outputs_for(data, progress)
-        found = calibrated(self.head, given.outputs, given.targets, self.fingerprint, data.origin)
+        found = calibrated(
+            self.head,
+            given.outputs,
+            given.targets,
+            self.fingerprint,
+            data.origin,
+            weights=self._class_weights(),
+            groups=given.data.groups,
+        )
         return Classifier(self.encoder, found), given
 
     def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
@@ -180,27 +220,37 @@ class Classifier:
         calibration = None if text is None else AnswerCalibration.from_json(text)
         if calibration is not None:
             check_owner(calibration.model, config["fingerprint"], folder)
-            for held in (calibration.thresholds, calibration.half_widths):
-                if len(held) not in (0, len(encoder.head.names)):
+            for held, count in (
+                (calibration.thresholds, len(encoder.head.names)), (calibration.half_widths, len(encoder.head.names)),
+                (calibration.shifts, encoder.head.outputs),
+            ):  # fmt: skip
+                if len(held) not in (0, count):
                     names = f"{len(held)} numbers for {', '.join(encoder.head.names)}"
                     raise ModelError("A calibration is complete", names, "Calibrate the model again.")
         return cls(encoder, calibration)
 
-    def _answer(self, file: str, row: NDArray[np.float64]) -> Answer:
+    def _class_weights(self) -> tuple[float, ...]:
+        """(K,) what each output counted in training; empty where all did the same."""
+        objective = self.encoder.trained.get("objective", {})
+        return tuple(objective.get("class_weights") or objective.get("positive_weights") or ())
+
+    def _answer(self, file: str, row: NDArray[np.float64], best: int) -> Answer:
         names, said = self.head.names, dict(zip(self.head.names, row.tolist(), strict=True))
         if self.head.kind == "regression":
             widths = () if self.calibration is None else self.calibration.half_widths
             between = {
                 name: (said[name] - width, said[name] + width) for name, width in zip(names, widths, strict=False)
             }
-            return Answer(file, ", ".join(f"{name} {value:.4g}" for name, value in said.items()), None, said, between)
+            label = ", ".join(f"{name} {value:.4g}" for name, value in said.items())
+            return Answer(file, label, (), None, said, between)
         ranked = dict(sorted(said.items(), key=lambda pair: -pair[1]))
         if self.head.kind == "multilabel":
             holds = self.holding(row[None])[0]
-            label = "+".join(name for name, holding in zip(names, holds, strict=True) if holding) or NONE
-            return Answer(file, label, float(np.where(holds, row, 1 - row).min()), ranked, {})
-        label, probability = next(iter(ranked.items()))
-        return Answer(file, label, probability, ranked, {})
+            labels = tuple(name for name, holding in zip(names, holds, strict=True) if holding)
+            sure = float(np.where(holds, row, 1 - row).min())
+            return Answer(file, "+".join(labels) or NONE, labels, sure, ranked, {})
+        label = names[best]
+        return Answer(file, label, (label,), said[label], {label: said[label]} | ranked, {})
 
 
 @final

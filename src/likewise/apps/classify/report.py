@@ -14,17 +14,22 @@ from likewise.apps.classify.calibration import COVERED, HALF
 from likewise.apps.classify.model import Classifier, Outputs
 from likewise.data import Dataset
 from likewise.encoder import Head, HeadKind, Progress
+from likewise.evaluation.names import shortened
 from likewise.metrics import Estimate
 from likewise.metrics.classification import (
+    ConfusionCounts,
     Reliability,
     balanced_accuracy,
+    chance_error,
     confusion_counts,
     log_loss,
     reliability,
     share_right,
 )
 
-DRAWN_CLASSES = 30  # of a confusion matrix with names and numbers
+DRAWN_CLASSES = 30  # of a confusion matrix with names and numbers; of more only what there is is listed
+LONGEST_NAME = 30  # letters of a class beside it
+MOST_CELLS = 600  # a side of its picture
 Floats = NDArray[np.float64]
 
 
@@ -39,11 +44,12 @@ class AnswerReport:
         names: of the classes or numbers.
         items: how many.
         groups: how many groups intervals take for the sample; None where items are.
-        right: share of items answered wholly right, with its interval; of numbers, share inside the interval said.
+        right: share of items answered wholly right, with its interval; of numbers the share inside the interval said,
+            each number by itself as each interval is, in the mean of the numbers.
         figures: by their names; see `as_dict`.
         by_name: figures of each class or number.
         reliability: what was said and what was right; None of numbers.
-        confusion: (C, C) of one class out of several, else None.
+        confusion: of one class out of several, else None.
         skipped: file and reason of what could not be read.
     """
 
@@ -56,7 +62,7 @@ class AnswerReport:
     figures: dict[str, float]
     by_name: dict[str, dict[str, float]]
     reliability: Reliability | None
-    confusion: NDArray[np.int64] | None
+    confusion: ConfusionCounts | None
     skipped: tuple[tuple[str, str], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,7 +72,7 @@ class AnswerReport:
             found["interval"] = self.right.as_dict()
         found |= {"by_name": self.by_name, "rows": [list(row) for row in self.rows()]}
         if self.confusion is not None:
-            found["confusion"] = {"names": list(self.names), "counts": self.confusion.tolist()}
+            found["confusion"] = {"names": list(self.names), **_cells(self.confusion)}
         return found
 
     def rows(self) -> list[tuple[str, str]]:
@@ -81,18 +87,33 @@ class AnswerReport:
             "balanced_accuracy": ("balanced accuracy", "{:.2%}"),
             "log_loss": ("log loss", "{:.4f} nats"),
             "ece": ("calibration error", "{:.2%}"),
+            "ece_by_chance": ("by chance alone", "{:.2%} in the mean, at most {:.2%} in 95 of 100"),
             "ece_uncalibrated": ("before calibration", "{:.2%}"),
             "mean_f1": ("F1, mean of the classes", "{:.3f}"),
         }
-        rows += [(text, form.format(self.figures[key])) for key, (text, form) in said.items() if key in self.figures]
+        held = self.figures
+        rows += [
+            (text, form.format(held[key], held.get(f"{key}_at_most")))
+            for key, (text, form) in said.items()
+            if key in held
+        ]
         if self.head == "regression":
             rows += [
-                (name, f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}")
+                (
+                    name,
+                    f"off by {f['mae']:.4g} in the mean, {f['rmse']:.4g} root mean square, R2 {f['r2']:.3f}"
+                    + (f", {f['covered']:.2%} within the {COVERED:.0%} interval" if "covered" in f else ""),
+                )
                 for name, f in self.by_name.items()
             ]
         elif self.head == "multilabel":
             rows += [
-                (name, f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}")
+                (
+                    name,
+                    f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}"
+                    if f["items"]
+                    else "holds of none of these items",
+                )
                 for name, f in list(self.by_name.items())[:10]
             ]
         return rows
@@ -136,31 +157,31 @@ _Measured = tuple[
     dict[str, float],
     dict[str, dict[str, float]],
     Reliability | None,
-    NDArray[np.int64] | None,
+    ConfusionCounts | None,
 ]
 
 
 def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
     """One class out of several."""
     truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
-    said, rows = values.argmax(axis=1), np.arange(len(values))
-    bins = reliability(values[rows, said], said == truth)
-    raw = _uncalibrated(model.head, given)
-    before = reliability(raw[rows, raw.argmax(axis=1)], raw.argmax(axis=1) == truth)
+    said, rows = model.best(given.outputs), np.arange(len(values))
+    likely = values[rows, said]
+    bins = reliability(likely, said == truth)
+    before = reliability(_uncalibrated(model.head, given)[rows, said], said == truth)
     right, classes = share_right(said == truth, groups), len(model.head.names)
     counts = confusion_counts(truth, said, classes)
     figures = {
         "accuracy": right.value,
         "balanced_accuracy": balanced_accuracy(truth, said),
         "log_loss": log_loss(values[rows, truth]),
-        "ece": bins.error,
-        "ece_uncalibrated": before.error,
+        **_calibration(bins, before, likely),
     }
     by_name = {
-        name: {"items": float(counts[i].sum()), "recall": _part(counts[i, i], counts[i].sum()),
-               "precision": _part(counts[i, i], counts[:, i].sum())}
-        for i, name in enumerate(model.head.names)
-    }  # fmt: skip
+        name: {"items": float(shown), "recall": _part(found, shown), "precision": _part(found, claimed)}
+        for name, found, shown, claimed in zip(
+            model.head.names, counts.right(), counts.of_shown(), counts.of_said(), strict=True
+        )
+    }
     return right, figures, by_name, bins, counts
 
 
@@ -183,9 +204,9 @@ def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outpu
         "accuracy": right.value,
         "balanced_accuracy": float(np.mean([f["balanced_accuracy"] for f in by_name.values()])),
         "log_loss": log_loss(likely.ravel()),
-        "ece": bins.error,
-        "ece_uncalibrated": before.error,
-        "mean_f1": float(np.mean([f["f1"] for f in by_name.values()])),
+        **_calibration(bins, before, values.ravel()),
+        # A class that holds of no item cannot be found: it is no class that was missed.
+        **({"mean_f1": float(np.mean(f1))} if (f1 := [f["f1"] for f in by_name.values() if f["items"]]) else {}),
     }
     return right, figures, by_name, bins, None
 
@@ -202,9 +223,27 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outpu
             "r2": 1 - float(np.square(off[:, k]).sum()) / spread if spread else 0.0,  # nothing to explain
         }
     widths = () if model.calibration is None else model.calibration.half_widths
-    right = share_right((np.abs(off) <= np.array(widths)).mean(axis=1) == 1, groups) if widths else None
+    right = None
+    if widths:
+        inside = np.abs(off) <= np.array(widths)
+        for name, share in zip(by_name, inside.mean(axis=0).tolist(), strict=True):
+            by_name[name]["covered"] = share
+        # Numbers of one item are no more trials than the item; of one number alone the two are the same.
+        items = np.arange(len(inside)) if groups is None and inside.shape[1] > 1 else groups
+        right = share_right(inside.ravel(), None if items is None else np.repeat(items, inside.shape[1]))
     figures = {"mae": float(np.mean([f["mae"] for f in by_name.values()]))}
     return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None
+
+
+def _calibration(found: Reliability, before: Reliability, said: Floats) -> dict[str, float]:
+    """How far probabilities `said` are from shares, what chance alone would show, and how far they were before."""
+    chance = chance_error(said)
+    return {
+        "ece": found.error,
+        "ece_by_chance": chance.mean,
+        "ece_by_chance_at_most": chance.most,
+        "ece_uncalibrated": before.error,
+    }
 
 
 def _uncalibrated(head: Head, given: Outputs) -> Floats:
@@ -232,20 +271,28 @@ def draw_reliability(found: Reliability, error: float, file: Path) -> Path:
     return file
 
 
-def draw_confusion(counts: NDArray[np.int64], names: tuple[str, ...], file: Path) -> Path:
+def _cells(found: ConfusionCounts) -> dict[str, Any]:
+    """Every cell where classes are few; else those that hold something, of which there are no more than items."""
+    if found.classes <= DRAWN_CLASSES:
+        return {"counts": found.pooled(DRAWN_CLASSES).tolist()}
+    return {"cells": np.column_stack([found.shown, found.said, found.count]).tolist()}
+
+
+def draw_confusion(found: ConfusionCounts, names: tuple[str, ...], file: Path) -> Path:
     """Which class was taken for which, as a picture; rows are what was shown."""
     from matplotlib.figure import Figure
 
+    counts = found.pooled(MOST_CELLS)
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    few = len(names) <= DRAWN_CLASSES
     side = 2 + 0.35 * min(len(names), DRAWN_CLASSES)
     figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    axes.imshow(share, vmin=0, vmax=1, cmap="Blues", extent=(-0.5, len(names) - 0.5, len(names) - 0.5, -0.5))
     axes.set(xlabel="said", ylabel="shown")
-    if few:
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
+    if len(names) <= DRAWN_CLASSES:
+        labels = shortened(names, LONGEST_NAME)
+        axes.set_xticks(range(len(names)), labels, rotation=90)
+        axes.set_yticks(range(len(names)), labels)
         for i, j in np.argwhere(counts):
             colour = "white" if share[i, j] > HALF else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=7)

@@ -52,7 +52,7 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
         found = _of_several(model, values, targets)
     else:
         truth = (targets[:, 0] >= HALF).astype(np.int64) if model.head.kind == "binary" else targets.argmax(axis=1)
-        found = _of_one(model.head.names, values, truth)
+        found = _of_one(model.head.names, values, truth, model.best(given.outputs))
     groups, several = given.data.groups, len(found.item) > len(given.data)
     return Judged(
         task="answer",
@@ -76,10 +76,9 @@ def judged_answers(model: Classifier, given: Outputs, trained_on: Bools) -> Judg
     )
 
 
-def _of_one(names: tuple[str, ...], values: Floats, truth: IntArray) -> _Answers:
-    """One class out of several."""
+def _of_one(names: tuple[str, ...], values: Floats, truth: IntArray, said: IntArray) -> _Answers:
+    """One class out of several, and which was named."""
     rows = np.arange(len(values))
-    said = values.argmax(axis=1)
     wrong, sure = said != truth, values[rows, said]
     mistakes = [
         Finding(

@@ -25,6 +25,8 @@ from likewise.training.targets import targets_for
 ANIMATION, PAGE = "path.webp", "path.html"
 FEWEST = 2  # items, and snapshots, of which there is a path
 BINS = 5  # of equally many items, by which numbers are told apart in colour
+HALF = 0.5  # from which a class is said to hold while there are no thresholds, which calibration finds at the end
+UNCALIBRATED = f"a class holds from {HALF:.0%} on, as before calibration"
 FIGURES = {"precision_at_1": "P@1", "eer": "EER", "loss": "loss"}  # what validation figures are called
 
 
@@ -45,6 +47,7 @@ class TrainingPath:
         texts: what was said of any.
         wrong: (T, N) bool, where that is not so; never of numbers.
         media: what a page shows of the items.
+        rule: how what is said was decided, where that is not how the finished model decides; else empty.
     """
 
     epochs: tuple[int, ...]
@@ -58,6 +61,7 @@ class TrainingPath:
     texts: tuple[str, ...]
     wrong: NDArray[np.bool_]
     media: Media
+    rule: str = ""
 
     def write(self, folder: Path) -> list[Path]:
         """Writes path.webp and path.html; returns both."""
@@ -98,6 +102,7 @@ class TrainingPath:
         if figure is not None and self.select is not None:
             words.append(f"{said_figure(self.select, figure)} on all of it")
         words.append("" if trust is None else f"trustworthiness {trust:.3f}")
+        words.append(self.rule)
         return " · ".join(word for word in words if word)
 
 
@@ -128,6 +133,7 @@ def path_of(recorder: Recorder, encoder: Encoder, history: History, *, seed: int
         tuple(texts.tolist()),
         np.stack([wrong for _, wrong in told]),
         media_of(encoder, items),
+        UNCALIBRATED if encoder.head is not None and encoder.head.kind == "multilabel" else "",
     )
 
 
@@ -169,7 +175,7 @@ def _told(head: Head | None, items: Dataset, snapshot: Snapshot) -> tuple[list[s
     if head.kind == "regression":
         return [_numbers(head, row) for row in values], np.zeros(len(items), bool)
     if head.kind == "multilabel":
-        holds = values >= 0.5
+        holds = values >= HALF
         return [_holding(head, row) for row in holds], (holds != (targets > 0)).any(axis=1)
     best, true = values.argmax(axis=1), targets[:, 0].astype(int) if head.kind == "binary" else targets.argmax(axis=1)
     return [f"{head.names[k]}, {row[k]:.0%}" for k, row in zip(best.tolist(), values, strict=True)], best != true

@@ -18,7 +18,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from likewise.evaluation.names import printable
+from likewise.errors import visible
 from likewise.media.files import replacing_file
 from likewise.media.pictures import Pixels, png_bytes
 
@@ -92,7 +92,7 @@ class Terminal(Asker):
 
     def ask(self, question: Question) -> int:
         """See `Asker`."""
-        classes = [printable(name) for name in question.classes]
+        classes = [visible(name) for name in question.classes]
         keys = dict(zip(KEYS, range(len(classes)), strict=False))
         if not self._told:
             self._told = True

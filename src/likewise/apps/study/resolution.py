@@ -61,7 +61,7 @@ class Resolution(Study):
         Encoder(backbone)  # what cannot be is said before anything is divided
         head_for(data)
         self.scale = Scale(data)
-        self.sizes = list(self.scale.usual() if sizes is None else sizes)
+        self.sizes = list(self.scale.usual(backbone) if sizes is None else sizes)
         self.scale.check(self.sizes, backbone)
         if colourless and not self.scale.colour:
             have = "sounds" if self.scale.sounds else "pictures without"

@@ -8,7 +8,7 @@ from typing import final
 from likewise.data import Dataset
 from likewise.encoder import Pictures, Preprocessing, Sounds, Wanted
 from likewise.encoder.backbones import SMALLEST_SIDE
-from likewise.errors import UsageError
+from likewise.errors import DataError, UsageError
 
 SIZES = (8, 16, 32, 64, 128)  # pixels a side
 RATES = (1000, 2000, 4000, 8000, 16000)  # hertz
@@ -39,9 +39,19 @@ class Scale:
         self.native = how.rate if isinstance(how, Sounds) else max(how.shape[1:])
         self.unit = "Hz" if self.sounds else "pixels a side"
 
-    def usual(self) -> tuple[int, ...]:
-        """Sizes below what the data have, and that; larger ones could show no more."""
-        smaller = [size for size in (RATES if self.sounds else SIZES) if size < self.native]
+    def usual(self, backbone: str) -> tuple[int, ...]:
+        """Sizes below what the data have, and that; larger ones could show no more.
+
+        Raises:
+            DataError: the data have no size below theirs that the backbone takes.
+        """
+        least = self._least(backbone)
+        smaller = [size for size in (RATES if self.sounds else SIZES) if least <= size < self.native]
+        if not smaller and self.native // 2 < least:
+            raise DataError(
+                f"A study of resolution makes items coarser, and {backbone} takes {least:,} {self.unit} or more",
+                f"{self.native:,} {self.unit} in most of the data", "Bring finer ones, or take another --backbone.",
+            )  # fmt: skip
         return (*(smaller or [self.native // 2]), self.native)
 
     def how(self, data: Dataset, size: int, *, grey: bool = False) -> Preprocessing:
@@ -61,10 +71,13 @@ class Scale:
         """
         if len(sizes) < 2 or sorted(set(sizes)) != list(sizes):
             raise UsageError("A study of resolution has two sizes or more, rising", ", ".join(map(str, sizes)))
-        least = 1_000 if self.sounds else SMALLEST_SIDE.get(backbone, 4)
+        least = self._least(backbone)
         if sizes[0] < least:
             kind, unit = ("sounds", "Hz") if self.sounds else ("pictures", "pixels a side")
             raise UsageError(f"{backbone} takes {kind} of {least:,} {unit} or more", sizes[0], "Leave it out.")
+
+    def _least(self, backbone: str) -> int:
+        return 1_000 if self.sounds else SMALLEST_SIDE.get(backbone, 4)
 
     def called(self, size: int) -> str:
         """Items of a size."""

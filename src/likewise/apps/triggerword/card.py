@@ -6,6 +6,8 @@ from typing import Any
 
 from likewise.apps.triggerword.promise import AlarmCalibration
 from likewise.encoder import begun_with, said
+from likewise.errors import visible
+from likewise.matching.card import in_markdown
 
 
 def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None, figures: dict[str, Any]) -> str:
@@ -13,12 +15,12 @@ def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None
     made, trained = config["architecture"], config["trained"]
     versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
     lines = [
-        f"# {name}",
+        f"# {in_markdown(name)}",
         "",
         f"Hears whether a word has just been said, made by Likewise. It was trained on {said(made['preprocessing'])},"
         " and hears streams of any length.",
         "",
-        f"    likewise listen {name} FILE",
+        f"    likewise listen {visible(name)} FILE",
         "",
         "## How it was trained",
         "",
@@ -48,7 +50,8 @@ def _training(trained: dict[str, Any]) -> list[str]:
     options = trained["fit"]
     objective = ", ".join(f"{k} {v}" for k, v in trained["objective"].items() if k != "name")
     return [
-        f"- Data: {trained['data']} ({trained['items']:,} clips, fingerprint `{trained['data_fingerprint'][:16]}`).",
+        f"- Data: {in_markdown(trained['data'])} ({trained['items']:,} clips, fingerprint"
+        f" `{trained['data_fingerprint'][:16]}`).",
         f"- Objective: {trained['objective']['name']}, {objective}.",
         f"- {options['epochs'] or 'up to'} epochs, best {trained['best_epoch']}, optimizer {options['optimizer']}, seed"
         f" {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
@@ -64,7 +67,7 @@ def _figures(figures: dict[str, Any], calibration: AlarmCalibration | None) -> l
         "## How good it is",
         "",
         f"Measured at the threshold {figures['threshold']:.6g}{_in_use(figures['threshold'], calibration)} on"
-        f" {figures['data']}, which it was not trained on, but on which a threshold was set, and"
+        f" {in_markdown(figures['data'])}, which it was not trained on, but on which a threshold was set, and"
         " with which it may share voices and backgrounds: a first impression, no test.",
         "",
         "| figure | value (95%) |",
@@ -92,7 +95,7 @@ def _in_use(threshold: float, calibration: AlarmCalibration | None) -> str:
 
 def _promises(name: str, calibration: AlarmCalibration | None) -> list[str]:
     if calibration is None:
-        return [f"Nothing yet: it was not calibrated. Run `likewise calibrate {name} CLIPS --per-hour 0.5`."]
+        return [f"Nothing yet: it was not calibrated. Run `likewise calibrate {visible(name)} CLIPS --per-hour 0.5`."]
     lines = ["| at most, per hour | threshold | false alarms there were | misses (95%) |", "|---|---|---|---|"]
     for line in calibration.lines:
         missed = line.miss_rate
@@ -101,7 +104,7 @@ def _promises(name: str, calibration: AlarmCalibration | None) -> list[str]:
     return [
         *lines,
         "",
-        f"Set on {calibration.data}: {calibration.hours:.2f} hours without the word and {calibration.words} words. An"
-        f" event takes {calibration.hits} steps in a row; {calibration.refractory:g} s after it there is no other."
-        f" Default: {calibration.default:g} per hour.",
+        f"Set on {in_markdown(calibration.data)}: {calibration.hours:.2f} hours without the word and"
+        f" {calibration.words} words. An event takes {calibration.hits} steps in a row;"
+        f" {calibration.refractory:g} s after it there is no other. Default: {calibration.default:g} per hour.",
     ]
