@@ -11,7 +11,7 @@ import pytest
 from likewise.apps import demo
 from likewise.apps.learn import LearnOptions
 from likewise.apps.map import MapOptions
-from likewise.cli.train import TrainingBar
+from likewise.cli.training_bar import TrainingBar
 from likewise.matching import load
 from likewise.training import FitOptions, Step
 

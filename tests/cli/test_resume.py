@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from drawn_trigger import drawn_clips
 
-from likewise.cli.train import TrainingBar
+from likewise.cli.training_bar import TrainingBar
 from likewise.training import Step
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -161,7 +161,7 @@ def test_a_bad_clip_among_good_ones_is_told(run: Run, folder: Path, others: Path
 
 
 def test_ctrl_c_keeps_what_there_is(run: Run, others: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from likewise.cli.train import TrainingBar
+    from likewise.cli.training_bar import TrainingBar
 
     real = TrainingBar.step
 

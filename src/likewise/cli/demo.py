@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Train, calibrate, measure and map on real data, in a minute or two."""
     from likewise.apps.demo import run
-    from likewise.cli.train import TrainingBar
+    from likewise.cli.training_bar import TrainingBar
 
     with TrainingBar("pictures") as watcher:
         shown = run(data, out, seed=seed, watcher=watcher)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from likewise.cli.answers import labelled_items, names_in
-from likewise.cli.console import INTERRUPTED, Bar, answer, say, table
+from likewise.cli.console import INTERRUPTED, answer, say, table
 from likewise.cli.options import DataArgument, GroupFrom, Json, Out, Seed, above_zero, at_least_zero, below_one
 from likewise.cli.tasks import check_given, foreign_to
+from likewise.cli.training_bar import TrainingBar
 
 if TYPE_CHECKING:
-    from likewise.apps.classify import LearnedAnswers
-    from likewise.apps.learn import Learned
-    from likewise.apps.triggerword import LearnedTrigger
+    from likewise.apps.classify import ClassifyOptions, LearnedAnswers
+    from likewise.apps.learn import Learned, LearnOptions
+    from likewise.apps.triggerword import LearnedTrigger, TriggerOptions
     from likewise.data import Dataset, PairSet
-    from likewise.training import Step
 
 
 # Names that are known here too, so that a wrong one is refused before torch is loaded, which takes seconds.
@@ -192,9 +192,7 @@ def train(
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     parsed = parse_batch(batch)
 
-    from likewise.apps.learn import LearnOptions, learn
-    from likewise.apps.learn import prepare as prepared
-    from likewise.data import open_data
+    from likewise.apps.learn import LearnOptions
     from likewise.training import FitOptions
 
     fit = FitOptions(
@@ -204,25 +202,15 @@ def train(
     )  # fmt: skip
     if task == "triggerword":
         from likewise.apps.triggerword import TriggerOptions
-        from likewise.apps.triggerword import learn as learn_word
-        from likewise.apps.triggerword import prepare as prepared_word
-        from likewise.data import clips
 
         of_word = TriggerOptions(
             backbone=backbone, labels=labels, positive_weight=positive_weight, focus=focus, hold=hold,
             hits=hits, refractory=refractory, rate=rate, start=start, fit=fit,
         )  # fmt: skip
-        prepared_word(of_word)  # what cannot work is said before data are read
-        with TrainingBar("clips", tensorboard) as watcher:
-            word = learn_word(
-                clips(data), out, of_word, tune=None if tune is None else clips(tune), resume=resume, watcher=watcher
-            )
-        _tell(word, as_json)
+        _train_word(of_word, data, out, tune, resume=resume, tensorboard=tensorboard, as_json=as_json)
         return
     if task == "classify":
         from likewise.apps.classify import ClassifyOptions
-        from likewise.apps.classify import learn as learn_answers
-        from likewise.apps.classify import prepare as prepared_answers
         from likewise.errors import UsageError
 
         if split == "identity":
@@ -231,11 +219,10 @@ def train(
             head=head, norm=norm, class_weights=class_weights, backbone=backbone, size=size, resize=resize,
             grey=grey, prepare=prepare, seconds=seconds, rate=rate, split=split, start=start, frozen=frozen, fit=fit,
         )  # fmt: skip
-        prepared_answers(of_answers)  # what cannot work is said before data are read
-        labelled = labelled_items(data, group_from=group_from, targets=names_in(targets))
-        with TrainingBar(kind_in(labelled), tensorboard) as watcher:
-            answers = learn_answers(labelled, out, of_answers, resume=resume, snapshots=snapshots, watcher=watcher)
-        _tell(answers, as_json)
+        _train_answers(
+            of_answers, data, out, names_in(targets), group_from, resume=resume, snapshots=snapshots,
+            tensorboard=tensorboard, as_json=as_json,
+        )  # fmt: skip
         return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
@@ -243,10 +230,70 @@ def train(
         seconds=seconds, rate=rate, split=split, start=start,
         fit=fit,
     )  # fmt: skip
-    prepared(None, options)  # what cannot work is said before data are read
+    _train_embedding(
+        options, data, out, group_from, resume=resume, snapshots=snapshots, tensorboard=tensorboard, as_json=as_json
+    )
+
+
+def _train_embedding(
+    options: LearnOptions,
+    data: str,
+    out: Path,
+    group_from: str | None,
+    *,
+    resume: bool,
+    snapshots: bool,
+    tensorboard: Path | None,
+    as_json: bool,
+) -> None:
+    from likewise.apps.learn import learn, prepare
+    from likewise.data import open_data
+
+    prepare(None, options)  # what cannot work is said before data are read
     labelled = open_data(data, group_from=group_from)
     with TrainingBar(kind_in(labelled), tensorboard) as watcher:
         learned = learn(labelled, out, options, resume=resume, snapshots=snapshots, watcher=watcher)
+    _tell(learned, as_json)
+
+
+def _train_answers(
+    options: ClassifyOptions,
+    data: str,
+    out: Path,
+    targets: tuple[str, ...],
+    group_from: str | None,
+    *,
+    resume: bool,
+    snapshots: bool,
+    tensorboard: Path | None,
+    as_json: bool,
+) -> None:
+    from likewise.apps.classify import learn, prepare
+
+    prepare(options)
+    labelled = labelled_items(data, group_from=group_from, targets=targets)
+    with TrainingBar(kind_in(labelled), tensorboard) as watcher:
+        learned = learn(labelled, out, options, resume=resume, snapshots=snapshots, watcher=watcher)
+    _tell(learned, as_json)
+
+
+def _train_word(
+    options: TriggerOptions,
+    data: str,
+    out: Path,
+    tune: Path | None,
+    *,
+    resume: bool,
+    tensorboard: Path | None,
+    as_json: bool,
+) -> None:
+    from likewise.apps.triggerword import learn, prepare
+    from likewise.data import clips
+
+    prepare(options)
+    with TrainingBar("clips", tensorboard) as watcher:
+        held_out = None if tune is None else clips(tune)
+        learned = learn(clips(data), out, options, tune=held_out, resume=resume, watcher=watcher)
     _tell(learned, as_json)
 
 
@@ -281,56 +328,3 @@ def parse_batch(text: str | None) -> tuple[int, int] | int | None:
     if len(numbers) > 2 or not all(n.isdecimal() for n in numbers):
         raise UsageError("--batch is PxK or a number", repr(text), "Pass for example 8x16 or 256.")
     return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
-
-
-class TrainingBar:
-    """Shows training as it goes, and hands the same to TensorBoard where asked.
-
-    Args:
-        items: what is trained on: "pictures", "sounds", "clips".
-        tensorboard: a folder; None for no log.
-    """
-
-    def __init__(self, items: str, tensorboard: Path | None = None) -> None:
-        self._items = items
-        self._begun = False
-        self._bar = Bar("training")
-        self._writer: Any = None
-        if tensorboard is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                from likewise.errors import UsageError
-
-                raise UsageError(
-                    "--tensorboard needs the package tensorboard", None, "pip install tensorboard."
-                ) from error
-            self._writer = SummaryWriter(str(tensorboard))
-
-    def __enter__(self) -> TrainingBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        if self._writer is not None:
-            self._writer.close()
-
-    def step(self, step: Step) -> None:
-        """Moves the bar; before the first, says how long the way is."""
-        if not self._begun:
-            self._begun = True
-            already = f", {step.epoch - 1} of them done" if step.epoch > 1 else ""
-            self.say(f"training for {step.epochs} epoch{'s' * (step.epochs > 1)} of {step.steps} steps{already}")
-        number = (step.epoch - 1) * step.steps + step.step
-        note = (
-            f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f} active {step.active:.0%}"
-            f" spread {step.spread:.2f} {step.images_per_second:,.0f} {self._items}/s"
-        )
-        self._bar(number, step.epochs * step.steps, note)
-        if self._writer is not None:
-            for name in ("loss", "active", "spread", "images_per_second"):
-                self._writer.add_scalar(name, getattr(step, name), number)
-
-    def say(self, text: str) -> None:
-        """One line."""
-        say(text)
