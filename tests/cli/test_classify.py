@@ -361,7 +361,7 @@ class TestRefused:
             (["path,n", "0.png,7", "1.png,7"], ("--targets", "n"), 3, "'n', which is always the same"),
             (["a,b,same", "0.png,1.png,1", "0.png,2.png,0"], (), 2, "a pairs file"),
             (
-                ["path,a,b", "0.png,1,1", "1.png,1,0"], ("--targets", "a,b", "--head", "multiclass"), 3,
+                ["path,a,b", "0.png,1,1", "1.png,1,0", "2.png,0,1"], ("--targets", "a,b", "--head", "multiclass"), 3,
                 "use the head multilabel",
             ),
         ],
