@@ -15,6 +15,7 @@ import numpy as np
 
 import likewise as lw
 from likewise.media.pictures import read_picture
+from likewise.metrics.classification import share_right
 
 
 def looked_at(data: lw.Dataset) -> tuple[lw.Dataset, dict[str, np.ndarray]]:
@@ -37,22 +38,21 @@ def main() -> None:
     """Leaves out one camera after the other."""
     data, brightness = looked_at(lw.folder(sys.argv[1]))
     bright = data.labels == np.argmax([brightness["upper half"][data.labels == k].mean() for k in (0, 1)])
-    right: dict[str, int] = dict.fromkeys([*brightness, "network"], 0)
-    seconds = 0.0
+    right = {name: np.zeros(len(data), bool) for name in [*brightness, "network"]}
     for camera in range(len(data.group_names)):
         held = data.groups == camera
         for name, values in brightness.items():
-            guessed = values[held] > threshold(values[~held], bright[~held])
-            right[name] += int((guessed == bright[held]).sum())
+            right[name][held] = (values[held] > threshold(values[~held], bright[~held])) == bright[held]
         train, test = data.subset(np.flatnonzero(~held)), data.subset(np.flatnonzero(held))
         encoder = lw.Encoder("convnet-small", head=lw.head_for(train), size=64)
-        seconds = lw.fit(encoder, train, lw.Multiclass(), augment="photo", epochs=20, seed=0).seconds
-        answers = lw.Classifier(encoder).classify(test.sources)
-        right["network"] += sum(answer.label == data.names[k] for answer, k in zip(answers, test.labels, strict=True))
-        print(f"{data.group_names[camera]:>12}: {len(test)} pictures, so far right {right}")
-    for name, count in right.items():
-        print(f"{name}: {count / len(data):.1%} of {len(data)} right")
-    print(f"one network took {seconds:.0f} s to train")
+        history = lw.fit(encoder, train, lw.Multiclass(), augment="photo", epochs=20, seed=0)
+        said = [answer.label for answer in lw.Classifier(encoder).classify(test.sources)]
+        right["network"][held] = np.array(said) == np.array(data.names)[test.labels]
+        print(f"{data.group_names[camera]}: of {len(test)}", {name: int(n[held].sum()) for name, n in right.items()})
+    for name, each in right.items():
+        share = share_right(each, data.groups)  # the sample are cameras, not pictures
+        print(f"{name}: {share.value:.1%} of {len(data)} right ({share.low:.1%} to {share.high:.1%})")
+    print(f"one network took {history.seconds:.0f} s to train")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import pytest
 from study_drawn import first, grouped, judged, some_digits
 
 from likewise.apps.study import Run, Tune, conduct
+from likewise.apps.study.proposing import FINISHED
 from likewise.apps.study.space import LOSSES, Space, command, rounded
-from likewise.apps.study.tune import FINISHED
 from likewise.data import Dataset
 from likewise.errors import DataError, UsageError
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -118,10 +119,12 @@ def saw_classify(printed: str, *, whole: bool) -> None:
 
 
 def saw_day_night(printed: str) -> None:
-    right = dict(re.findall(r"^([a-z ]+): ([\d.]+)% of 49 right$", printed, re.MULTILINE))
+    said = re.findall(r"^([a-z ]+): ([\d.]+)% of 84 right \(([\d.]+)% to ([\d.]+)%\)$", printed, re.MULTILINE)
+    right = {name: float(value) for name, value, _, _ in said}
     assert list(right) == ["whole picture", "upper half", "network"]
-    assert float(right["upper half"]) == 100
-    assert float(right["network"]) > 60  # two sizes are few to learn from; guessing gets half
+    assert all(float(low) < float(value) <= float(high) for _, value, low, high in said)
+    assert right["upper half"] == 100
+    assert right["network"] > 85  # 96.4 and 100 with two seeds; always to say night gets 51
     assert re.search(r"one network took \d+ s to train", printed)
 
 
@@ -241,13 +244,18 @@ def test_on_words(run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not WEBCAMS.is_dir(), reason="LIKEWISE_DATA names no folder with day-night")
-def test_on_webcams_of_three_sizes(run, tmp_path: Path) -> None:
-    for photo in WEBCAMS.glob("*/*.jpg"):
+def test_on_webcams_of_six_sizes(run, tmp_path: Path) -> None:
+    """Up to eight days and eight nights of each: two sizes to learn from would be too few."""
+    sizes = ((1024, 737), (640, 372), (640, 439), (640, 469), (800, 555), (800, 591))
+    taken: Counter[tuple[str, tuple[int, int]]] = Counter()
+    for photo in sorted(WEBCAMS.glob("*/*.jpg")):
         with Image.open(photo) as opened:
-            if opened.size in ((1024, 737), (1280, 889), (800, 531)):
-                there = tmp_path / "photos" / photo.parent.name / photo.name
-                there.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(photo, there)
+            kind = (photo.parent.name, opened.size)
+        if kind[1] in sizes and taken[kind] < 8:
+            taken[kind] += 1
+            there = tmp_path / "photos" / photo.parent.name / photo.name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(photo, there)
     saw_day_night(run("day_night", tmp_path / "photos"))
 
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
 from likewise.apps.classify import ClassifyOptions, objective_for
 from likewise.apps.study.embeddings import AT_1, figures
 from likewise.apps.study.noise import as_good, sample_of
 from likewise.apps.study.plan import InMemory, Plan
+from likewise.apps.study.proposing import FINISHED, optuna_package, proposed
 from likewise.apps.study.space import LOSSES, Space, Task, command
 from likewise.apps.study.study import SKIPPED, Run, Settings, Study
 from likewise.apps.study.trials import answered, joined, neighbours, right_of, told, trained
@@ -24,15 +25,9 @@ from likewise.training import FitOptions, check_trainable
 from likewise.training.history import LESS_IS_BETTER
 from likewise.training.targets import head_for
 
-if TYPE_CHECKING:
-    import optuna
-
 MINUTES, EPOCHS = 10.0, 10
 SELECT = "eer"  # P@1 of a validation part of few identities is 1 for most
 USUAL_BACKBONE = "convnet-small"
-FINISHED = "finished"
-UNPRUNED = 4  # runs, before one is compared with the others
-AT_RANDOM = 8  # runs, before what they gave is learned from
 
 
 class Cut(Exception):  # noqa: N818 - nothing went wrong
@@ -84,7 +79,7 @@ class Tune(Study):
         epochs: int = EPOCHS,
         seed: int = 0,
     ) -> None:
-        _optuna()
+        optuna_package()
         if not minutes > 0:
             raise UsageError("A search takes more than 0 minutes", minutes)
         self._base = FitOptions(epochs=epochs, seed=seed, select=select)  # pyright: ignore[reportArgumentType] - it checks
@@ -128,7 +123,7 @@ class Tune(Study):
         if not runs:
             yield {"number": 0, **self._space.usual()}
         while time.monotonic() < self._deadline:
-            self._trial = self._proposed(runs)
+            self._trial = proposed(self._space, runs, self._base, less=self._less)
             yield {"number": len(runs), **self._space.suggested(self._trial)}
 
     def run(self, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -269,42 +264,3 @@ class Tune(Study):
             return answered(self._plan, positions, right_of(encoder, encoder.head, judged))
         embeddings = encode_labelled(encoder, judged).embeddings
         return joined([neighbours(self._plan, self._fold, embeddings, encoder.distance_on_cpu())])
-
-    def _proposed(self, runs: Sequence[Run]) -> optuna.Trial:
-        """A trial of a study that knows of all runs; the same runs make for the same proposal."""
-        optuna = _optuna()
-        study = optuna.create_study(
-            direction="minimize" if self._less else "maximize",
-            sampler=optuna.samplers.TPESampler(seed=self._base.seed + len(runs), n_startup_trials=AT_RANDOM),
-            # While the learning rate is at its height, the figures of those that have a high one say little.
-            pruner=optuna.pruners.MedianPruner(UNPRUNED, n_warmup_steps=(self._base.epochs or 1) // 2),
-        )
-        states = optuna.trial.TrialState
-        for run in runs:
-            given, distributions = self._space.as_asked(run.settings)
-            curve, whole = run.figures["curve"], run.figures["ended"] == FINISHED
-            state = states.COMPLETE if whole else states.PRUNED if curve else states.FAIL
-            study.add_trial(
-                optuna.trial.create_trial(
-                    state=state, params=given, distributions=distributions,
-                    value=run.figures["validation"] if curve else None,
-                    intermediate_values=dict(enumerate(curve, start=1)),
-                )
-            )  # fmt: skip
-        return study.ask()
-
-
-def _optuna() -> Any:
-    """The package, told to be quiet.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError(
-            "study tune needs the package optuna", f"no {error.name}", 'Install it: pip install "likewise[tune]".'
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
