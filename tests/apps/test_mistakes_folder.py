@@ -387,11 +387,11 @@ class TestRelabel:
         same_items(data, manifest(tmp_path / "errors" / "relabel.csv"))
 
     @pytest.mark.parametrize("make", [halves, grey], ids=["several", "numbers"])
-    def test_targets_are_columns(self, make: Callable[[], Dataset], tmp_path: Path) -> None:
+    def test_targets_are_columns(self, make: Callable[..., Dataset], tmp_path: Path) -> None:
         data = make()
         targets = data.targets
         assert targets is not None
-        model, _ = classifier(data).calibrated_on(data)
+        model, _ = classifier(data).calibrated_on(make(seed=1))
         targets = targets.copy()
         targets[3, 0] = 1 - targets[3, 0] if make is halves else targets[3, 0] + 2_000
         data = replace(data, targets=targets)

@@ -80,7 +80,8 @@ class TestThroughAPipe:
         answer, said = self.asked("2\n", question, tmp_path)
         assert answer == 1
         assert not set(said) & set("\x1b\x07\r\u202e")
-        assert "[1] day [2J ]0;owned  [2] night [3] dusk  [3] dusk  [q] stop\n" in said
+        assert said.count("\n") == 3  # the question, where to look, and which of how many
+        assert said.splitlines()[0].startswith(r"What is it? [1] day\x1b[2J\x1b]0;owned\x07  [2] night\n[3] dusk\r  ")
 
     def test_a_key_answers_and_the_picture_is_in_a_file(self, tmp_path: Path) -> None:
         answer, said = self.asked("2\n", picture(), tmp_path)
