@@ -35,14 +35,13 @@ def naive_iou(a, b):
 
 
 def naive_nms(corners, scores, labels, overlap):
+    over = (iou_between(corners, corners) > overlap).tolist()
     left = sorted(range(len(scores)), key=lambda i: -scores[i].item())
     kept = []
     while left:
         best = left.pop(0)
         kept.append(best)
-        left = [
-            i for i in left if labels[i] != labels[best] or iou_between(corners[[i]], corners[[best]]).item() <= overlap
-        ]
+        left = [i for i in left if labels[i] != labels[best] or not over[i][best]]
     return kept
 
 
