@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from likewise.apps.map import draw_map as draw_map
     from likewise.apps.mistakes import Mistakes as Mistakes
     from likewise.apps.mistakes import find_mistakes as find_mistakes
+    from likewise.apps.synthesize import PictureOptions as PictureOptions
+    from likewise.apps.synthesize import draw_pictures as draw_pictures
+    from likewise.apps.synthesize import synthesize_pictures as synthesize_pictures
     from likewise.apps.triggerword import Listener as Listener
     from likewise.apps.triggerword import TriggerWord as TriggerWord
     from likewise.calibration import Calibration as Calibration
     from likewise.calibration import Threshold as Threshold
+    from likewise.data import BoxSet as BoxSet
     from likewise.data import Clips as Clips
     from likewise.data import Dataset as Dataset
     from likewise.data import Health as Health
@@ -29,8 +33,10 @@ if TYPE_CHECKING:
     from likewise.data import folder as folder
     from likewise.data import idx as idx
     from likewise.data import manifest as manifest
+    from likewise.data import open_boxes as open_boxes
     from likewise.data import open_data as open_data
     from likewise.data import pairs_file as pairs_file
+    from likewise.data import write_boxes as write_boxes
     from likewise.data import zip_folder as zip_folder
     from likewise.encoder import Encoder as Encoder
     from likewise.encoder import Head as Head
@@ -89,12 +95,18 @@ _NAMES_OF_MODULE = {
         "Mistakes",
         "find_mistakes",
     ),
+    "likewise.apps.synthesize": (
+        "PictureOptions",
+        "draw_pictures",
+        "synthesize_pictures",
+    ),
     "likewise.apps.triggerword": ("Listener", "TriggerWord"),
     "likewise.calibration": (
         "Calibration",
         "Threshold",
     ),
     "likewise.data": (
+        "BoxSet",
         "Clips",
         "Dataset",
         "Health",
@@ -105,8 +117,10 @@ _NAMES_OF_MODULE = {
         "folder",
         "idx",
         "manifest",
+        "open_boxes",
         "open_data",
         "pairs_file",
+        "write_boxes",
         "zip_folder",
     ),
     "likewise.encoder": (

@@ -1,5 +1,8 @@
 """Labelled sets, where they come from, how they are split and sampled."""
 
+from likewise.data.annotations import FORMATS, box_format, open_boxes, write_boxes
+from likewise.data.box_health import BoxesHealth, check_boxes
+from likewise.data.boxes import BoxSet
 from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
 from likewise.data.health import ClipsHealth, Health, Problem, check, check_clips
@@ -22,6 +25,9 @@ from likewise.data.samplers import IdentityBatches, PlainBatches, Sampler
 from likewise.data.splits import By, default_split
 
 __all__ = [
+    "FORMATS",
+    "BoxSet",
+    "BoxesHealth",
     "By",
     "Clips",
     "ClipsHealth",
@@ -34,7 +40,9 @@ __all__ = [
     "Sampler",
     "are_clips",
     "arrays",
+    "box_format",
     "check",
+    "check_boxes",
     "check_clips",
     "clips",
     "default_split",
@@ -44,10 +52,12 @@ __all__ = [
     "manifest",
     "named",
     "npz",
+    "open_boxes",
     "open_data",
     "pairs_file",
     "part_name",
     "pile",
     "with_groups",
+    "write_boxes",
     "zip_folder",
 ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
@@ -85,6 +86,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TRANSPOSED = (5, 6, 7, 8)  # of these rows become columns; PIL has turned the size of a TIFF already
+_PNG_ORIENTATION = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # what a PNG can hold it in
 
 
 def read_picture(
@@ -115,21 +118,83 @@ def read_picture(
     """
     if mode not in (None, "RGB", "L"):
         raise UsageError('A picture is read as "RGB", "L" or None (as it is)', repr(mode))
-    if isinstance(source, np.ndarray):
-        picture = _from_array(source, name or "an array")
-    elif isinstance(source, Image.Image):
-        picture = _from_decoder(lambda: source, name or "a PIL picture", max_pixels)
-    elif isinstance(source, bytes):
-        picture = _from_stream(io.BytesIO(source), name or "bytes", max_pixels)
-    elif isinstance(source, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  for untyped callers
-        with opened(source, "A picture") as stream:
-            picture = _from_stream(stream, name or os.fspath(source), max_pixels)
-    else:
-        raise UsageError("A picture is a path, bytes, an array or a PIL picture", type(source).__name__)
+    picture = _decoded(source, name, max_pixels, _upright_grey_or_rgb)
     if mode not in (None, picture.mode):
         picture = picture.convert(mode)
     pixels = np.array(picture)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def read_cutout(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Pixels:
+    """As `read_picture`, but colours as they are below what is transparent, and how opaque they are beside them.
+
+    Returns:
+        uint8 (H, W, 4): red, green, blue, and alpha, which is 255 everywhere in a picture that has none.
+
+    Raises:
+        DataError: no picture can be read.
+    """
+    return np.array(_decoded(source, name, max_pixels, _upright_rgba))
+
+
+def _decoded(
+    source: Source, name: str | None, max_pixels: int, finish: Callable[[Image.Image, str], Image.Image]
+) -> Image.Image:
+    """The picture of any source, as `finish` makes it of what a decoder gives."""
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name or "an array", finish)
+    if isinstance(source, Image.Image):
+        return _from_decoder(lambda: source, name or "a PIL picture", max_pixels, finish)
+    if isinstance(source, bytes):
+        stream: IO[bytes] = io.BytesIO(source)
+        return _from_decoder(_header_reader(stream, name or "bytes"), name or "bytes", max_pixels, finish)
+    if isinstance(source, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  for untyped callers
+        with opened(source, "A picture") as stream:
+            name = name or os.fspath(source)
+            return _from_decoder(_header_reader(stream, name), name, max_pixels, finish)
+    raise UsageError("A picture is a path, bytes, an array or a PIL picture", type(source).__name__)
+
+
+def picture_shape(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int, int]:
+    """Height and width of the picture that `read_picture` would give, and its EXIF orientation, 1 (upright) to 8.
+
+    Only the header of a file is looked at, so that pixels may turn out to be damaged all the same.
+
+    Raises:
+        DataError: no picture, or one of too many pixels.
+    """
+    if isinstance(source, np.ndarray):
+        height, width = read_picture(source, name=name).shape[:2]
+        return height, width, 1
+    if isinstance(source, Image.Image):
+        return _shape(lambda: source, name or "a PIL picture", max_pixels)
+    if isinstance(source, bytes):
+        stream: IO[bytes] = io.BytesIO(source)
+        return _shape(_header_reader(stream, name or "bytes"), name or "bytes", max_pixels)
+    with opened(source, "A picture") as stream:
+        name = name or os.fspath(source)
+        return _shape(_header_reader(stream, name), name, max_pixels)
+
+
+def _shape(read_header: Callable[[], Image.Image], name: str, max_pixels: int) -> tuple[int, int, int]:
+    with _told_as_data_error(name):
+        picture = _within(read_header(), name, max_pixels)
+        orientation = _orientation(picture) if _may_be_turned(picture) else 1
+        orientation = orientation if orientation in _TURNS else 1
+        width, height = picture.size
+        turned = orientation in _TRANSPOSED and not isinstance(picture, TiffImagePlugin.TiffImageFile)
+        return (width, height, orientation) if turned else (height, width, orientation)
+
+
+def _may_be_turned(picture: Image.Image) -> bool:
+    """Whether to ask for the orientation: of a PNG that would decode all of it, as it may stand behind the pixels."""
+    if not isinstance(picture, PngImagePlugin.PngImageFile) or picture.fp is None:
+        return True
+    place = picture.fp.tell()
+    picture.fp.seek(0)
+    content = picture.fp.read()
+    picture.fp.seek(place)
+    return any(mark in content for mark in _PNG_ORIENTATION)
 
 
 def resize_picture(pixels: Pixels, height: int, width: int, how: Resize) -> Pixels:
@@ -177,6 +242,13 @@ def png_bytes(array: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+def jpeg_bytes(pixels: Pixels, quality: int = 92) -> bytes:
+    """The bytes of a JPEG file of (H, W, C) pixels, with colours at full resolution."""
+    stream = io.BytesIO()
+    _as_pil(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
 def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
     """SHA-256 in hex of the bytes of a file, of bytes, or of an array (its shape, type and values).
 
@@ -193,7 +265,8 @@ def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
+def _header_reader(stream: IO[bytes], name: str) -> Callable[[], Image.Image]:
+    """What reads the header of a file of the format that it begins as."""
     head = stream.read(16)
     stream.seek(0)
     if not head:
@@ -209,21 +282,36 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
             f"{name}, which begins with {head!r}",
             "Convert it or take it out.",
         )
-    return _from_decoder(lambda: header_reader(stream, ""), name, max_pixels)
+    return lambda: header_reader(stream, "")
 
 
-def _from_decoder(read_header: Callable[[], Image.Image], name: str, max_pixels: int) -> Image.Image:
-    try:
-        picture = read_header()
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise DataError(
-                f"A picture has at most {max_pixels:,} pixels",
-                f"{name} with {width} x {height}",
-                "Make it smaller, or raise max_pixels if you trust it.",
-            )
+def _from_decoder(
+    read_header: Callable[[], Image.Image],
+    name: str,
+    max_pixels: int,
+    finish: Callable[[Image.Image, str], Image.Image],
+) -> Image.Image:
+    with _told_as_data_error(name):
+        picture = _within(read_header(), name, max_pixels)
         picture.load()
-        return _upright_grey_or_rgb(picture, name)
+        return finish(picture, name)
+
+
+def _within(picture: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise DataError(
+            f"A picture has at most {max_pixels:,} pixels",
+            f"{name} with {width} x {height}",
+            "Make it smaller, or raise max_pixels if you trust it.",
+        )
+    return picture
+
+
+@contextmanager
+def _told_as_data_error(name: str) -> Generator[None]:
+    try:
+        yield
     except LikewiseError:
         raise
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, ...
@@ -249,6 +337,15 @@ def _upright_grey_or_rgb(picture: Image.Image, name: str) -> Image.Image:
     if picture.mode != base:
         # CMYK needs no more: JPEG files hold it inverted, as Adobe began to, and PIL has turned that round.
         picture = picture.convert(base)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _upright_rgba(picture: Image.Image, name: str) -> Image.Image:
+    """Any mode of PIL -> "RGBA", turned by EXIF."""
+    turn = _TURNS.get(_orientation(picture))
+    if not picture.has_transparency_data or picture.mode.startswith(("I", "F")):
+        return _upright_grey_or_rgb(picture, name).convert("RGBA")
+    picture = picture.convert("RGBA")
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -284,11 +381,11 @@ def _from_deep_grey(picture: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(_eight_bits(values, name))
 
 
-def _from_array(values: NDArray[Any], name: str) -> Image.Image:
+def _from_array(values: NDArray[Any], name: str, finish: Callable[[Image.Image, str], Image.Image]) -> Image.Image:
     channels = values.shape[2] if values.ndim == 3 else 1
     if values.ndim not in (2, 3) or channels not in (1, 3, 4) or values.size == 0:
         raise DataError("A picture as an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)", f"{name} {values.shape}")
-    return _upright_grey_or_rgb(_as_pil(_eight_bits(values, name)), name)
+    return finish(_as_pil(_eight_bits(values, name)), name)
 
 
 def _eight_bits(values: NDArray[Any], name: str) -> Pixels:
