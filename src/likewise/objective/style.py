@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 LEAST = 1e-12  # that is divided by: a picture to which a tap says nothing at all has nothing that could be missed
 
 

@@ -72,9 +72,10 @@ def reach(encoder: Encoder, tap: str) -> int:
     side = 64
     while side <= FARTHEST:
         seen = torch.ones(1, encoder.ready().shape[0], 2 * side, 2 * side, requires_grad=True)
-        maps = stages(seen)
-        place = maps.shape[2] // 2
-        (gradient,) = torch.autograd.grad(maps[:, :, place, place].sum(), seen)
+        with torch.enable_grad():
+            maps = stages(seen)
+            place = maps.shape[2] // 2
+            (gradient,) = torch.autograd.grad(maps[:, :, place, place].sum(), seen)
         rows = (gradient != 0).any(dim=1).any(dim=2)[0].nonzero()
         middle = place * seen.shape[2] / maps.shape[2]
         found = math.ceil(max(middle - float(rows[0]), float(rows[-1]) + 1 - middle))
