@@ -47,7 +47,7 @@ def test_it_writes_a_picture_and_says_how_near_it_is(run: Run, given: list[objec
 @needs_vgg19
 def test_vgg19_judges_unless_another_is_named(run: Run, given: list[object]) -> None:
     found = run("style", "content.png", "style.png", "style.png", "-o", "o.png", "--size", 32, "--steps", 2, "--json")
-    assert found.json["judge"] == "vgg19"
+    assert found.json["judge"] == "vgg19-average"
 
 
 def test_previews_are_shown_on_the_way_and_go(run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_previews_are_shown_on_the_way_and_go(run: Run, given: list[object], mon
     before = Path.write_bytes
 
     def write(path: Path, content: bytes) -> int:
-        written.append(path.suffixes[-2:] and str(path))
+        written.append(path.name)
         return before(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", write)

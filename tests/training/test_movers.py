@@ -58,7 +58,7 @@ def test_lbfgs_is_that_of_torch(history: int) -> None:
         loss.backward()
         return loss
 
-    for ours in moved(LBFGS(1.0, history), start, 15)[1:]:
+    for ours in moved(LBFGS(1 / start.numel(), history), start, 15)[1:]:
         optimizer.step(closure)
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-6, atol=1e-9)
 
@@ -66,7 +66,7 @@ def test_lbfgs_is_that_of_torch(history: int) -> None:
 def test_lbfgs_finds_the_lowest_point_far_sooner_than_going_downhill() -> None:
     lowest, steep = bowl(seed=2)
     start = torch.zeros_like(lowest)
-    assert float((moved(LBFGS(0.1), start, 40, seed=2)[-1] - lowest).abs().max()) < 1e-6
+    assert float((moved(LBFGS(0.01), start, 40, seed=2)[-1] - lowest).abs().max()) < 1e-6
     values = start
     for _ in range(40):
         values = values - (values - lowest) * 2 * steep / (2 * steep.max() + 4)
@@ -74,12 +74,12 @@ def test_lbfgs_finds_the_lowest_point_far_sooner_than_going_downhill() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    mover = LBFGS(1.0, history=20, memory=3 * 2 * 60 * 8)
+    mover = LBFGS(0.01, history=20, memory=3 * 2 * 60 * 8)
     moved(mover, torch.zeros(1, 2, 6, 5, dtype=torch.float64), 12)
     assert len(mover._pairs) == 3
 
 
-@pytest.mark.parametrize("mover", [LBFGS(0.1), Adam(0.05)], ids=["lbfgs", "adam"])
+@pytest.mark.parametrize("mover", [LBFGS(0.01), Adam(0.05)], ids=["lbfgs", "adam"])
 def test_what_is_remembered_serves_twice_the_size(mover: Mover) -> None:
     """Of a mean over values, which is what losses of pictures are: the gradient of one is a quarter as large."""
     rng = torch.Generator().manual_seed(3)

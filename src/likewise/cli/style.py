@@ -41,9 +41,9 @@ def style(
     model: Annotated[
         str,
         typer.Option(
-            help="What judges style: vgg19, vgg19-average (smoother pooling), or any model with a network of pictures."
+            help="What judges style: vgg19-average, vgg19 (maxima in pooling), or any model with a network of pictures."
         ),
-    ] = "vgg19",
+    ] = "vgg19-average",
     content_tap: Annotated[
         list[str] | None, typer.Option(help="Tap of the model that tells content; unless said what suits it.")
     ] = None,

