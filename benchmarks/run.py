@@ -23,6 +23,7 @@ NAMES = (
     "recipe",
     "heads",
     "listening",
+    "style",
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from likewise.apps.map import draw_map as draw_map
     from likewise.apps.mistakes import Mistakes as Mistakes
     from likewise.apps.mistakes import find_mistakes as find_mistakes
+    from likewise.apps.style import Styled as Styled
+    from likewise.apps.style import StyleOptions as StyleOptions
+    from likewise.apps.style import stylise as stylise
     from likewise.apps.synthesize import PictureOptions as PictureOptions
     from likewise.apps.synthesize import draw_pictures as draw_pictures
     from likewise.apps.synthesize import synthesize_pictures as synthesize_pictures
@@ -95,6 +98,7 @@ _NAMES_OF_MODULE = {
         "Mistakes",
         "find_mistakes",
     ),
+    "likewise.apps.style": ("StyleOptions", "Styled", "stylise"),
     "likewise.apps.synthesize": (
         "PictureOptions",
         "draw_pictures",

@@ -105,7 +105,7 @@ class TestSought:
         encoder = encoder_of("convnet-small")
         with torch.no_grad():
             encoder.stages["conv1"][2].bias[3] = -1e4
-        found = sought(encoder, Level("conv1", (3, 4), ("3", "4")), steps=3)
+        found = sought(encoder, Level("conv1", (3, 4), ("3", "4")), steps=9)
         assert found.answers[0] == 0
         assert "1 could not be excited" in found.said()
 

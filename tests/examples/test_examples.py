@@ -74,6 +74,13 @@ def saw_pairs(printed: str, *, whole: bool) -> None:
     assert eer["contrastive loss"] < (0.15 if whole else 0.4)
 
 
+def saw_style(printed: str, *, whole: bool) -> None:
+    before, after, end = (float(number) for number in re.findall(r"style loss ([\d.]+)", printed))
+    assert after < 0.9 * before
+    assert end == pytest.approx(after, rel=0.2)
+    assert Path(printed.rsplit(": ", 1)[1].strip()).is_file()
+
+
 def saw_triplets(printed: str, *, whole: bool) -> None:
     miners = re.split(r"^(random|semi-hard|hardest)$", printed, flags=re.MULTILINE)
     said = dict(zip(miners[1::2], miners[2::2], strict=True))
@@ -208,7 +215,7 @@ def test_every_example_is_looked_at() -> None:
     [
         pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
         for name in NAMES
-        if name not in ("day_night", "faces", "listen", "pairs", "words")
+        if name not in ("day_night", "faces", "listen", "pairs", "style", "words")
     ],
 )
 def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:

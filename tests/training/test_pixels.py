@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from likewise.encoder import Encoder, Pictures, Sounds
 from likewise.errors import DataError
-from likewise.training.pixels import CONTRAST, Waves, _shifted, optimise_pixels, total_variation
+from likewise.training.movers import LBFGS, Adam, Mover
+from likewise.training.pixels import CONTRAST, Pixels, Waves, _shifted, optimise_pixels, through_taps
 
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     how = Pictures(3, 12, 16, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
     return Encoder("convnet-small", 4, preprocessing=how, seed=0).train()
-
-
-class Plain(nn.Module):
-    """Pixels as they are: where style transfer begins with a photograph."""
-
-    def __init__(self, start: torch.Tensor) -> None:
-        super().__init__()
-        self.pixels = nn.Parameter(start)
-
-    def forward(self) -> torch.Tensor:
-        return self.pixels
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 12, 16), (1, 1, 9, 7), (1, 1, 1, 5)])
@@ -47,15 +38,26 @@ def test_slow_waves_begin_larger() -> None:
     assert float(spectrum[0, 1]) > 4 * float(spectrum[0, 8]) > 8 * float(spectrum[0, 16])
 
 
-@pytest.mark.parametrize("start", ["waves", "plain"])
-def test_any_picture_can_be_reached(encoder: Encoder, start: str) -> None:
+@pytest.mark.parametrize("start", ["waves", "pixels"])
+@pytest.mark.parametrize("make", [lambda: Adam(0.05), lambda: LBFGS(0.01)], ids=["adam", "lbfgs"])
+def test_any_picture_can_be_reached(start: str, make: Callable[[], Mover]) -> None:
     rng = np.random.default_rng(0)
     wanted = torch.from_numpy(rng.uniform(0.1, 0.9, (1, 3, 12, 16))).float()
-    pictures = Waves((1, 3, 12, 16), torch.full((3,), 0.5)) if start == "waves" else Plain(torch.rand(1, 3, 12, 16))
-    found = optimise_pixels(
-        encoder, pictures, lambda shown, _: (shown - wanted).square().sum(), ["conv1"], steps=800, lr=0.05
-    )
-    assert float((found - wanted).abs().max()) < 0.03
+    grey = torch.full((3,), 0.5)
+    pictures = Waves((1, 3, 12, 16), grey) if start == "waves" else Pixels(torch.rand(1, 3, 12, 16))
+    *_, last = optimise_pixels(pictures, lambda shown: (shown - wanted).square().sum(), make(), steps=800)
+    assert last.number == 800
+    assert last.loss == pytest.approx(float((last.pictures - wanted).square().sum()), rel=1e-3)
+    assert float((last.pictures - wanted).abs().max()) < 0.03
+
+
+def test_pixels_stay_where_they_can_be_shown() -> None:
+    pictures = Pixels(torch.linspace(-0.5, 1.5, 12).view(1, 1, 3, 4))
+    for step in optimise_pixels(
+        pictures, lambda shown: -shown[..., :2].sum() + shown[..., 2:].sum(), Adam(0.3), steps=9
+    ):
+        assert 0 <= float(step.pictures.min()) <= float(step.pictures.max()) <= 1
+    assert step.pictures[0, 0].tolist() == [[1, 1, 0, 0]] * 3
 
 
 def test_what_is_optimised_are_the_pixels_alone(encoder: Encoder) -> None:
@@ -65,13 +67,8 @@ def test_what_is_optimised_are_the_pixels_alone(encoder: Encoder) -> None:
     def loss(_: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
         return -outputs["conv2"][:, 3].mean() - outputs["conv1"][:, 0].mean()
 
-    answers: list[float] = []
-
-    def told(shown: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        answers.append(-float(loss(shown, outputs).detach()))
-        return loss(shown, outputs)
-
-    optimise_pixels(encoder, pictures, told, ["conv1", "conv2"], steps=30, lr=0.05)
+    through = through_taps(encoder, loss, ["conv1", "conv2"])
+    answers = [-step.loss for step in optimise_pixels(pictures, through, Adam(0.05), steps=30)]
     assert answers[-1] > 1.5 * answers[0]
     assert encoder.training  # as it came
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
@@ -81,26 +78,61 @@ def test_what_is_optimised_are_the_pixels_alone(encoder: Encoder) -> None:
 def test_the_same_seed_gives_the_same_picture(encoder: Encoder) -> None:
     def run(seed: int) -> torch.Tensor:
         pictures = Waves((1, 3, 12, 16), torch.full((3,), 0.5))
-        return optimise_pixels(
-            encoder, pictures, lambda _, o: -o["conv1"].mean(), ["conv1"], steps=5, lr=0.05, jitter=3, seed=seed
-        )
+        through = through_taps(encoder, lambda _, o: -o["conv1"].mean(), ["conv1"], jitter=3, seed=seed)
+        *_, last = optimise_pixels(pictures, through, Adam(0.05), steps=5)
+        return last.pictures
 
     assert torch.equal(run(0), run(0))
     assert not torch.equal(run(0), run(1))
 
 
-def test_numbers_that_are_not_finite_are_an_error(encoder: Encoder) -> None:
-    pictures = Waves((1, 3, 12, 16), torch.full((3,), 0.5))
-    with pytest.raises(DataError, match="step 1"):
-        optimise_pixels(encoder, pictures, lambda shown, _: shown.sum() * torch.nan, ["conv1"], steps=2, lr=0.1)
+def test_with_averaging_pictures_are_the_mean_of_those_before() -> None:
+    wanted = torch.full((1, 1, 2, 2), 0.25)
+
+    def swinging(average: float) -> list[float]:
+        start = Pixels(wanted + 0.1)
+        steps = optimise_pixels(
+            start, lambda x: (x - wanted).abs().sum(), Adam(0.2, 0, 0), steps=6, average=average
+        )  # fmt: skip
+        return [float(step.pictures[0, 0, 0, 0]) for step in steps]
+
+    plain, mean = swinging(0.0), swinging(0.7)
+    assert plain == pytest.approx([0.35, 0.15, 0.35, 0.15, 0.35, 0.15])
+    expected = plain[0]
+    for number, (found, value) in enumerate(zip(mean, plain, strict=True), start=1):
+        share = max(0.3, 1 / number)  # the first three count alike
+        expected += share * (value - expected)
+        assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_total_variation_is_that_of_a_plain_loop() -> None:
-    pictures = torch.from_numpy(np.random.default_rng(0).random((3, 2, 4, 5)))
-    for picture, found in zip(pictures, total_variation(pictures), strict=True):
-        down = [(picture[c, y + 1, x] - picture[c, y, x]) ** 2 for c in range(2) for y in range(3) for x in range(5)]
-        aside = [(picture[c, y, x + 1] - picture[c, y, x]) ** 2 for c in range(2) for y in range(4) for x in range(4)]
-        assert float(found) == pytest.approx(float(sum(down) / len(down) + sum(aside) / len(aside)))
+def test_who_asks_for_no_more_has_stopped_it_and_keeps_what_is_there() -> None:
+    pictures = Pixels(torch.rand(1, 1, 4, 4))
+    steps = optimise_pixels(pictures, lambda shown: shown.square().sum(), Adam(0.01), steps=100)
+    first, second = next(steps), next(steps)
+    kept = first.pictures.clone()
+    next(steps)
+    steps.close()
+    assert torch.equal(first.pictures, kept)
+    assert second.loss < first.loss
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_numbers_that_are_not_finite_are_an_error_and_what_was_before_is_kept(where: str) -> None:
+    pictures, good = Pixels(torch.full((1, 1, 2, 2), 0.5)), []
+
+    def objective(shown: torch.Tensor) -> torch.Tensor:
+        if len(good) < 2:
+            return shown.square().sum()
+        return shown.sum() * torch.nan if where == "loss" else (shown - shown.detach()).abs().sqrt().sum()
+
+    steps = optimise_pixels(pictures, objective, Adam(0.1), steps=9)
+    good += [next(steps).pictures]
+    good += [next(steps).pictures]
+    with pytest.raises(DataError, match="step 3"):
+        next(steps)
+    assert len(good) == 2
+    assert all(bool(one.isfinite().all()) for one in (*good, pictures()))
 
 
 @pytest.mark.parametrize(("down", "aside"), [(0, 0), (2, 0), (-1, 3), (3, -2), (-3, -3)])

@@ -30,6 +30,7 @@ from likewise.cli import (
     search,
     serve,
     study,
+    style,
     synthesize,
     tokens,
     train,
@@ -70,7 +71,7 @@ def _common(
 
 for module in (
     demo, data, models, import_, train, evaluate, calibrate, verify, classify, encode, map_, enrol, identify, forget,
-    gallery_, cluster, search, study, inspect_, voices, synthesize, listen, export, serve, tokens,
+    gallery_, cluster, search, study, inspect_, style, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

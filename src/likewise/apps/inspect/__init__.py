@@ -6,7 +6,7 @@ from likewise.apps.inspect.filters import Filters, first_filters
 from likewise.apps.inspect.heat import Similarity, similarity
 from likewise.apps.inspect.inspecting import FINDINGS, Inspected, InspectOptions, Section, inspect
 from likewise.apps.inspect.patches import Patch, StrongestPatches, strongest_patches
-from likewise.apps.inspect.receptive import ReceptiveField, receptive_field
+from likewise.apps.inspect.receptive import ReceptiveField, reach, receptive_field
 from likewise.apps.inspect.subject import Shown, open_encoder, read_shown
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "inspect",
     "levels_of",
     "open_encoder",
+    "reach",
     "read_shown",
     "receptive_field",
     "similarity",

@@ -16,7 +16,9 @@ from likewise.apps.inspect.subject import Shown, channel_names, on_grid, outputs
 from likewise.encoder import EMBEDDING, Encoder, Progress, evaluating
 from likewise.errors import UsageError
 from likewise.media.pictures import Pixels
-from likewise.training.pixels import Waves, optimise_pixels, total_variation
+from likewise.objective.style import total_variation
+from likewise.training.movers import Adam
+from likewise.training.pixels import Waves, optimise_pixels, through_taps
 
 STEPS, RATE = 128, 0.05
 JITTER = 16  # a picture is shifted by at most its longer side by this
@@ -142,11 +144,13 @@ def sought(
             return answers(encoder.from_features(how.from_shown(shown), [level.tap])).numpy()
 
     with torch.no_grad():
-        start = pictures().clone()
-    found = optimise_pixels(
-        encoder, pictures, objective, [level.tap], steps=steps, lr=RATE, jitter=max(1, max(shape[1:]) // JITTER),
-        seed=seed, progress=progress,
-    )  # fmt: skip
+        start = found = pictures().clone()
+    jitter = max(1, max(shape[1:]) // JITTER)
+    through = through_taps(encoder, objective, [level.tap], jitter=jitter, seed=seed)
+    for step in optimise_pixels(pictures, through, Adam(RATE), steps=steps):
+        found = step.pictures
+        if progress is not None:
+            progress(step.number, steps, "optimising pixels")
     pixels = (255 * found).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return Sought(level, list(pixels), of(found), of(start))
 

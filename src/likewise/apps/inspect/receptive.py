@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import final
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 
 from likewise.apps.inspect.subject import on_grid
 from likewise.encoder import Encoder
+from likewise.errors import UsageError
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 AT_ONCE = 8  # places
+FARTHEST = 1024  # pixels
 
 
 @final
@@ -59,6 +62,29 @@ def receptive_field(encoder: Encoder, tap: str) -> ReceptiveField:
     )
 
 
+def reach(encoder: Encoder, tap: str) -> int:
+    """Pixels in each direction, at most, that a place of a feature map depends on, in pictures of any size.
+
+    Raises:
+        UsageError: more than 1,024.
+    """
+    stages = _open(encoder, tap).float()
+    side = 64
+    while side <= FARTHEST:
+        seen = torch.ones(1, encoder.ready().shape[0], 2 * side, 2 * side, requires_grad=True)
+        with torch.enable_grad():
+            maps = stages(seen)
+            place = maps.shape[2] // 2
+            (gradient,) = torch.autograd.grad(maps[:, :, place, place].sum(), seen)
+        rows = (gradient != 0).any(dim=1).any(dim=2)[0].nonzero()
+        middle = place * seen.shape[2] / maps.shape[2]
+        found = math.ceil(max(middle - float(rows[0]), float(rows[-1]) + 1 - middle))
+        if rows[0] > 0 and rows[-1] < seen.shape[2] - 1:
+            return found
+        side *= 2
+    raise UsageError(f"A place depends on at most {FARTHEST:,} pixels in each direction", f"more at {tap}")
+
+
 def _open(encoder: Encoder, tap: str) -> nn.Sequential:
     """The stages up to `tap`, through which everything passes."""
     stages = nn.Sequential(*deepcopy([encoder.stages[name] for name in encoder.taps[: encoder.taps.index(tap) + 1]]))
@@ -66,7 +92,7 @@ def _open(encoder: Encoder, tap: str) -> nn.Sequential:
         for name, child in module.named_children():
             if isinstance(child, nn.MaxPool2d):
                 setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
-            elif isinstance(child, NORMS):
+            elif isinstance(child, (*NORMS, nn.ReLU6)):
                 setattr(module, name, nn.Identity())
     with torch.no_grad():
         for parameter in stages.parameters():

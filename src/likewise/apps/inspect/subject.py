@@ -64,7 +64,7 @@ def open_encoder(model: str | Path) -> Encoder:
         found, _ = read_folder(Path(model), task_of(model))
     if not isinstance(found, Encoder):
         raise UsageError(
-            "Inspecting looks into the stages of a network that torch computes",
+            "Stages are looked into of a network that torch computes",
             f"{str(model)!r}, which {found.architecture()['engine']} computes as a whole",
             "What it makes of items as a whole is shown by `likewise map`.",
         )

