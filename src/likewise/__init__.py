@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from likewise.apps.triggerword import TriggerWord as TriggerWord
     from likewise.calibration import Calibration as Calibration
     from likewise.calibration import Threshold as Threshold
+    from likewise.data import BoxSet as BoxSet
     from likewise.data import Clips as Clips
     from likewise.data import Dataset as Dataset
     from likewise.data import Health as Health
@@ -95,6 +96,7 @@ _NAMES_OF_MODULE = {
         "Threshold",
     ),
     "likewise.data": (
+        "BoxSet",
         "Clips",
         "Dataset",
         "Health",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
 
 from likewise.errors import DataError, UsageError
-from likewise.media import PICTURE_SUFFIXES, content_hash, png_bytes, read_picture, resize_picture
+from likewise.media import PICTURE_SUFFIXES, content_hash, picture_shape, png_bytes, read_picture, resize_picture
 
 ORIENTATION = 0x0112
 
@@ -239,6 +239,7 @@ class TestOrientation:
         exif[ORIENTATION] = orientation
         data = encoded(np.ascontiguousarray(self.stored(COLOURS, orientation)), form, exif=exif, **options)
         np.testing.assert_array_equal(read_picture(data), COLOURS)
+        assert picture_shape(data) == (3, 2, orientation)
 
     def test_jpeg(self):
         exif = Image.Exif()
@@ -247,7 +248,17 @@ class TestOrientation:
         data = encoded(np.ascontiguousarray(self.stored(blocks, 6)), "JPEG", quality=100, subsampling=0, exif=exif)
         pixels = read_picture(data)
         assert pixels.shape == (48, 32, 3)
+        assert picture_shape(data) == (48, 32, 6)
+        assert picture_shape(Image.open(io.BytesIO(data))) == (48, 32, 6)
         assert np.abs(pixels.astype(int) - blocks).max() <= 2
+
+    def test_a_png_that_tells_behind_its_pixels(self):
+        exif = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, ORIENTATION, 3, 1, 6, 0, 0)
+        data = png(3, 1, 8, 0, b"\0abc")
+        chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+        data = data[:-12] + chunk + data[-12:]
+        assert read_picture(data).shape == (3, 1, 1)
+        assert picture_shape(data) == (3, 1, 6)
 
     def test_sixteen_bits_are_turned_too(self):
         exif = Image.Exif()
@@ -259,11 +270,35 @@ class TestOrientation:
     @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\x08\0\x09\1", b"Exif\0\0"])
     def test_damaged_exif_does_not_lose_the_picture(self, exif):
         np.testing.assert_array_equal(read_picture(encoded(COLOURS, "PNG", exif=exif)), COLOURS)
+        assert picture_shape(encoded(COLOURS, "PNG", exif=exif)) == (3, 2, 1)
 
     def test_an_orientation_out_of_range_is_upright(self):
         exif = Image.Exif()
         exif[ORIENTATION] = 77
+        assert picture_shape(encoded(COLOURS, "PNG", exif=exif)) == (3, 2, 1)
         np.testing.assert_array_equal(read_picture(encoded(COLOURS, "PNG", exif=exif)), COLOURS)
+
+
+class TestShape:
+    @pytest.mark.parametrize("form", ["PNG", "BMP", "PPM", "TIFF", "GIF", "JPEG", "WEBP", "AVIF"])
+    def test_every_format_says_its_own(self, form, tmp_path):
+        (tmp_path / "picture").write_bytes(encoded(Image.new("RGB", (64, 48)), form))
+        assert picture_shape(tmp_path / "picture") == (48, 64, 1)
+
+    @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 4)])
+    def test_arrays(self, shape):
+        assert picture_shape(np.zeros(shape, np.uint8)) == (5, 7, 1)
+
+    def test_what_is_no_picture(self, tmp_path):
+        for source, rule in (
+            (b"", "has content"),
+            (b"GIF89a", "decodes"),
+            (b"no picture at all", "is one of"),
+            (tmp_path / "gone.png", "can be read"),
+            (png(30_000, 30_000, 8, 0, b""), "at most"),
+        ):
+            with pytest.raises(DataError, match=rule):
+                picture_shape(source)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -1,5 +1,6 @@
 """Labelled sets, where they come from, how they are split and sampled."""
 
+from likewise.data.boxes import BoxSet
 from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
 from likewise.data.health import ClipsHealth, Health, Problem, check, check_clips
@@ -22,6 +23,7 @@ from likewise.data.samplers import IdentityBatches, PlainBatches, Sampler
 from likewise.data.splits import By, default_split
 
 __all__ = [
+    "BoxSet",
     "By",
     "Clips",
     "ClipsHealth",

@@ -56,6 +56,19 @@ def split(
         UsageError: shares or `by` make no sense.
         DataError: a part would be empty, or there are no groups.
     """
+    part = assigned(data, shares, by=by, seed=seed, kept=kept)
+    return tuple(
+        data.subset(np.flatnonzero(part == i), of_part(data.origin, i, shares, by, seed)) for i in range(len(shares))
+    )
+
+
+def of_part(origin: str, part: int, shares: Sequence[float], by: str, seed: int) -> str:
+    """What part `part`, from 0, of a split of `origin` is called."""
+    return f"{origin}, part {part + 1} of {len(shares)} ({shares[part]:.0%}) by {by}, seed {seed}"
+
+
+def assigned(data: Dataset, shares: Sequence[float], *, by: str, seed: int, kept: IntArray | None = None) -> IntArray:
+    """(N,) the part from 0 that `split` gives each item to, -1 for none; arguments and errors are those of `split`."""
     _check(shares)
     rng = np.random.default_rng(seed)
     if by == "item":
@@ -87,14 +100,7 @@ def split(
     for i, share in enumerate(shares):
         if not (part_of == i).any():
             raise _too_few(data, part_of, shares, by, f"none of them for part {i + 1} ({share:.0%})")
-    assigned = part_of[unit]
-    return tuple(
-        data.subset(
-            np.flatnonzero(assigned == i),
-            f"{data.origin}, part {i + 1} of {len(shares)} ({share:.0%}) by {by}, seed {seed}",
-        )
-        for i, share in enumerate(shares)
-    )
+    return part_of[unit]
 
 
 def split_pairs(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
@@ -85,6 +86,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TRANSPOSED = (5, 6, 7, 8)  # of these rows become columns; PIL has turned the size of a TIFF already
+_PNG_ORIENTATION = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # what a PNG can hold it in
 
 
 def read_picture(
@@ -130,6 +133,48 @@ def read_picture(
         picture = picture.convert(mode)
     pixels = np.array(picture)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def picture_shape(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int, int]:
+    """Height and width of the picture that `read_picture` would give, and its EXIF orientation, 1 (upright) to 8.
+
+    Only the header of a file is looked at, so that pixels may turn out to be damaged all the same.
+
+    Raises:
+        DataError: no picture, or one of too many pixels.
+    """
+    if isinstance(source, np.ndarray):
+        height, width = read_picture(source, name=name).shape[:2]
+        return height, width, 1
+    if isinstance(source, Image.Image):
+        return _shape(lambda: source, name or "a PIL picture", max_pixels)
+    if isinstance(source, bytes):
+        stream: IO[bytes] = io.BytesIO(source)
+        return _shape(_header_reader(stream, name or "bytes"), name or "bytes", max_pixels)
+    with opened(source, "A picture") as stream:
+        name = name or os.fspath(source)
+        return _shape(_header_reader(stream, name), name, max_pixels)
+
+
+def _shape(read_header: Callable[[], Image.Image], name: str, max_pixels: int) -> tuple[int, int, int]:
+    with _told_as_data_error(name):
+        picture = _within(read_header(), name, max_pixels)
+        orientation = _orientation(picture) if _may_be_turned(picture) else 1
+        orientation = orientation if orientation in _TURNS else 1
+        width, height = picture.size
+        turned = orientation in _TRANSPOSED and not isinstance(picture, TiffImagePlugin.TiffImageFile)
+        return (width, height, orientation) if turned else (height, width, orientation)
+
+
+def _may_be_turned(picture: Image.Image) -> bool:
+    """Whether to ask for the orientation: of a PNG that would decode all of it, as it may stand behind the pixels."""
+    if not isinstance(picture, PngImagePlugin.PngImageFile) or picture.fp is None:
+        return True
+    place = picture.fp.tell()
+    picture.fp.seek(0)
+    content = picture.fp.read()
+    picture.fp.seek(place)
+    return any(mark in content for mark in _PNG_ORIENTATION)
 
 
 def resize_picture(pixels: Pixels, height: int, width: int, how: Resize) -> Pixels:
@@ -197,6 +242,11 @@ def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
 
 
 def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
+    return _from_decoder(_header_reader(stream, name), name, max_pixels)
+
+
+def _header_reader(stream: IO[bytes], name: str) -> Callable[[], Image.Image]:
+    """What reads the header of a file of the format that it begins as."""
     head = stream.read(16)
     stream.seek(0)
     if not head:
@@ -212,21 +262,31 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
             f"{name}, which begins with {head!r}",
             "Convert it or take it out.",
         )
-    return _from_decoder(lambda: header_reader(stream, ""), name, max_pixels)
+    return lambda: header_reader(stream, "")
 
 
 def _from_decoder(read_header: Callable[[], Image.Image], name: str, max_pixels: int) -> Image.Image:
-    try:
-        picture = read_header()
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise DataError(
-                f"A picture has at most {max_pixels:,} pixels",
-                f"{name} with {width} x {height}",
-                "Make it smaller, or raise max_pixels if you trust it.",
-            )
+    with _told_as_data_error(name):
+        picture = _within(read_header(), name, max_pixels)
         picture.load()
         return _upright_grey_or_rgb(picture, name)
+
+
+def _within(picture: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise DataError(
+            f"A picture has at most {max_pixels:,} pixels",
+            f"{name} with {width} x {height}",
+            "Make it smaller, or raise max_pixels if you trust it.",
+        )
+    return picture
+
+
+@contextmanager
+def _told_as_data_error(name: str) -> Generator[None]:
+    try:
+        yield
     except LikewiseError:
         raise
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, ...
