@@ -18,6 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from likewise.errors import DataError, UsageError
+from likewise.objective.boxes import centred_to_corners, iou_rowwise
 from likewise.objective.distances import Euclidean
 from likewise.objective.objective import Objective, Outcome, positive
 
@@ -102,7 +103,8 @@ def yolo_terms(
     off = torch.cat([each[..., 0:2] - torch.stack([x, y], -1)[:, None], each[..., 2:4] - root[:, None]], dim=-1)
     off = off.square()  # (K, B, 4)
     with torch.no_grad():
-        fits = overlap(said.boxes[item, row, column], target[:, None, :4])  # (K, B)
+        here = centred_to_corners(said.boxes[item, row, column])
+        fits = iou_rowwise(here, centred_to_corners(target[:, None, :4]))  # (K, B)
         nearest = off.sum(dim=-1)
         tied = fits == fits.amax(dim=1, keepdim=True)
         chosen = nearest.masked_fill(~tied, torch.inf).argmin(dim=1)
@@ -121,16 +123,6 @@ def yolo_terms(
         classes=(said.classes[item, row, column] - wanted).square().sum(),
     )
     return Terms(*(term / count for term in terms))
-
-
-def overlap(a: Tensor, b: Tensor) -> Tensor:
-    """(..., 4), (..., 4) boxes as centre x and y, width and height -> (...): area shared by that of both together."""
-    inner = torch.minimum(a[..., :2] + a[..., 2:4] / 2, b[..., :2] + b[..., 2:4] / 2) - torch.maximum(
-        a[..., :2] - a[..., 2:4] / 2, b[..., :2] - b[..., 2:4] / 2
-    )
-    shared = inner.clamp_min(0).prod(dim=-1)
-    both = a[..., 2:4].prod(dim=-1) + b[..., 2:4].prod(dim=-1) - shared
-    return shared / both.clamp_min(1e-12)
 
 
 def _objects(boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
