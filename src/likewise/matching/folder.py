@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from likewise.calibration import Calibration
-from likewise.encoder import PARTS, Encoding, Seen, read_encoding, read_tensors
+from likewise.encoder import PARTS, Encoding, Pictures, Seen, read_encoding, read_tensors
 from likewise.errors import ModelError
 from likewise.matching.card import card
 from likewise.matching.model import Model
@@ -31,6 +31,7 @@ TASKS = {
     EMBED: "encoding items",
     "classify": "classifying",
     "triggerword": "hearing a word",
+    "detect": "finding things in pictures",
 }  # what a model for it does
 CONFIG, CALIBRATION = "config.json", "calibration.json"
 GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
@@ -90,6 +91,8 @@ def write_folder(
             (fresh / REPORT).mkdir()
             figures = write_report(fresh / REPORT)
         encoder.write_parameters(fresh)
+        if finder is not None:
+            finder.write_parameters(fresh)
         save_file(_golden(encoder), fresh / GOLDEN)
         save_file({name: torch.from_numpy(getattr(encoder.seen, name)) for name in SEEN_NAMES}, fresh / SEEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -171,6 +174,9 @@ def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
             "`likewise models info` says what it is.",
         )
     encoder = read_encoding(config["architecture"], folder)
+    how = encoder.ready()
+    if isinstance(how, Pictures) and how.prepare is not None:
+        encoder.preprocessing = replace(how, prepare=how.prepare.read_parameters(folder))
     encoder.trained, encoder.seen = config["trained"], read_seen(folder)
     if encoder.fingerprint() != config["fingerprint"]:
         raise ModelError(
