@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from likewise.data import folder as folder
     from likewise.data import idx as idx
     from likewise.data import manifest as manifest
+    from likewise.data import open_boxes as open_boxes
     from likewise.data import open_data as open_data
     from likewise.data import pairs_file as pairs_file
+    from likewise.data import write_boxes as write_boxes
     from likewise.data import zip_folder as zip_folder
     from likewise.encoder import Encoder as Encoder
     from likewise.encoder import Head as Head
@@ -107,8 +109,10 @@ _NAMES_OF_MODULE = {
         "folder",
         "idx",
         "manifest",
+        "open_boxes",
         "open_data",
         "pairs_file",
+        "write_boxes",
         "zip_folder",
     ),
     "likewise.encoder": (

@@ -1,5 +1,6 @@
 """Labelled sets, where they come from, how they are split and sampled."""
 
+from likewise.data.annotations import FORMATS, box_format, open_boxes, write_boxes
 from likewise.data.boxes import BoxSet
 from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
@@ -23,6 +24,7 @@ from likewise.data.samplers import IdentityBatches, PlainBatches, Sampler
 from likewise.data.splits import By, default_split
 
 __all__ = [
+    "FORMATS",
     "BoxSet",
     "By",
     "Clips",
@@ -36,6 +38,7 @@ __all__ = [
     "Sampler",
     "are_clips",
     "arrays",
+    "box_format",
     "check",
     "check_clips",
     "clips",
@@ -46,10 +49,12 @@ __all__ = [
     "manifest",
     "named",
     "npz",
+    "open_boxes",
     "open_data",
     "pairs_file",
     "part_name",
     "pile",
     "with_groups",
+    "write_boxes",
     "zip_folder",
 ]

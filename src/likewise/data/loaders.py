@@ -87,6 +87,15 @@ def pictures_below(root: Path) -> list[PurePosixPath]:
 
 
 def _media_below(root: Path) -> list[PurePosixPath]:
+    return below(root, _is_media)
+
+
+def below(root: Path, wanted: Callable[[str], bool]) -> list[PurePosixPath]:
+    """Files whose names are `wanted`, sorted, by their path in `root`; links are followed, no folder entered twice.
+
+    Raises:
+        DataError: missing, or a folder that may not be listed.
+    """
     found: list[PurePosixPath] = []
     entered: set[tuple[int, int]] = set()
     with readable("A folder", root):
@@ -100,7 +109,7 @@ def _media_below(root: Path) -> list[PurePosixPath]:
             entered.add((status.st_dev, status.st_ino))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inside = PurePosixPath(Path(directory).relative_to(root).as_posix())
-            found += [inside / name for name in sorted(files) if _is_media(name)]
+            found += [inside / name for name in sorted(files) if wanted(name)]
     return found
 
 
@@ -228,9 +237,9 @@ def _labelled(
     place: Callable[[int], str] = "of item {}".format,
 ) -> Dataset:
     """A dataset with names in natural order ("2" before "10"); `place` says of an item's position where it stands."""
-    names = sorted({str(who) for who in identity}, key=_natural)
+    names = sorted({str(who) for who in identity}, key=natural)
     number = {name: i for i, name in enumerate(names)}
-    group_names = sorted({str(group) for group in groups}, key=_natural) if groups is not None else []
+    group_names = sorted({str(group) for group in groups}, key=natural) if groups is not None else []
     group_number = {name: i for i, name in enumerate(group_names)}
     return Dataset(
         sources=sources if isinstance(sources, np.ndarray) else tuple(sources),
@@ -244,7 +253,7 @@ def _labelled(
     )
 
 
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key: "2" before "10"; 1 and 01, equal as numbers, by their spelling."""
     runs = re.findall(r"[0-9]+|[^0-9]+", name)
     return [(0, int(run), "") if run[0] in "0123456789" else (1, 0, run) for run in runs], name
@@ -537,24 +546,28 @@ def named(name: str) -> Dataset:
 
 
 def with_groups(data: Dataset, pattern: str) -> Dataset:
-    """`data` with the group of each item found in its file name.
+    """`data` with the group of each item found in its file name; see `groups_in`."""
+    groups, names = groups_in(data.files, pattern)
+    return replace(data, groups=groups, group_names=names)
+
+
+def groups_in(files: Sequence[str], pattern: str) -> tuple[IntArray, tuple[str, ...]]:
+    """The group of each item as found in its file name, (N,), and the name of each group.
 
     Args:
-        data: items with file names.
+        files: (N,) file names.
         pattern: regular expression with one capturing group; one with a ``/`` is looked for in the whole path.
 
     Raises:
         UsageError: the expression is wrong. DataError: it is not found in some file's name.
     """
-    from dataclasses import replace
-
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise UsageError("--group-from is a regular expression", f"{pattern!r}: {error}") from error
     if expression.groups != 1:
         raise UsageError("--group-from has one group in parentheses", f"{pattern!r}, which has {expression.groups}")
-    searched = [file if "/" in pattern else Path(file).name for file in data.files]
+    searched = [file if "/" in pattern else Path(file).name for file in files]
     found = [expression.search(name) for name in searched]
     if None in found:
         raise DataError(
@@ -563,9 +576,9 @@ def with_groups(data: Dataset, pattern: str) -> Dataset:
             "An expression with a / is looked for in the path, folders and all, such as '^([^/]+)/'.",
         )
     groups = [str(match.group(1)) for match in found if match]
-    names = sorted(set(groups), key=_natural)
+    names = sorted(set(groups), key=natural)
     number = {name: i for i, name in enumerate(names)}
-    return replace(data, groups=np.array([number[g] for g in groups], dtype=np.int64), group_names=tuple(names))
+    return np.array([number[g] for g in groups], dtype=np.int64), tuple(names)
 
 
 @contextmanager
