@@ -162,7 +162,7 @@ class Detector:
         Raises:
             UsageError: a threshold or overlap outside [0, 1].
         """
-        least = self._least(threshold)
+        least = self.threshold if threshold is None else threshold
         return [
             found if isinstance(found, str) else self.named(found)
             for found in self.boxes_in(items, least=least, overlap=overlap, progress=progress)
@@ -258,24 +258,13 @@ class Detector:
         Raises:
             DataError: none can be read, or classes that the model does not know.
         """
-        data = self.relabelled(data)
+        data = relabelled(data, self.head.names)
         found = self.boxes_in(data.sources, progress=progress)
         skipped = tuple((file, said) for file, said in zip(data.files, found, strict=True) if isinstance(said, str))
         kept = [i for i, said in enumerate(found) if not isinstance(said, str)]
         if not kept:
             raise DataError("At least one picture can be read", skipped[0][1] if skipped else "no pictures")
         return [said for said in found if not isinstance(said, str)], data.subset(kept), skipped
-
-    def relabelled(self, data: BoxSet) -> BoxSet:
-        """The same with the names of the model, in its order.
-
-        Raises:
-            DataError: a class that the model does not know.
-        """
-        return relabelled(data, self.head.names)
-
-    def _least(self, threshold: float | None) -> float:
-        return self.threshold if threshold is None else threshold
 
     def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
         """Writes the model folder; see `likewise.matching.save`."""
