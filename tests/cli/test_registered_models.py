@@ -46,8 +46,12 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_list_has_it(run: Run) -> None:
     found = run("models", "list", "--json")
     assert found.json["models"] == []
-    assert found.json["registered"] == [
-        {"model": NAME, "task": "embed", "backbone": "dlib-face", "dim": 128, "extra": "faces"}
+    about = ("model", "task", "backbone", "dim", "extra")
+    assert [tuple(one[key] for key in about) for one in found.json["registered"]] == [
+        (NAME, "embed", "dlib-face", 128, "faces"),
+        ("efficientnet-lite0", "embed", "efficientnet-lite0", 1280, "imagenet"),
+        ("vgg19", "embed", "vgg19", 512, "style"),
+        ("vgg19-average", "embed", "vgg19-average", 512, "style"),
     ]
     assert NAME in run("models", "list").out
 

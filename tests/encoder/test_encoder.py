@@ -76,6 +76,33 @@ def test_an_encoder_without_preprocessing_has_no_layers_until_it_is_built() -> N
             ("stem", "block1", "block2", "block3", "block4", "pooled", "embedding"),
             [(2, 64, 8, 8), (2, 64, 8, 8), (2, 128, 4, 4), (2, 256, 2, 2), (2, 512, 1, 1), (2, 512), (2, 8)],
         ),
+        (
+            "vgg19",
+            (*(f"conv{b}_{c}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for c in range(1, n + 1)), "pooled", EMBEDDING),
+            [(2, 64, 32, 32)] * 2
+            + [(2, 128, 16, 16)] * 2
+            + [(2, 256, 8, 8)] * 4
+            + [(2, 512, 4, 4)] * 4
+            + [(2, 512, 2, 2)] * 4
+            + [(2, 512), (2, 8)],
+        ),
+        (
+            "efficientnet-lite0",
+            ("stem", *(f"block{i}" for i in range(1, 8)), "head", "pooled", EMBEDDING),
+            [
+                (2, 32, 16, 16),
+                (2, 16, 16, 16),
+                (2, 24, 8, 8),
+                (2, 40, 4, 4),
+                (2, 80, 2, 2),
+                (2, 112, 2, 2),
+                (2, 192, 1, 1),
+                (2, 320, 1, 1),
+                (2, 1280, 1, 1),
+                (2, 1280),
+                (2, 8),
+            ],
+        ),
     ],
 )
 def test_taps_are_the_stages_in_order(backbone: str, taps: tuple[str, ...], shapes: list[tuple[int, ...]]) -> None:

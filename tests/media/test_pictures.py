@@ -671,3 +671,12 @@ def test_heic_is_found_in_folders_and_refused_by_its_name(tmp_path: Path) -> Non
     assert photo.suffix.lower() in PICTURE_SUFFIXES
     with pytest.raises(DataError, match=r"IMG_1\.HEIC, which is HEIC\. Export it as JPEG"):
         read_picture(photo)
+
+
+def test_cropping_works_at_every_size() -> None:
+    """At 29 pixels what is cut off is -1e-15."""
+    for side in range(1, 200):
+        for other in (side, side + 1):
+            found = resize_picture(np.full((side, other, 1), 7, np.uint8), 224, 224, "crop")
+            assert found.shape == (224, 224, 1)
+            assert (found == 7).all()

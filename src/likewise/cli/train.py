@@ -25,8 +25,8 @@ LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet
 Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
 Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
 Network = Literal[
-    "linear", "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "conv-gru", "conv-lstm",
-    "speech-gru",
+    "linear", "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "vgg19", "vgg19-average",
+    "efficientnet-lite0", "conv-gru", "conv-lstm", "speech-gru",
 ]  # fmt: skip
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]

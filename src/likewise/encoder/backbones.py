@@ -1,32 +1,18 @@
-"""The networks in front of the embedding: ordered, named stages that end in a row of features.
-
-A backbone is a function of the input shape; the encoder adds the last layer. Each stage's name is a tap.
-"""
+"""The networks in front of the embedding, each a function of the input shape; the encoder adds the last layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from likewise.encoder.backbone import Backbone, Shape, mean_of_places
+from likewise.encoder.efficientnet import efficientnet_lite0
+from likewise.encoder.vgg import vgg19, vgg19_average
 from likewise.errors import UsageError
-
-
-@final
-@dataclass(frozen=True)
-class Backbone:
-    """Stages to run in order, and how many features the last one gives."""
-
-    stages: dict[str, nn.Module]
-    features: int
-
-
-Shape = tuple[int, int, int]  # (C, H, W)
 
 
 def linear(shape: Shape) -> Backbone:
@@ -123,7 +109,7 @@ def resnet18(shape: Shape) -> Backbone:
         first = _Residual(before, after, stride=1 if i == 0 else 2)
         stages[f"block{i + 1}"] = nn.Sequential(first, _Residual(after, after, stride=1))
         before = after
-    stages["pooled"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    stages["pooled"] = mean_of_places()
     return Backbone(stages, 512)
 
 
@@ -154,7 +140,7 @@ def dlib_face(shape: Shape) -> Backbone:
                 PaddedResidual(128, 256, halve=True), *(PaddedResidual(256, 256) for _ in range(2))
             ),
             "top": PaddedResidual(256, 256, halve=True),
-            "pooled": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            "pooled": mean_of_places(),
         },
         256,
     )
@@ -169,9 +155,19 @@ BACKBONES: dict[str, Callable[[Shape], Backbone]] = {
     "convnet": convnet,
     "resnet-18": resnet18,
     "dlib-face": dlib_face,
+    "vgg19": vgg19,
+    "vgg19-average": vgg19_average,
+    "efficientnet-lite0": efficientnet_lite0,
 }
 
-SMALLEST_SIDE = {"linear": 1, "tutorial": 16, "resnet-18": 32, "darknet-tiny": 32}  # pixels; below it nothing is left after the stem
+SMALLEST_SIDE = {
+    "linear": 1,
+    "tutorial": 16,
+    "resnet-18": 32,
+    "darknet-tiny": 32,
+    "vgg19": 16,
+    "vgg19-average": 16,
+}  # pixels; below it nothing is left after the stem
 
 
 def _halvings(height: int, width: int, least: int) -> int:

@@ -11,7 +11,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor, nn
 
-from likewise.encoder.backbones import Backbone, Shape
+from likewise.encoder.backbone import Backbone, Shape
 from likewise.encoder.head import Head
 from likewise.errors import UsageError
 from likewise.objective.yolo import PER_BOX

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from likewise.encoder.backbones import Backbone, Shape
+from likewise.encoder.backbone import Backbone, Shape
 from likewise.encoder.sounds import Sounds
 from likewise.errors import UsageError
 

@@ -42,7 +42,30 @@ def _dlib_face() -> Encoding:
     return dlib_face()
 
 
-REGISTERED = {"dlib-face-128": Registered(_dlib_face, "dlib-face", 128, "faces")}
+def _vgg19() -> Encoding:
+    from likewise.encoder.imagenet import vgg19_encoder
+
+    return vgg19_encoder()
+
+
+def _vgg19_average() -> Encoding:
+    from likewise.encoder.imagenet import vgg19_encoder
+
+    return vgg19_encoder("vgg19-average")
+
+
+def _efficientnet_lite0() -> Encoding:
+    from likewise.encoder.imagenet import efficientnet_lite0_encoder
+
+    return efficientnet_lite0_encoder()
+
+
+REGISTERED = {
+    "dlib-face-128": Registered(_dlib_face, "dlib-face", 128, "faces"),
+    "efficientnet-lite0": Registered(_efficientnet_lite0, "efficientnet-lite0", 1280, "imagenet"),
+    "vgg19": Registered(_vgg19, "vgg19", 512, "style"),
+    "vgg19-average": Registered(_vgg19_average, "vgg19-average", 512, "style"),
+}
 
 
 def is_registered(model: str | os.PathLike[str]) -> bool:

@@ -205,7 +205,8 @@ def resize_picture(pixels: Pixels, height: int, width: int, how: Resize) -> Pixe
     box = (0.0, 0.0, float(columns), float(rows))
     if how == "crop":
         scale = min(rows / height, columns / width)
-        left, top = (columns - scale * width) / 2, (rows - scale * height) / 2
+        # What is cut off where nothing is may be 1e-14 less.
+        left, top = max(0.0, (columns - scale * width) / 2), max(0.0, (rows - scale * height) / 2)
         box = (left, top, columns - left, rows - top)
     resized = _as_pil(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
     return np.array(resized).reshape(height, width, channels)

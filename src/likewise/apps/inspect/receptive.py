@@ -66,7 +66,7 @@ def _open(encoder: Encoder, tap: str) -> nn.Sequential:
         for name, child in module.named_children():
             if isinstance(child, nn.MaxPool2d):
                 setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
-            elif isinstance(child, NORMS):
+            elif isinstance(child, (*NORMS, nn.ReLU6)):
                 setattr(module, name, nn.Identity())
     with torch.no_grad():
         for parameter in stages.parameters():
