@@ -14,6 +14,7 @@ from likewise.cli.tasks import check_given, foreign_to
 
 if TYPE_CHECKING:
     from likewise.apps.classify import LearnedAnswers
+    from likewise.apps.detect import LearnedBoxes
     from likewise.apps.learn import Learned
     from likewise.apps.triggerword import LearnedTrigger
     from likewise.data import Dataset, PairSet
@@ -31,7 +32,7 @@ Network = Literal[
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Change = Literal["none", "jitter", "mirror", "photo", "speech", "stream"]
+Change = Literal["none", "jitter", "mirror", "photo", "scene", "signs", "speech", "stream"]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +51,9 @@ OPTIONS_OF = {
         "class_weights", "split", "group_from", "snapshots",
     }),
     "triggerword": frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"}),
+    "detect": frozenset({
+        "size", "grey", "frozen", "split", "group_from", "stride", "per_cell", "coord", "no_object", "score_precision",
+    }),
 }  # fmt: skip
 
 
@@ -67,10 +71,10 @@ def train(
     data: DataArgument,
     out: Out,
     task: Annotated[
-        Literal["embed", "classify", "triggerword"],
+        Literal["embed", "classify", "triggerword", "detect"],
         typer.Option(
             help="embed: tell identities apart. classify: say which class, which several, or how much. triggerword:"
-            " hear a word; DATA are clips of `synthesize`."
+            " hear a word; DATA are clips of `synthesize`. detect: say what is where; DATA are pictures with boxes."
         ),
     ] = "embed",
     loss: Annotated[
@@ -85,6 +89,7 @@ def train(
         Network | None,
         typer.Option(
             help="convnet-small unless said. Trigger words: conv-gru, conv-lstm, or speech-gru (likewise[speech])."
+            " Detect: darknet-tiny unless said."
         ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
@@ -92,7 +97,10 @@ def train(
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of pictures out.")] = False,
     prepare: Annotated[
         str | None,
-        typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
+        typer.Option(
+            help="Encode the part of each picture that this finds: faces, faces-cnn, faces-arcface or a detector's"
+            " folder."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length that sounds are brought to.")] = None,
     rate: Annotated[int | None, typer.Option(help="Hertz that sounds are brought to.")] = None,
@@ -111,11 +119,12 @@ def train(
     schedule: Annotated[Schedule, typer.Option(help="Of the learning rate.")] = "one-cycle",
     precision: Annotated[Precision, typer.Option(help="What the network computes in.")] = "auto",
     augment: Annotated[
-        Change,
+        Change | None,
         typer.Option(
-            help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech. Clips: stream."
+            help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo; scene, or signs where left and"
+            " right matter, for detect. Sounds: speech. Clips: stream. Detect: scene unless said; others: none."
         ),
-    ] = "none",
+    ] = None,
     average: Annotated[
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.", callback=below_one)
     ] = 0.0,
@@ -158,7 +167,10 @@ def train(
         Literal["l1", "l2"], typer.Option(help="Classify, regression: l2 finds the mean, l1 the median.")
     ] = "l2",
     frozen: Annotated[
-        bool, typer.Option("--frozen", help="Classify, with --from: train only a new last layer, in seconds.")
+        bool,
+        typer.Option(
+            "--frozen", help="With --from: classify trains only a new last layer, in seconds; detect only its neck."
+        ),
     ] = False,
     labels: Annotated[
         Literal["steps", "clip"],
@@ -185,6 +197,23 @@ def train(
         Path | None,
         typer.Option(metavar="CLIPS", help="Trigger word: clips with other voices, to set the threshold on."),
     ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Detect: side of a cell in pixels, 8, 16 or 32; unless said, what suits the boxes."),
+    ] = None,
+    per_cell: Annotated[int, typer.Option(min=1, max=16, help="Detect: boxes that a cell predicts.")] = 2,
+    coord: Annotated[
+        float, typer.Option(help="Detect: what places and sizes of boxes count.", callback=above_zero)
+    ] = 5.0,
+    no_object: Annotated[
+        float, typer.Option(help="Detect: what boxes count where nothing is.", callback=above_zero)
+    ] = 0.5,
+    score_precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Detect: set the threshold for this share of right boxes, at 95%; for the best F1 unless said."
+        ),
+    ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Also log to this folder for TensorBoard.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -199,7 +228,8 @@ def train(
 
     fit = FitOptions(
         epochs=epochs, batch=parsed, balanced=balanced, optimizer=optimizer, lr=lr,
-        weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
+        weight_decay=weight_decay, schedule=schedule, precision=precision,
+        augment=augment or ("scene" if task == "detect" else "none"), average=average,
         select=select, patience=patience, seed=seed, device=device,
     )  # fmt: skip
     if task == "triggerword":
@@ -237,6 +267,26 @@ def train(
             answers = learn_answers(labelled, out, of_answers, resume=resume, snapshots=snapshots, watcher=watcher)
         _tell(answers, as_json)
         return
+    if task == "detect":
+        from likewise.apps.detect import DetectOptions
+        from likewise.apps.detect import learn as learn_boxes
+        from likewise.apps.detect import prepare as prepared_boxes
+        from likewise.apps.detect.learn import SIDE
+        from likewise.data.annotations import open_boxes
+        from likewise.errors import UsageError
+
+        if split == "identity":
+            raise UsageError("Pictures with boxes have no identity", "--split identity", "Pass --split item or group.")
+        of_boxes = DetectOptions(
+            backbone=backbone, size=size or SIDE, stride=stride, per_cell=per_cell, coord=coord, no_object=no_object,
+            grey=grey, precision=score_precision, split=split, start=start, frozen=frozen, fit=fit,
+        )  # fmt: skip
+        prepared_boxes(of_boxes)  # what cannot work is said before data are read
+        annotated = open_boxes(data, group_from=group_from)
+        with TrainingBar("pictures", tensorboard) as watcher:
+            boxes = learn_boxes(annotated, out, of_boxes, resume=resume, watcher=watcher)
+        _tell(boxes, as_json)
+        return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
         backbone=backbone, dim=dim, size=size, resize=resize, grey=grey, prepare=prepare,
@@ -259,7 +309,7 @@ def kind_in(data: Dataset | PairSet) -> str:
     return f"{(kind_of(sources[0]) if len(sources) else None) or 'item'}s"
 
 
-def _tell(learned: Learned | LearnedAnswers | LearnedTrigger, as_json: bool) -> None:
+def _tell(learned: Learned | LearnedAnswers | LearnedTrigger | LearnedBoxes, as_json: bool) -> None:
     for note in learned.notes:
         say(note)
     answer(as_json, learned.as_dict(), table(learned.rows()))

@@ -88,8 +88,12 @@ def moved_along(steps: Sequence[Any], values: Tensor, boxes: Tensor) -> tuple[Te
     import kornia.augmentation as K
 
     size = boxes.new_tensor([values.shape[3], values.shape[2]])
-    half = boxes[..., 2:4, None] / 2 * boxes.new_tensor([[-1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, 1.0, 1.0]])  # (N, M, 2, 4)
-    corners = (boxes[..., :2, None] + half).mT * size - 0.5  # (N, M, 4, 2): kornia's pixels have their centre at 0, 1, ...
+    half = (
+        boxes[..., 2:4, None] / 2 * boxes.new_tensor([[-1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, 1.0, 1.0]])
+    )  # (N, M, 2, 4)
+    corners = (
+        boxes[..., :2, None] + half
+    ).mT * size - 0.5  # (N, M, 4, 2): kornia's pixels have their centre at 0, 1, ...
     both = K.AugmentationSequential(*steps, data_keys=["input", "keypoints"])
     changed, found = both(values, corners.flatten(1, 2))
     found = (found.unflatten(1, corners.shape[1:3]) + 0.5) / size

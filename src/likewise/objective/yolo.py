@@ -77,9 +77,7 @@ def grid_of(outputs: Tensor, per_cell: int) -> Grid:
     return Grid(torch.stack([x, y, width, height], dim=-1), each[..., 4], outputs[..., per_cell * PER_BOX :])
 
 
-def yolo_terms(
-    outputs: Tensor, boxes: Tensor, per_cell: int, *, coord: float = 5.0, no_object: float = 0.5
-) -> Terms:
+def yolo_terms(outputs: Tensor, boxes: Tensor, per_cell: int, *, coord: float = 5.0, no_object: float = 0.5) -> Terms:
     """Eq. 3. Where the centres of several objects lie in one cell, it is to find the largest: it has one class to give.
 
     Of boxes that fit alike, as at the beginning where none does, the one is responsible that the terms for centre and

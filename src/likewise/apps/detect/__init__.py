@@ -2,7 +2,8 @@
 
 from likewise.apps.detect.learn import DetectOptions, LearnedBoxes, learn, prepare
 from likewise.apps.detect.matches import found_in, matches_of
-from likewise.apps.detect.model import TASK, Boxes, Detector, FoundBox, cut_out
+from likewise.apps.detect.boxes import Boxes, FoundBox, cut_out, relabelled
+from likewise.apps.detect.model import TASK, Detector
 from likewise.apps.detect.report import DetectReport, evaluate, report_on
 from likewise.apps.detect.scores import Found, ScoreCalibration, calibrated
 
@@ -23,5 +24,6 @@ __all__ = [
     "learn",
     "matches_of",
     "prepare",
+    "relabelled",
     "report_on",
 ]

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self, final
 
 from safetensors.torch import save_file
 
-from likewise.apps.detect.model import Detector, cut_out
+from likewise.apps.detect.boxes import cut_out
+from likewise.apps.detect.model import Detector
 from likewise.encoder import Encoder, read_tensors
 from likewise.errors import ModelError, UsageError
 from likewise.media.pictures import Pixels

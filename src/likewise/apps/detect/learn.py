@@ -9,10 +9,9 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from likewise.apps.detect.matches import found_in
-from likewise.apps.detect.model import Detector, relabelled
+from likewise.apps.detect.boxes import relabelled
+from likewise.apps.detect.model import Detector
 from likewise.apps.detect.report import DetectReport, report_on
-from likewise.apps.detect.scores import calibrated
 from likewise.apps.parts import SHARES
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
 from likewise.data.boxes import BoxSet
@@ -94,9 +93,7 @@ class LearnedBoxes(Trained):
                 "threshold": self.model.threshold}  # fmt: skip
 
 
-def learn(
-    data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = False, watcher: Watcher
-) -> LearnedBoxes:
+def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = False, watcher: Watcher) -> LearnedBoxes:
     """Splits, trains, sets the threshold, measures, draws and saves.
 
     Args:
@@ -134,12 +131,8 @@ def learn(
         notes.append(stopped(f"in epoch {len(history.epochs) + 1}", checkpoint))
     model, report = Detector(encoder), None
     try:
-        boxes, looked_at, unread = model.look(parts["tune"])
+        model, unread = model.calibrated_on(parts["tune"], options.precision)
         skipped |= dict(unread)
-        found = calibrated(
-            found_in(boxes, looked_at), model.fingerprint, len(looked_at), looked_at.origin, options.precision
-        )
-        model = Detector(encoder, found)
     except DataError as error:
         notes.append(f"No threshold was set: {error}")
     try:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from likewise.apps.detect.model import Boxes
+from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.scores import Found
 from likewise.data.boxes import BoxSet
 from likewise.objective.boxes import iou_between, sized_to_corners

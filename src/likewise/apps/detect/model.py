@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -15,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from likewise.apps.detect.boxes import Boxes, FoundBox, relabelled
 from likewise.apps.detect.card import card
-from likewise.apps.detect.scores import ScoreCalibration
+from likewise.apps.detect.matches import found_in
+from likewise.apps.detect.scores import ScoreCalibration, calibrated
 from likewise.data.boxes import BoxSet
 from likewise.encoder import Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
@@ -34,7 +35,7 @@ from likewise.matching import (
 from likewise.media.pictures import Pixels, read_picture
 from likewise.objective.boxes import nms, sized_to_corners
 from likewise.objective.yolo import grid_of
-from likewise.prepare import Part, parts_of
+from likewise.prepare import parts_of
 
 TASK = "detect"
 USUAL_THRESHOLD = 0.25  # of scores, where none was calibrated
@@ -43,61 +44,6 @@ OVERLAP = 0.5  # of two boxes of one class, above which the better one alone is 
 MOST_BOXES = 300  # of a picture, the best ones
 LEAST_SIDE = 1.0  # pixels of the picture; less is nothing
 AT_ONCE = 64  # pictures that are decoded together
-
-Floats = NDArray[np.float64]
-
-
-@final
-@dataclass(frozen=True)
-class FoundBox:
-    """One thing that was found.
-
-    Attributes:
-        x, y: top left corner, in pixels of the picture as it is shown, inside it.
-        width, height: likewise.
-        label: what it is.
-        score: how sure the model is that it is there and that the box fits, in [0, 1]; no probability.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
-    score: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready; an entry of `likewise detect --json`."""
-        return asdict(self)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Boxes:
-    """The boxes of one picture, the surest first.
-
-    Attributes:
-        boxes: (k, 4) x, y, width and height, in pixels, inside the picture.
-        labels: (k,) int64, positions among the names of the model.
-        scores: (k,) in [0, 1], falling.
-        size: height and width of the picture.
-    """
-
-    boxes: Floats
-    labels: NDArray[np.int64]
-    scores: Floats
-    size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def above(self, threshold: float) -> Boxes:
-        """Those with at least this score."""
-        return self.at(self.scores >= threshold)
-
-    def at(self, chosen: NDArray[Any]) -> Boxes:
-        """Those at some places."""
-        return replace(self, boxes=self.boxes[chosen], labels=self.labels[chosen], scores=self.scores[chosen])
 
 
 @final
@@ -209,9 +155,7 @@ class Detector:
     def _read(self, item: Item) -> tuple[Tensor, tuple[int, int]] | str:
         """(C, H, W) as the network sees a picture, and its size; or why it cannot be read."""
         try:
-            picture = read_picture(
-                content_of(item), mode="L" if self.how.channels == 1 else "RGB", name=name_of(item)
-            )
+            picture = read_picture(content_of(item), mode="L" if self.how.channels == 1 else "RGB", name=name_of(item))
         except LikewiseError as error:
             return str(error)
         (part,) = parts_of(picture, None, self.how.height, self.how.width, "pad")
@@ -266,6 +210,23 @@ class Detector:
             raise DataError("At least one picture can be read", skipped[0][1] if skipped else "no pictures")
         return [said for said in found if not isinstance(said, str)], data.subset(kept), skipped
 
+    def calibrated_on(
+        self, data: BoxSet, promised: float | None = None, progress: Progress | None = None
+    ) -> tuple[Detector, tuple[tuple[str, str], ...]]:
+        """The model with a threshold set on `data`, and file and reason of what could not be read.
+
+        Args:
+            data: pictures that it was not trained on.
+            promised: precision, in (0, 1); None for the best F1.
+            progress: see `detect`.
+
+        Raises:
+            DataError, SupportError, UsageError: see `likewise.apps.detect.scores.calibrated`.
+        """
+        boxes, looked_at, skipped = self.look(data, progress=progress)
+        found = calibrated(found_in(boxes, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised)
+        return Detector(self.encoder, found), skipped
+
     def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
         """Writes the model folder; see `likewise.matching.save`."""
         folder, config, calibration = Path(folder), described(self.encoder, TASK), self.calibration
@@ -307,38 +268,3 @@ class Detector:
         if calibration is not None:
             check_owner(calibration.model, config["fingerprint"], folder)
         return cls(encoder, calibration)
-
-
-def relabelled(data: BoxSet, names: tuple[str, ...]) -> BoxSet:
-    """The same with other names for its classes, among which its own are.
-
-    Raises:
-        DataError: boxes of a class that is not.
-    """
-    if data.names == names:
-        return data
-    place = np.array([names.index(name) if name in names else -1 for name in data.names], np.int64)
-    unknown = [data.names[k] for k in np.flatnonzero((place < 0) & (data.counts() > 0))]
-    if unknown:
-        raise DataError(
-            f"Boxes to measure are of {', '.join(names[:20])}", ", ".join(unknown), "Rename or leave out the others."
-        )
-    known = [place[labels] >= 0 for labels in data.labels]  # of ignored boxes the class may be any
-    return replace(
-        data,
-        names=names,
-        boxes=tuple(boxes[kept] for boxes, kept in zip(data.boxes, known, strict=True)),
-        labels=tuple(place[labels[kept]] for labels, kept in zip(data.labels, known, strict=True)),
-        ignored=tuple(ignored[kept] for ignored, kept in zip(data.ignored, known, strict=True)),
-    )
-
-
-def cut_out(picture: Pixels, box: Sequence[float], margin: float = 0.0) -> Part:
-    """What a box shows, with `margin` of its sides around it, as far as the picture goes; at least a pixel."""
-    x, y, width, height = box
-    left, top = max(0, int(np.floor(x - margin * width))), max(0, int(np.floor(y - margin * height)))
-    right = min(picture.shape[1], int(np.ceil(x + width * (1 + margin))))
-    bottom = min(picture.shape[0], int(np.ceil(y + height * (1 + margin))))
-    left, top = min(left, picture.shape[1] - 1), min(top, picture.shape[0] - 1)
-    right, bottom = max(right, left + 1), max(bottom, top + 1)
-    return Part(picture[top:bottom, left:right].copy(), (left, top, right - left, bottom - top))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 from likewise.apps.detect.drawing import draw_report
 from likewise.apps.detect.matches import Match, found_in, matches_of
-from likewise.apps.detect.model import Boxes, Detector
+from likewise.apps.detect.boxes import Boxes
+from likewise.apps.detect.model import Detector
 from likewise.apps.detect.scores import Found
 from likewise.data.boxes import BoxSet
 from likewise.encoder import Progress
@@ -109,12 +111,17 @@ def report_on(model: Detector, data: BoxSet, *, progress: Progress | None = None
     found = found_in(boxes, looked_at)
     return DetectReport(
         data=looked_at.origin, pictures=len(looked_at), boxes=count,
-        average=mean_average_precision(
-            [each.boxes for each in boxes], [each.scores for each in boxes], [each.labels for each in boxes], looked_at
-        ),
+        average=precision_of(boxes, looked_at),
         threshold=model.threshold, right=found.precision(model.threshold), found=found.recall(model.threshold),
         looked=(looked_at, boxes, matches_of(boxes, looked_at), found), skipped=skipped,
     )  # fmt: skip
+
+
+def precision_of(found: Sequence[Boxes], data: BoxSet) -> Precision:
+    """Mean average precision of the boxes found in the pictures of `data`."""
+    return mean_average_precision(
+        [each.boxes for each in found], [each.scores for each in found], [each.labels for each in found], data
+    )
 
 
 def draw_curve(found: Found, threshold: float, file: Path) -> Path:

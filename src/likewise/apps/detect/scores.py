@@ -143,9 +143,7 @@ class ScoreCalibration:
         return found
 
 
-def calibrated(
-    found: Found, model: str, pictures: int, data: str, promised: float | None = None
-) -> ScoreCalibration:
+def calibrated(found: Found, model: str, pictures: int, data: str, promised: float | None = None) -> ScoreCalibration:
     """The threshold that pictures which training did not use show to be best, or right for a promised precision.
 
     Raises:
