@@ -20,7 +20,9 @@ def pictures(height=64, width=96, channels=3):
      ("resnet-18", 32)],
 )  # fmt: skip
 def test_there_is_an_output_at_every_cell(backbone, stride):
-    encoder = Encoder(backbone, head=Head("detect", ("cat", "dog"), per_cell=2, stride=stride), preprocessing=pictures())
+    encoder = Encoder(
+        backbone, head=Head("detect", ("cat", "dog"), per_cell=2, stride=stride), preprocessing=pictures()
+    )
     found = encoder.embed(torch.zeros(3, 3, 64, 96, dtype=torch.uint8))
     assert found.shape == (3, 64 // stride, 96 // stride, 12) == (3, *encoder.embedded)
     assert "neck" in encoder.taps
@@ -39,7 +41,9 @@ def test_sides_are_multiples_of_a_cell():
 
 def test_an_output_sees_its_own_cell():
     """Moving the picture by one cell moves the outputs by one, away from the edges."""
-    encoder = Encoder("darknet-tiny", head=Head("detect", ("a",), per_cell=1, stride=8), preprocessing=pictures(256, 256))
+    encoder = Encoder(
+        "darknet-tiny", head=Head("detect", ("a",), per_cell=1, stride=8), preprocessing=pictures(256, 256)
+    )
     random = torch.Generator().manual_seed(0)
     page = torch.zeros(1, 3, 256, 256, dtype=torch.uint8)
     page[:, :, 96:160, 96:160] = torch.randint(0, 256, (1, 3, 64, 64), generator=random, dtype=torch.uint8)

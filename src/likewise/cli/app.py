@@ -70,8 +70,8 @@ def _common(
 
 
 for module in (
-    demo, data, models, import_, train, evaluate, calibrate, verify, classify, detect, encode, map_, enrol, identify, forget,
-    gallery_, cluster, search, study, inspect_, voices, synthesize, listen, export, serve, tokens,
+    demo, data, models, import_, train, evaluate, calibrate, verify, classify, detect, encode, map_, enrol, identify,
+    forget, gallery_, cluster, search, study, inspect_, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

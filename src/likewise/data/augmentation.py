@@ -77,8 +77,8 @@ def seeded(change: Callable[[Tensor], Found], values: Tensor, seed: int) -> Foun
 def moved_along(steps: Sequence[Any], values: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Changes pictures (N, C, H, W) by kornia's `steps`, and the boxes in them with them.
 
-    Of a box that is turned, the upright one around its corners is taken; what reaches over the edge is cut off, and a box
-    of which less than `KEPT` is left is there no more.
+    Of a box that is turned, the upright one around its corners is taken; what reaches over the edge is cut off, and a
+    box of which less than `KEPT` is left is there no more.
 
     Args:
         steps: augmentations of kornia.

@@ -49,7 +49,7 @@ def gridded(network: Backbone, shape: Shape, stride: int) -> Backbone:
 
 
 def answering(features: int, head: Head) -> nn.Linear:
-    """The last layer, (..., features) -> (..., B * 5 + C), that begins with boxes of several sizes in the middle of cells.
+    """The last layer, (..., features) -> (..., B * 5 + C), that begins with boxes of several sizes, amid the cells.
 
     Alike they would all be equally far from every object, and one of them would learn them all.
     """

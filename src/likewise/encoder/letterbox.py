@@ -13,8 +13,8 @@ Boxes = NDArray[np.float64]
 
 
 def to_page(boxes: Boxes, size: tuple[int, int], how: Pictures) -> Boxes:
-    """(k, 4) x, y, width and height in pixels of a picture of `size` (height, width) -> (k, 4) centre x and y, width and
-    height as shares of what the network sees.
+    """(k, 4) x, y, width and height in pixels of a picture of `size` (height, width) -> (k, 4) centre x and y, width
+    and height as shares of what the network sees.
 
     Raises:
         UsageError: pictures are not brought to the network by "pad".

@@ -23,6 +23,7 @@ from likewise.matching.card import card
 from likewise.matching.model import Model
 from likewise.matching.registered import is_registered, registered
 from likewise.media.files import recover_folder, replacing_file, replacing_folder
+from likewise.prepare import PARAMETERS as FOUND_BY
 from likewise.prepare import check_kept
 
 FORMAT = 1
@@ -91,8 +92,8 @@ def write_folder(
             (fresh / REPORT).mkdir()
             figures = write_report(fresh / REPORT)
         encoder.write_parameters(fresh)
-        if finder is not None:
-            finder.write_parameters(fresh)
+        if finder is not None and (found_by := finder.parameters()):
+            save_file(found_by, fresh / FOUND_BY)
         save_file(_golden(encoder), fresh / GOLDEN)
         save_file({name: torch.from_numpy(getattr(encoder.seen, name)) for name in SEEN_NAMES}, fresh / SEEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -176,7 +177,8 @@ def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
     encoder = read_encoding(config["architecture"], folder)
     how = encoder.ready()
     if isinstance(how, Pictures) and how.prepare is not None:
-        encoder.preprocessing = replace(how, prepare=how.prepare.read_parameters(folder))
+        found_by = read_tensors(folder / FOUND_BY) if (folder / FOUND_BY).exists() else {}
+        encoder.preprocessing = replace(how, prepare=how.prepare.with_parameters(found_by))
     encoder.trained, encoder.seen = config["trained"], read_seen(folder)
     if encoder.fingerprint() != config["fingerprint"]:
         raise ModelError(

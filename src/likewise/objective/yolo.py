@@ -1,13 +1,13 @@
 """The loss of YOLO (Redmon, Divvala, Girshick and Farhadi 2016, eq. 3): one network, one look, all boxes.
 
-A picture is divided into a grid. Every cell predicts B boxes, each with how sure it is that there is something and how
-well the box fits (the confidence), and once for the cell of which of C classes it is. The cell in which the centre of an
-object lies is to find it, and of its B boxes the one that fits best already is responsible for it.
+A picture is divided into a grid. Every cell predicts B boxes, each with how sure it is that there is something and
+how well the box fits (the confidence), and once for the cell of which of C classes it is. The cell in which the centre
+of an object lies is to find it, and of its B boxes the one that fits best already is responsible for it.
 
 Outputs of a cell are B times (x, y, r, s, confidence) and then C numbers for the classes. x and y are the centre within
 the cell, from its left upper corner, in cells. r and s are the square roots of width and height as shares of the whole
-picture: the network gives the root itself, so that no root is ever taken of what it gives, and none of a negative number.
-Of a negative output the width is 0, while the loss still pulls it up.
+picture: the network gives the root itself, so that no root is ever taken of what it gives, and none of a negative
+number. Of a negative output the width is 0, while the loss still pulls it up.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from likewise.errors import DataError, ModelError, UsageError
 from likewise.media.pictures import Pixels, Resize, resize_picture
 from likewise.prepare.part import Part
 
-
 PARAMETERS = "prepare.safetensors"  # of a finder, in the folder of a model that uses it
 
 
@@ -45,11 +44,12 @@ class Finder(ABC):
     def sources(self) -> dict[str, str]:
         """SHA-256 of every file of parameters it goes by: part of the fingerprint of a model that uses it."""
 
-    def write_parameters(self, folder: Path) -> None:
-        """Writes `PARAMETERS` into the folder of a model that uses it, where it goes by some that no package brings."""
+    def parameters(self) -> dict[str, Any]:
+        """Tensors that it goes by and that no package brings, by name: a model that uses it keeps them as its own."""
+        return {}
 
-    def read_parameters(self, folder: Path) -> Self:
-        """The same with those of the model in `folder`.
+    def with_parameters(self, tensors: dict[str, Any]) -> Self:
+        """The same with those that a model has kept.
 
         Raises:
             ModelError: they are missing, damaged or others.

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from likewise.apps.detect.matches import Match
 from likewise.apps.detect.boxes import Boxes
+from likewise.apps.detect.matches import Match
 from likewise.apps.detect.model import Detector
 from likewise.apps.drawing import BLUE, VERMILION, Tile, lettering, tiled, write_picture
 from likewise.data.boxes import BoxSet
@@ -27,7 +27,7 @@ LARGEST = 1200  # pixels on the longer side of a picture to draw into; larger on
 def drawn(
     picture: Pixels, boxes: Sequence[Sequence[float]], captions: Sequence[str], colours: Sequence[Colour]
 ) -> Pixels:
-    """A picture (H, W, 1 or 3) with boxes (x, y, width, height) and a few words at each: (h, w, 3), at most `LARGEST`."""
+    """A picture (H, W, 1 or 3) with boxes (x, y, width, height) and a few words at each: (h, w, 3)."""
     page = Image.fromarray(np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture)
     scale = min(1.0, LARGEST / max(page.size))
     if scale < 1:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self, final
-
-from safetensors.torch import save_file
 
 from likewise.apps.detect.boxes import cut_out
 from likewise.apps.detect.model import Detector
-from likewise.encoder import Encoder, read_tensors
-from likewise.errors import ModelError, UsageError
+from likewise.encoder import Encoder
+from likewise.errors import ModelError
 from likewise.media.pictures import Pixels
 from likewise.prepare import PARAMETERS, Finder, Part
 
@@ -61,9 +58,7 @@ class Detected(Finder):
         Raises:
             ModelError: its parameters were not read.
         """
-        if self.detector is None:
-            raise ModelError("A detector that finds has its parameters", "its description alone", "Load its model.")
-        found = self.detector.boxes_in_picture(picture, self.threshold)
+        found = self._known().boxes_in_picture(picture, self.threshold)
         return [cut_out(picture, box, self.margin) for box in found.boxes.tolist()]
 
     def sources(self) -> dict[str, str]:
@@ -76,23 +71,31 @@ class Detected(Finder):
         del of["detector"]
         return {"kind": self.kind, **of, "sources": self.sources()}
 
-    def write_parameters(self, folder: Path) -> None:
-        """See `Finder`."""
-        if self.detector is None:
-            raise UsageError("A detector is kept with its parameters", "its description alone")
-        save_file(self.detector.encoder.parameters_for_use(), folder / PARAMETERS)
+    def parameters(self) -> dict[str, Any]:
+        """See `Finder`.
 
-    def read_parameters(self, folder: Path) -> Self:
+        Raises:
+            ModelError: its own were not read.
+        """
+        return self._known().encoder.parameters_for_use()
+
+    def with_parameters(self, tensors: dict[str, Any]) -> Self:
         """See `Finder`."""
         encoder = Encoder.from_architecture(self.architecture)
         try:
-            encoder.load_state_dict(read_tensors(folder / PARAMETERS))
+            encoder.load_state_dict(tensors)
         except RuntimeError as error:
-            raise ModelError("A detector's parameters fit it", str(error).split("\n")[1].strip()) from error
+            reason = "\n".join(str(error).split("\n")[1:2]).strip()
+            raise ModelError("A detector's parameters fit it", reason, "Copy the folder again.") from error
         if encoder.fingerprint() != self.fingerprint:
             raise ModelError(
                 "A model's prepare step finds what it found when the model was made",
-                f"another detector in {str(folder / PARAMETERS)!r}",
+                f"another detector in {PARAMETERS}",
                 "Copy the folder again.",
             )
         return replace(self, detector=Detector(encoder.eval()))
+
+    def _known(self) -> Detector:
+        if self.detector is None:
+            raise ModelError("A detector that finds has its parameters", "its description alone", "Load its model.")
+        return self.detector

@@ -88,9 +88,10 @@ class LearnedBoxes(Trained):
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise train --json`."""
-        measured = {} if self.report is None else {"map_50": self.report.map_50, "map": self.report.map}
-        return {**super().as_dict(), "task": self.model.task, "split": self.split, **measured,
-                "threshold": self.model.threshold}  # fmt: skip
+        report = {} if self.report is None else self.report.as_dict()
+        measured = {name: report[name] for name in ("map_50", "map") if name in report}
+        of = {"task": self.model.task, "split": self.split, "threshold": self.model.threshold}
+        return {**super().as_dict(), **of, **measured}
 
 
 def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = False, watcher: Watcher) -> LearnedBoxes:

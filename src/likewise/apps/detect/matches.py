@@ -39,14 +39,15 @@ class Match:
 def matched(found: Boxes, boxes: NDArray[np.float64], labels: NDArray[np.int64], ignored: Flags) -> Match:
     """Boxes that were found, the surest first, with those that are there (t, 4), labels (t,) and whether ignored (t,).
 
-    As in Pascal VOC: each takes the thing of its class that it overlaps most, if by `OVERLAP`; who comes second is wrong.
+    As `likewise.metrics.boxes` matches at 0.5, which does not say what was missed: each takes the thing of its class
+    that it overlaps most, and who comes second is wrong.
     """
     hit, counted = np.zeros(len(found), bool), np.ones(len(found), bool)
     by = np.where(ignored, np.nan, 0.0)
     if not len(found) or not len(boxes):
         return Match(hit, counted, by)
     corners = (sized_to_corners(torch.from_numpy(each)) for each in (found.boxes, boxes))
-    overlap = iou_between(*corners).numpy()
+    overlap = iou_between(*corners, crowd=torch.from_numpy(ignored)).numpy()
     overlap[found.labels[:, None] != labels[None, :]] = 0
     free = np.ones(len(boxes), bool)
     for k, row in enumerate(overlap):

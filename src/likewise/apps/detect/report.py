@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.drawing import draw_report
 from likewise.apps.detect.matches import Match, found_in, matches_of
-from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.model import Detector
 from likewise.apps.detect.scores import Found
 from likewise.data.boxes import BoxSet
 from likewise.encoder import Progress
 from likewise.errors import DataError
 from likewise.metrics import Estimate
-from likewise.metrics.boxes import Precision, mean_average_precision
+from likewise.metrics.box_matching import Detections
+from likewise.metrics.boxes import Detection, detection
 
 
 @final
@@ -28,7 +29,7 @@ class DetectReport:
     Attributes:
         data: on what, in words.
         pictures, boxes: how many.
-        precision: mAP and what it is made of.
+        average: mean average precision, with its intervals and what it is made of.
         threshold: score from which on a box counts; right and found are measured at it.
         right: share of what is found that is there; None where nothing is found.
         found: share of what is there that is found.
@@ -39,51 +40,45 @@ class DetectReport:
     data: str
     pictures: int
     boxes: int
-    average: Precision
+    average: Detection
     threshold: float
     right: Estimate | None
     found: Estimate | None
     looked: tuple[BoxSet, list[Boxes], list[Match], Found] = field(repr=False)
     skipped: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def map_50(self) -> float:
-        """Mean over classes of the average precision at an overlap of 0.5."""
-        return self.average.map_50
-
-    @property
-    def map(self) -> float:
-        """The same, averaged over overlaps of 0.5 to 0.95."""
-        return self.average.map
-
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys of `likewise evaluate --json`."""
+        map_50, map_ = self.average.map_50, self.average.map
         return {
-            "map_50": self.map_50,
-            "map": self.map,
+            "map_50": map_50.value,
+            "map_50_low": map_50.low,
+            "map_50_high": map_50.high,
+            "map": map_.value,
+            "map_low": map_.low,
+            "map_high": map_.high,
             "pictures": self.pictures,
             "boxes": self.boxes,
             "threshold": self.threshold,
             "precision": None if self.right is None else self.right.as_dict(),
             "recall": None if self.found is None else self.found.as_dict(),
-            "by_name": self.average.by_name,
+            "classes": self.average.as_dict()["classes"],
             "data": self.data,
             "rows": [list(row) for row in self.rows()],
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures as text."""
-        rows = [
-            ("pictures", f"{self.pictures:,} of {self.data}, with {self.boxes:,} boxes"),
-            ("mAP at 0.5", f"{self.map_50:.3f}"),
-            ("mAP 0.5 to 0.95", f"{self.map:.3f}"),
-        ]
+        rows = [("pictures", f"{self.pictures:,} of {self.data}, with {self.boxes:,} boxes")]
+        for name, value in (("mAP at 0.5", self.average.map_50), ("mAP 0.5 to 0.95", self.average.map)):
+            rows.append((name, f"{value.value:.3f} (95%: {value.low:.3f} to {value.high:.3f})"))
         at = f"from a score of {self.threshold:.3f} on"
         for name, share in (("precision", self.right), ("recall", self.found)):
             if share is not None:
                 rows.append((name, f"{share.value:.2%} (95%: {share.low:.2%} to {share.high:.2%}) {at}"))
-        names = [(name, value) for name, value in self.average.by_name.items() if len(self.average.by_name) > 1]
-        return [*rows, *((name, f"mAP at 0.5 {value['map_50']:.3f}") for name, value in names[:20])]
+        classes = self.average.classes if len(self.average.classes) > 1 else ()
+        told = [f"{each.name} {each.average_precision_50:.3f} ({each.boxes})" for each in classes if each.boxes]
+        return [*rows, *([("by class at 0.5", ", ".join(told[:20]))] if told else [])]
 
     def write(self, folder: Path, model: Detector) -> dict[str, Any]:
         """Writes metrics.json and pictures; what the card says of them."""
@@ -117,11 +112,10 @@ def report_on(model: Detector, data: BoxSet, *, progress: Progress | None = None
     )  # fmt: skip
 
 
-def precision_of(found: Sequence[Boxes], data: BoxSet) -> Precision:
-    """Mean average precision of the boxes found in the pictures of `data`."""
-    return mean_average_precision(
-        [each.boxes for each in found], [each.scores for each in found], [each.labels for each in found], data
-    )
+def precision_of(found: Sequence[Boxes], data: BoxSet, **options: int) -> Detection:
+    """Mean average precision of the boxes found in the pictures of `data`; options of `likewise.metrics.boxes`."""
+    columns = zip(*((each.boxes, each.labels, each.scores) for each in found), strict=True)
+    return detection(data, Detections(*(list(column) for column in columns)), **options)
 
 
 def draw_curve(found: Found, threshold: float, file: Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from likewise.apps.detect.drawing import drawn
 from likewise.apps.detect.boxes import FoundBox, cut_out
+from likewise.apps.detect.drawing import drawn
 from likewise.apps.drawing import BLUE, write_picture
 from likewise.errors import DataError, UsageError
 from likewise.media.files import replacing_file
