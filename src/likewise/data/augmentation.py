@@ -154,11 +154,17 @@ def _signs() -> Augmentation:
 def _scene_changes() -> list[Any]:
     import kornia.augmentation as K
 
+    class Saturation(K.RandomSaturation):
+        """Leaves grey pictures as they are, where kornia would refuse them."""
+
+        def apply_transform(self, input: Tensor, *others: Any, **more: Any) -> Tensor:
+            return super().apply_transform(input, *others, **more) if input.shape[1] == 3 else input
+
     return [
         K.RandomAffine(degrees=0.0, translate=(0.2, 0.2), scale=(0.6, 1.5, 0.6, 1.5), p=1.0),
         K.RandomBrightness(brightness=(0.7, 1.3), p=0.8),
         K.RandomContrast(contrast=(0.7, 1.3), p=0.8),
-        K.RandomSaturation(saturation=(0.5, 1.5), p=0.5),
+        Saturation(saturation=(0.5, 1.5), p=0.5),
     ]
 
 

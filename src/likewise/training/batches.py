@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from likewise.data import Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
+from likewise.data import BoxSet, Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
 from likewise.data.augmentation import Augmentation, seeded
-from likewise.data.boxes import BoxSet
 from likewise.encoder import SEQUENCES, Encoder, Pictures, Preprocessing, Sounds, step_times, to_page
 from likewise.errors import DataError, UsageError
 from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective, Yolo
@@ -50,8 +49,9 @@ class Batch:
     def changed(self, items: Tensor, augment: Augmentation, seed: int) -> tuple[Tensor, Batch]:
         """`items` as scaled, changed at random by `augment`, and the batch with the labels that they have then."""
         if self.labels.ndim == 3:
-            assert augment.placed is not None  # of pictures
-            items, labels = seeded(lambda values: augment.placed(values, self.labels.to(values.device)), items, seed)
+            placed = augment.placed
+            assert placed is not None  # of pictures
+            items, labels = seeded(lambda values: placed(values, self.labels.to(values.device)), items, seed)
             return items, replace(self, labels=labels)
         return (items if augment.items is None else seeded(augment.items, items, seed)), self
 

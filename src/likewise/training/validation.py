@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from likewise.data import Clips, Dataset, PairSet
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet, Clips, Dataset, PairSet
 from likewise.data.splits import position_within
 from likewise.encoder import Encoder, evaluating
 from likewise.errors import DataError, UsageError

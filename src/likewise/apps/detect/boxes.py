@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.errors import DataError
 from likewise.media.pictures import Pixels
 from likewise.prepare import Part

@@ -12,7 +12,7 @@ from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.matches import Match
 from likewise.apps.detect.model import Detector
 from likewise.apps.drawing import BLUE, VERMILION, Tile, lettering, tiled, write_picture
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.errors import LikewiseError
 from likewise.evaluation.names import printable
 from likewise.media.pictures import Pixels, read_picture

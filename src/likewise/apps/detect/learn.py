@@ -14,7 +14,7 @@ from likewise.apps.detect.model import Detector
 from likewise.apps.detect.report import DetectReport, report_on
 from likewise.apps.parts import SHARES
 from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.encoder import PARTS, Encoder, Head, Pictures, Seen, to_page
 from likewise.errors import DataError, UsageError
 from likewise.matching import EMBED, load, task_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.scores import Found
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.objective.boxes import iou_between, sized_to_corners
 
 OVERLAP = 0.5  # intersection over union of a hit

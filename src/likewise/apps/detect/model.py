@@ -18,7 +18,7 @@ from likewise.apps.detect.boxes import Boxes, FoundBox, relabelled
 from likewise.apps.detect.card import card
 from likewise.apps.detect.matches import found_in
 from likewise.apps.detect.scores import ScoreCalibration, calibrated
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.encoder import Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
@@ -117,7 +117,7 @@ class Detector:
     def named(self, found: Boxes) -> list[FoundBox]:
         """The same boxes one by one."""
         rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
-        return [FoundBox(*box, self.head.names[label], score) for box, label, score in rows]
+        return [FoundBox(x, y, w, h, self.head.names[label], score) for (x, y, w, h), label, score in rows]
 
     def boxes_in(
         self,
@@ -188,7 +188,7 @@ class Detector:
             sure = torch.nan_to_num(scores[i]) >= least
             placed = clipped(from_page(boxes[i][sure.numpy()], size, self.how), size)
             kept = Boxes(placed, labels[i][sure].numpy(), scores[i][sure].double().numpy(), size)
-            kept = kept.at((kept.boxes[:, 2:] >= LEAST_SIDE).all(axis=1))  # NaN is not
+            kept = kept.at(np.flatnonzero((kept.boxes[:, 2:] >= LEAST_SIDE).all(axis=1)))  # NaN is not
             corners = sized_to_corners(torch.from_numpy(kept.boxes))
             best = nms(corners, torch.from_numpy(kept.scores), torch.from_numpy(kept.labels), overlap)
             found.append(kept.at(best[:MOST_BOXES].numpy()))

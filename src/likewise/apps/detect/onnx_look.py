@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
 from pathlib import Path
@@ -52,18 +51,17 @@ def export(model: Detector, file: str | Path, threshold: float | None = None) ->
     }
     if (others := begun_with(model.encoder.trained)) is not None:
         metadata["weights_of_others"] = others
-    stream = io.BytesIO()
-    with warnings.catch_warnings():  # the newer way of torch needs a package more
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            Look(model).eval(), (torch.zeros(1, *model.how.layout),), stream, dynamo=False, opset_version=OPSET,
-            input_names=["pixels"], output_names=["boxes", "scores"],
-            dynamic_axes={name: {0: "pictures"} for name in ("pixels", "boxes", "scores")},
-        )  # fmt: skip
-    graph = onnx.load_from_string(stream.getvalue())
-    onnx.helper.set_model_props(graph, metadata)
-    onnx.checker.check_model(graph, full_check=True)
     with replacing_file(file) as fresh:
+        with warnings.catch_warnings():  # the newer way of torch needs a package more
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                Look(model).eval(), (torch.zeros(1, *model.how.layout),), str(fresh), dynamo=False, opset_version=OPSET,
+                input_names=["pixels"], output_names=["boxes", "scores"],
+                dynamic_axes={name: {0: "pictures"} for name in ("pixels", "boxes", "scores")},
+            )  # fmt: skip
+        graph = onnx.load(str(fresh))
+        onnx.helper.set_model_props(graph, metadata)
+        onnx.checker.check_model(graph, full_check=True)
         fresh.write_bytes(graph.SerializeToString())
     return metadata
 

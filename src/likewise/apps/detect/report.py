@@ -13,7 +13,7 @@ from likewise.apps.detect.drawing import draw_report
 from likewise.apps.detect.matches import Match, found_in, matches_of
 from likewise.apps.detect.model import Detector
 from likewise.apps.detect.scores import Found
-from likewise.data.boxes import BoxSet
+from likewise.data import BoxSet
 from likewise.encoder import Progress
 from likewise.errors import DataError
 from likewise.metrics import Estimate
