@@ -50,7 +50,9 @@ def test_hits_are_those_of_the_common_matching(seed: int) -> None:
         (~common.void[0], [m.counted for m in ours]),
     ):
         theirs = sorted(zip(common.picture.tolist(), common.score.tolist(), kind.tolist(), strict=True))
-        rows = [(i, s, k) for i, m in enumerate(mine) for s, k in zip(found[i].scores.tolist(), m.tolist(), strict=True)]
+        rows = [
+            (i, s, k) for i, m in enumerate(mine) for s, k in zip(found[i].scores.tolist(), m.tolist(), strict=True)
+        ]
         assert sorted(rows) == theirs
     hits = sum(int(m.hit.sum()) for m in ours)
     assert hits == sum(int((m.by > 0).sum()) for m in ours)  # each thing that is found was found by one box
@@ -104,7 +106,7 @@ def test_a_promised_precision_is_kept_with_its_interval() -> None:
 
 
 def test_too_few_boxes_promise_nothing() -> None:
-    with pytest.raises(SupportError, match="precision of 0.9"):
+    with pytest.raises(SupportError, match=r"precision of 0\.9"):
         sure(10, 0).precise(0.9)
     with pytest.raises(UsageError):
         sure(100, 0).precise(1.0)

@@ -185,10 +185,10 @@ class Detector:
         boxes = said.boxes.flatten(1, 3).double().numpy()
         found: list[Boxes] = []
         for i, size in enumerate(sizes):
-            sure = torch.nan_to_num(scores[i]) >= least
+            sure = (torch.nan_to_num(scores[i]) >= least) & torch.from_numpy(np.isfinite(boxes[i]).all(axis=1))
             placed = clipped(from_page(boxes[i][sure.numpy()], size, self.how), size)
             kept = Boxes(placed, labels[i][sure].numpy(), scores[i][sure].double().numpy(), size)
-            kept = kept.at(np.flatnonzero((kept.boxes[:, 2:] >= LEAST_SIDE).all(axis=1)))  # NaN is not
+            kept = kept.at(np.flatnonzero((kept.boxes[:, 2:] >= LEAST_SIDE).all(axis=1)))
             corners = sized_to_corners(torch.from_numpy(kept.boxes))
             best = nms(corners, torch.from_numpy(kept.scores), torch.from_numpy(kept.labels), overlap)
             found.append(kept.at(best[:MOST_BOXES].numpy()))
