@@ -4,6 +4,8 @@ Every function takes embeddings (N, D) and integer labels (N,), as tensors or ar
 part of the model. Figures are computed on the processor.
 """
 
+from likewise.metrics.box_matching import Detections
+from likewise.metrics.boxes import AtScore, ClassPrecision, Detection, detection
 from likewise.metrics.clustering import Clustering, agreement, clustering
 from likewise.metrics.confusion import Confusion, HardestPairs, Pair, confusions, hardest_pairs
 from likewise.metrics.curve import ErrorCurve
@@ -18,10 +20,14 @@ from likewise.metrics.triplets import Triplet, hardest_triplets
 from likewise.metrics.verification import FnmrAtFmr, Verification, listed_verification, verification
 
 __all__ = [
+    "AtScore",
     "Block",
     "Claims",
+    "ClassPrecision",
     "Clustering",
     "Confusion",
+    "Detection",
+    "Detections",
     "Doubts",
     "ErrorCurve",
     "Estimate",
@@ -41,6 +47,7 @@ __all__ = [
     "clustering",
     "confusions",
     "cross_blocks",
+    "detection",
     "doubts",
     "few_shot",
     "hardest_pairs",

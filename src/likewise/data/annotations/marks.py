@@ -41,6 +41,7 @@ class Marked:
         ignored: (k,) difficult, or a crowd.
         size: height and width of the picture as the annotation has them; None where it says nothing.
         relative: whether corners are shares of width and height instead of pixels.
+        first: the pixel that is counted first; at 1, right and bottom are those of the last pixels in the box.
     """
 
     file: str
@@ -50,6 +51,7 @@ class Marked:
     ignored: Flags
     size: tuple[int, int] | None = None
     relative: bool = False
+    first: int = 0
 
 
 @final
@@ -138,23 +140,20 @@ def _sound(marked: Marked) -> _Sound | Problems:
     if not finite.all():
         told(int(np.argmin(finite)), "Left, top, right and bottom of a box are finite numbers", LEFT_OUT)
         return problems
+    corners, swapped = _ordered(corners)
     if marked.relative:
         corners *= (width, height, width, height)
-    elif marked.size not in (None, (height, width)):
+    corners[:, :2] -= marked.first
+    if not marked.relative and marked.size not in (None, (height, width)):
         as_stored = orientation in _TURNED and marked.size == (width, height)
         received = f"{marked.size[1]} x {marked.size[0]}, where it has {width} x {height}"
         done = "turned with it by EXIF" if as_stored else "boxes taken as they are"
         problems.append(flaw(marked.file, "An annotation says the size of the picture it belongs to", received, done))
         corners = _turned(corners, width, height, orientation) if as_stored else corners
-    swapped: Flags = np.any(corners[:, :2] > corners[:, 2:], axis=1)
-    corners = np.concatenate(
-        [np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])], 1
-    )
     edges = np.array([width, height], np.float64)
     flat: Flags = np.any(corners[:, 2:] <= corners[:, :2], axis=1)
     outside: Flags = np.any((corners[:, 2:] <= 0) | (corners[:, :2] >= edges), axis=1)
     over: Flags = np.any((corners[:, :2] < -OVERHANG) | (corners[:, 2:] > edges + OVERHANG), axis=1)
-    corners = np.clip(corners, 0, np.tile(edges, 2))
     good: Flags = ~flat & ~outside
     for i in np.flatnonzero(~good | swapped | over).tolist():
         if flat[i]:
@@ -169,8 +168,15 @@ def _sound(marked: Marked) -> _Sound | Problems:
         problems.append(flaw(marked.file, "Of what is marked in a picture some boxes can be", "none", LEFT_OUT))
         return problems
     rows = np.flatnonzero(good)
-    boxes = np.concatenate([corners[rows, :2], corners[rows, 2:] - corners[rows, :2]], axis=1)
+    corners = np.clip(corners, 0, np.tile(edges, 2))[rows]
+    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
     return _Sound(marked, (height, width), boxes, rows, problems)
+
+
+def _ordered(corners: Boxes) -> tuple[Boxes, Flags]:
+    """(k, 4) with left and top first, and (k,) where they were not."""
+    low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
+    return np.concatenate([low, high], axis=1), np.any(corners[:, :2] > corners[:, 2:], axis=1)
 
 
 LEFT_OUT = "picture left out"
@@ -191,10 +197,9 @@ _TURNED: dict[int, Callable[[Any, Any, float, float], tuple[Any, Any]]] = {
 
 
 def _turned(corners: Boxes, width: int, height: int, orientation: int) -> Boxes:
-    """(k, 4) corners in the picture as stored -> as it is shown, `width` x `height`, in any order of corners."""
+    """(k, 4) corners in the picture as stored -> as it is shown, `width` x `height`."""
     x, y = _TURNED[orientation](corners[:, 0::2], corners[:, 1::2], height, width)
-    found = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
-    return np.concatenate([np.minimum(found[:, :2], found[:, 2:]), np.maximum(found[:, :2], found[:, 2:])], axis=1)
+    return _ordered(np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1))[0]
 
 
 def bounded(path: Path, most: int, what: str) -> bytes:

@@ -58,10 +58,11 @@ def read(root: Path) -> Annotations:
         Marked(
             file=str(picture),
             source=root / picture,
-            corners=np.array([corners for _, corners, _ in objects], np.float64).reshape(-1, 4) - (1, 1, 0, 0),
+            corners=np.array([corners for _, corners, _ in objects], np.float64).reshape(-1, 4),
             labels=np.array([place[name] for name, _, _ in objects], np.int64),
             ignored=flags([difficult for _, _, difficult in objects]),
             size=size,
+            first=1,
         )
         for picture, (objects, size) in found
     ]

@@ -20,6 +20,8 @@ from likewise.media.files import replacing_folder
 from likewise.media.opening import opened
 from likewise.media.pictures import PICTURE_SUFFIXES, png_bytes, read_picture
 
+RESERVED = PurePosixPath(yolo.CLASSES).stem  # that of a file of labels would be taken for it
+
 
 class _Write(Protocol):
     def __call__(self, data: BoxSet, pictures: Sequence[str], root: Path) -> Problems: ...
@@ -93,14 +95,14 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _file_names(data: BoxSet) -> list[str]:
-    """What to call each picture: as its file, with its number before it where two would have one stem."""
+    """What to call each picture: as its file, with its number before it where that would not tell it from others."""
     stems, suffixes = list[str](), list[str]()
     for source, file in zip(data.sources, data.files, strict=True):
         path = PurePosixPath(file.replace("\\", "/"))
         known = path.suffix.lower() in PICTURE_SUFFIXES
         stems.append(re.sub(r"[^\w.()+-]+", "_", path.stem if known else path.name).strip("._") or "picture")
         suffixes.append(path.suffix.lower() if known and isinstance(source, Path | ZipMember | bytes) else ".png")
-    often = Counter(stem.lower() for stem in stems)
+    often = Counter(stem.lower() for stem in [*stems, RESERVED])
     return [
         (stem if often[stem.lower()] == 1 else f"{i:06}-{stem}") + suffix
         for i, (stem, suffix) in enumerate(zip(stems, suffixes, strict=True))
