@@ -17,7 +17,7 @@ from likewise.errors import UsageError
 from likewise.objective.yolo import PER_BOX
 
 NECK = "neck"  # the stage
-NARROWEST, WIDEST = 64, 256  # channels of a neck; in between as many as the backbone has
+NARROWEST, WIDEST = 128, 256  # channels of a neck; in between as many as the backbone has
 ROOTS = (0.3, 0.7)  # square roots of sides that the boxes of a cell begin with, the first and the last
 
 

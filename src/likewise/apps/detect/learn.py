@@ -25,7 +25,7 @@ from likewise.training.state import discard
 BACKBONE = "darknet-tiny"
 SIDE = 320  # pixels
 LEAST_SIDE, MOST_SIDE = 64, 1280
-SMALL = 4.0  # cells along a side of the usual box: of larger boxes a coarser grid sees more of each
+SMALL = 2.0  # cells along a side of the usual box, so that few centres share a cell; a finer grid sees less of each
 FINEST, COARSEST = 8, 32
 
 
@@ -214,7 +214,7 @@ def _encoder(before: Encoder | None, data: BoxSet, options: DetectOptions, say: 
 
 
 def _stride(data: BoxSet, how: Pictures) -> int:
-    """Side of a cell of which the usual box has about `SMALL` along a side, so that few centres share one."""
+    """Side of a cell of which the usual box has at least `SMALL` along a side."""
     sizes = data.sizes[data.picture_of].tolist()
     placed = [to_page(box[None], (h, w), how) for box, (h, w) in zip(data.every_box, sizes, strict=True)]
     side = float(np.median(np.sqrt(np.concatenate(placed)[:, 2:].prod(axis=1)))) * how.width
