@@ -709,7 +709,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ({"count": 0}, "At least 1 clip"), ({"seconds": 0.0}, "lasts"), ({"seconds": float("nan")}, "lasts"),
+            ({"count": 0}, "At least 1 is made"), ({"seconds": 0.0}, "lasts"), ({"seconds": float("nan")}, "lasts"),
             ({"rate": 800}, "samples per second"), ({"seed": -1}, "seed"), ({"most_positive": -1}, "0 or more"),
             ({"snr_db": (10.0, 0.0)}, "SNR"), ({"gain_db": (0.0, float("inf"))}, "gain"), ({"gap": -0.1}, "gap"),
             ({"background_db": (1.0, 0.0)}, "background gain"),

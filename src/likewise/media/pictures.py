@@ -118,21 +118,41 @@ def read_picture(
     """
     if mode not in (None, "RGB", "L"):
         raise UsageError('A picture is read as "RGB", "L" or None (as it is)', repr(mode))
-    if isinstance(source, np.ndarray):
-        picture = _from_array(source, name or "an array")
-    elif isinstance(source, Image.Image):
-        picture = _from_decoder(lambda: source, name or "a PIL picture", max_pixels)
-    elif isinstance(source, bytes):
-        picture = _from_stream(io.BytesIO(source), name or "bytes", max_pixels)
-    elif isinstance(source, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  for untyped callers
-        with opened(source, "A picture") as stream:
-            picture = _from_stream(stream, name or os.fspath(source), max_pixels)
-    else:
-        raise UsageError("A picture is a path, bytes, an array or a PIL picture", type(source).__name__)
+    picture = _decoded(source, name, max_pixels, _upright_grey_or_rgb)
     if mode not in (None, picture.mode):
         picture = picture.convert(mode)
     pixels = np.array(picture)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def read_cutout(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Pixels:
+    """As `read_picture`, but colours as they are below what is transparent, and how opaque they are beside them.
+
+    Returns:
+        uint8 (H, W, 4): red, green, blue, and alpha, which is 255 everywhere in a picture that has none.
+
+    Raises:
+        DataError: no picture can be read.
+    """
+    return np.array(_decoded(source, name, max_pixels, _upright_rgba))
+
+
+def _decoded(
+    source: Source, name: str | None, max_pixels: int, finish: Callable[[Image.Image, str], Image.Image]
+) -> Image.Image:
+    """The picture of any source, as `finish` makes it of what a decoder gives."""
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name or "an array", finish)
+    if isinstance(source, Image.Image):
+        return _from_decoder(lambda: source, name or "a PIL picture", max_pixels, finish)
+    if isinstance(source, bytes):
+        stream: IO[bytes] = io.BytesIO(source)
+        return _from_decoder(_header_reader(stream, name or "bytes"), name or "bytes", max_pixels, finish)
+    if isinstance(source, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  for untyped callers
+        with opened(source, "A picture") as stream:
+            name = name or os.fspath(source)
+            return _from_decoder(_header_reader(stream, name), name, max_pixels, finish)
+    raise UsageError("A picture is a path, bytes, an array or a PIL picture", type(source).__name__)
 
 
 def picture_shape(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int, int]:
@@ -226,6 +246,13 @@ def png_bytes(array: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+def jpeg_bytes(pixels: Pixels, quality: int = 92) -> bytes:
+    """The bytes of a JPEG file of (H, W, C) pixels, with colours at full resolution."""
+    stream = io.BytesIO()
+    _as_pil(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
 def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
     """SHA-256 in hex of the bytes of a file, of bytes, or of an array (its shape, type and values).
 
@@ -240,10 +267,6 @@ def content_hash(source: str | os.PathLike[str] | bytes | NDArray[Any]) -> str:
         return digest.hexdigest()
     with opened(source, "An item") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
-    return _from_decoder(_header_reader(stream, name), name, max_pixels)
 
 
 def _header_reader(stream: IO[bytes], name: str) -> Callable[[], Image.Image]:
@@ -266,11 +289,16 @@ def _header_reader(stream: IO[bytes], name: str) -> Callable[[], Image.Image]:
     return lambda: header_reader(stream, "")
 
 
-def _from_decoder(read_header: Callable[[], Image.Image], name: str, max_pixels: int) -> Image.Image:
+def _from_decoder(
+    read_header: Callable[[], Image.Image],
+    name: str,
+    max_pixels: int,
+    finish: Callable[[Image.Image, str], Image.Image],
+) -> Image.Image:
     with _told_as_data_error(name):
         picture = _within(read_header(), name, max_pixels)
         picture.load()
-        return _upright_grey_or_rgb(picture, name)
+        return finish(picture, name)
 
 
 def _within(picture: Image.Image, name: str, max_pixels: int) -> Image.Image:
@@ -316,6 +344,15 @@ def _upright_grey_or_rgb(picture: Image.Image, name: str) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
+def _upright_rgba(picture: Image.Image, name: str) -> Image.Image:
+    """Any mode of PIL -> "RGBA", turned by EXIF."""
+    turn = _TURNS.get(_orientation(picture))
+    if not picture.has_transparency_data or picture.mode.startswith(("I", "F")):
+        return _upright_grey_or_rgb(picture, name).convert("RGBA")
+    picture = picture.convert("RGBA")
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _orientation(picture: Image.Image) -> int:
     """1 (upright) where EXIF has none; damaged EXIF does not make good pixels unreadable."""
     try:
@@ -348,11 +385,11 @@ def _from_deep_grey(picture: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(_eight_bits(values, name))
 
 
-def _from_array(values: NDArray[Any], name: str) -> Image.Image:
+def _from_array(values: NDArray[Any], name: str, finish: Callable[[Image.Image, str], Image.Image]) -> Image.Image:
     channels = values.shape[2] if values.ndim == 3 else 1
     if values.ndim not in (2, 3) or channels not in (1, 3, 4) or values.size == 0:
         raise DataError("A picture as an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)", f"{name} {values.shape}")
-    return _upright_grey_or_rgb(_as_pil(_eight_bits(values, name)), name)
+    return finish(_as_pil(_eight_bits(values, name)), name)
 
 
 def _eight_bits(values: NDArray[Any], name: str) -> Pixels:

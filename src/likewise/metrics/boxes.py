@@ -211,15 +211,18 @@ def _interpolated(weight: Floats, hit: Flags, void: Flags, positives: Floats, re
     """(R,) mean over `recalls` of the precision there, made to never fall, of boxes (R, M) by falling score."""
     rows, count = weight.shape
     right, wrong = np.cumsum(weight * hit, axis=1), np.cumsum(weight * ~(hit | void), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall = right / positives[:, None]
     precision = right / (right + wrong + np.spacing(1.0))
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    # One search for all rows: each lies in an interval of its own. Where there is one row nothing is added to it.
-    apart = 2.0 * np.arange(rows)[:, None]
-    place = np.searchsorted((np.nan_to_num(recall) + apart).ravel(), (recalls + apart).ravel(), side="left")
+    # How many must be right for each recall: the least whole number of which right / all is not below it.
+    every = np.maximum(positives, 1)[:, None]
+    needed = np.ceil(recalls * every)
+    needed -= (needed - 1) / every >= recalls
+    needed += needed / every < recalls
+    # One search for all rows, as each lies in an interval of its own; whole numbers, so that nothing is rounded.
+    apart = (every.max() + 2) * np.arange(rows)[:, None]
+    place = np.searchsorted((right + apart).ravel(), (needed + apart).ravel(), side="left")
     place = place.reshape(rows, -1) - count * np.arange(rows)[:, None]
-    read = np.take_along_axis(np.pad(precision, ((0, 0), (0, 1))), np.minimum(place, count), axis=1)
+    read = np.take_along_axis(np.pad(precision, ((0, 0), (0, 1))), np.clip(place, 0, count), axis=1)
     return np.where(positives > 0, read.mean(axis=1), np.nan)
 
 

@@ -1,5 +1,21 @@
-"""Clips made of three piles of sounds, with the place of every word known to the sample."""
+"""What is to be found, placed over backgrounds: words over sounds, objects over photos; the place of each is known."""
 
-from likewise.apps.synthesize.synthesize import MANIFEST, RECORD, SynthesisOptions, Synthesized, synthesize
+from likewise.apps.synthesize.pictures import (
+    PictureOptions,
+    SynthesizedPictures,
+    draw_pictures,
+    synthesize_pictures,
+)
+from likewise.apps.synthesize.sounds import MANIFEST, RECORD, SynthesisOptions, Synthesized, synthesize
 
-__all__ = ["MANIFEST", "RECORD", "SynthesisOptions", "Synthesized", "synthesize"]
+__all__ = [
+    "MANIFEST",
+    "RECORD",
+    "PictureOptions",
+    "SynthesisOptions",
+    "Synthesized",
+    "SynthesizedPictures",
+    "draw_pictures",
+    "synthesize",
+    "synthesize_pictures",
+]

@@ -1,4 +1,4 @@
-"""Which files the three piles consist of: those of all their folders, or a share that no other share meets."""
+"""Which files piles consist of: those of all their folders, or a share that no other share meets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import final
 from likewise.apps.making import Progress, in_order
 from likewise.data.loaders import files_below
 from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.media.kinds import kind_of
+from likewise.media.kinds import Kind, kind_of
 from likewise.media.sounds import sound_info
 
 LEAST_RATE = 4_000  # Hz; below it no consonant is left
@@ -29,7 +29,7 @@ class File:
         name: where it is in its folder of the pile, behind what that folder is called; no other file has it.
         word: the folder it lies in, relative to that of the pile; loose in it, the own name of that.
         group: what --group-from finds in the file's name; empty without.
-        rate: samples per second, by its header; 0 where it cannot be read.
+        rate: samples per second of a sound, by its header; 0 where it cannot be read.
         sha256: of its content, in hex; empty where it cannot be read.
     """
 
@@ -45,6 +45,7 @@ def list_piles(
     folders: Mapping[str, Sequence[Path]],
     take: tuple[float, float],
     expression: re.Pattern[str] | None,
+    kind: Kind,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, list[File]], list[str]]:
@@ -57,16 +58,17 @@ def list_piles(
         folders: by what a pile is called; one without folders is empty.
         take: from where to where.
         expression: with one group, which is that of a file; a name it is not found in has none.
+        kind: of the files; others in the folders are passed over.
         workers: threads that read the files for their sums.
         progress: told of that.
 
     Raises:
-        DataError: a folder, or the share of a pile, without sounds.
+        DataError: a folder, or the share of a pile, without such files.
         UsageError: a file in two folders; an expression that is found in no name.
     """
     called = _called([folder for given in folders.values() for folder in given])
     found = {
-        pile: [_sounds_in(folder, called[folder], expression, pile) for folder in given]
+        pile: [_files_in(folder, called[folder], expression, pile, kind) for folder in given]
         for pile, given in folders.items()
     }
     _check_apart(found)
@@ -80,7 +82,7 @@ def list_piles(
         used = [file for files in given for file in _used(files, taken, take)]
         if given and not used:
             raise DataError(
-                f"The share of the {pile} holds sounds",
+                f"The share of the {pile} holds {kind}s",
                 f"{take[0]:g}:{take[1]:g} of {len(whole[pile])} files in {_listed(folders[pile])}, and none of them",
                 "Take a larger share.",
             )
@@ -128,11 +130,11 @@ def _called(folders: Sequence[Path]) -> dict[Path, str]:
     return {folder: name(own) for folder, own in parts.items()}
 
 
-def _sounds_in(folder: Path, called: str, expression: re.Pattern[str] | None, pile: str) -> list[File]:
-    """The sounds of a folder, sorted by their path in it."""
-    names = sorted(str(inside) for inside in files_below(folder) if kind_of(inside) == "sound")
+def _files_in(folder: Path, called: str, expression: re.Pattern[str] | None, pile: str, kind: Kind) -> list[File]:
+    """The sounds, or pictures, of a folder, sorted by their path in it."""
+    names = sorted(str(inside) for inside in files_below(folder) if kind_of(inside) == kind)
     if not names:
-        raise DataError(f"The pile of {pile} holds sounds", f"none in {str(folder)!r}", "Check the path.")
+        raise DataError(f"The pile of {pile} holds {kind}s", f"none in {str(folder)!r}", "Check the path.")
 
     def file(name: str) -> File:
         match = expression and expression.search(Path(name).name)
@@ -169,7 +171,7 @@ def _looked_at(file: File) -> File:
     try:
         with file.path.open("rb") as stream:
             file = replace(file, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
-        return replace(file, rate=sound_info(file.path).rate)
+        return replace(file, rate=sound_info(file.path).rate) if kind_of(file.path) == "sound" else file
     except (OSError, LikewiseError):
         return file
 

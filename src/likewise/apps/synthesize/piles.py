@@ -80,7 +80,7 @@ class Background:
 def read_words(
     files: Sequence[File],
     kind: Kind,
-    store: Store,
+    store: Store[np.float32],
     rate: int,
     longest: int,
     workers: int | None,
@@ -124,7 +124,7 @@ def read_words(
 
 
 def _of_like_length(
-    files: Sequence[File], made: Sequence[Word | str], store: Store, rate: int, workers: int | None
+    files: Sequence[File], made: Sequence[Word | str], store: Store[np.float32], rate: int, workers: int | None
 ) -> list[Word | str]:
     """The same word by many people lasts about as long.
 
@@ -158,7 +158,7 @@ def _of_like_length(
     return in_order(checked, list(zip(files, made, strict=True)), workers=workers)
 
 
-def hard_negatives(words: Sequence[Word], store: Store, rate: int, longest: int) -> list[Word]:
+def hard_negatives(words: Sequence[Word], store: Store[np.float32], rate: int, longest: int) -> list[Word]:
     """Of each positive word what must not be taken for it: either half alone, and either half said twice.
 
     Args:
@@ -188,7 +188,12 @@ def hard_negatives(words: Sequence[Word], store: Store, rate: int, longest: int)
 
 
 def read_backgrounds(
-    files: Sequence[File], store: Store, rate: int, length: int, workers: int | None, progress: Progress | None
+    files: Sequence[File],
+    store: Store[np.float32],
+    rate: int,
+    length: int,
+    workers: int | None,
+    progress: Progress | None,
 ) -> tuple[list[Background], Skipped, list[str]]:
     """What clips are cut out of. Files shorter than a clip are joined end to end, in their order.
 
@@ -245,7 +250,7 @@ def read_backgrounds(
     return backgrounds, skipped, notes
 
 
-def _joined(short: Sequence[Background], store: Store) -> Background:
+def _joined(short: Sequence[Background], store: Store[np.float32]) -> Background:
     """One stretch of all of them."""
     begins = (0, *itertools.accumulate(each.length for each in short))
     start = store.reserve(begins[-1])
@@ -256,7 +261,7 @@ def _joined(short: Sequence[Background], store: Store) -> Background:
     return Background(start, begins[-1], tuple(each.files[0] for each in short), begins[:-1])
 
 
-def _stored(samples: Samples, file: File, word: str, kind: Kind, store: Store) -> Word:
+def _stored(samples: Samples, file: File, word: str, kind: Kind, store: Store[np.float32]) -> Word:
     power = float(np.square(samples, dtype=np.float64).mean())
     return Word(file, word, kind, store.add(samples), len(samples), power)
 

@@ -1,23 +1,19 @@
-"""`likewise synthesize`: clips with exact labels from three piles of sounds."""
+"""`likewise synthesize` of sounds: clips with exact labels from three piles."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import numpy as np
 
-from likewise.apps.making import Progress, check_makable, in_order, write_record
+from likewise.apps.making import Progress
 from likewise.apps.synthesize.files import LEAST_RATE, File, bandwidths, list_piles
+from likewise.apps.synthesize.flow import DrawOptions, Folders, check_outside, conduct, digest, listed
 from likewise.apps.synthesize.piles import Kind, Skipped, Word, hard_negatives, read_backgrounds, read_words
 from likewise.apps.synthesize.scene import Piles, Rules, Scene, draw_scene, mix
 from likewise.apps.synthesize.store import Store
@@ -34,18 +30,14 @@ COLUMNS = (
 )  # fmt: skip
 MOST_SECONDS = 3_600
 
-Folders: TypeAlias = Path | str | Sequence[Path | str]
-
 
 @final
 @dataclass(frozen=True)
-class SynthesisOptions:
-    """What clips are made.
+class SynthesisOptions(DrawOptions):
+    """What clips are made; see `DrawOptions` too.
 
     Attributes:
-        count: clips.
         seconds: length of each.
-        seed: of everything random; the same seed and piles give the same clips.
         rate: samples per second.
         snr_db: range of a word's mean power over that of the background under it; drawn uniformly for each word.
         gain_db: range of the gain of a whole clip.
@@ -55,14 +47,9 @@ class SynthesisOptions:
         most_negative: likewise.
         gap: least seconds between two words.
         hard: whether a quarter of the negative words are halves of positive ones, and halves said twice.
-        take: the share of each folder that is used, from and to, in the order of its files.
-        group_from: regular expression with one group, which it finds in file names. Files of one group are used
-            together or not at all, in all piles, and the share is one of groups.
     """
 
-    count: int = 4_000
     seconds: float = 10.0
-    seed: int = 0
     rate: int = 16_000
     snr_db: tuple[float, float] = (0.0, 20.0)
     gain_db: tuple[float, float] = (-12.0, 0.0)
@@ -72,19 +59,14 @@ class SynthesisOptions:
     most_negative: int = 4
     gap: float = 0.0
     hard: bool = False
-    take: tuple[float, float] = (0.0, 1.0)
-    group_from: str | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError for what cannot be made."""
-        if self.count < 1:
-            raise UsageError("At least 1 clip is made", self.count, "Pass for example --count 4000.")
+        super().__post_init__()
         if not LEAST_RATE <= self.rate <= HIGHEST_RATE:
             raise UsageError(f"Speech has {LEAST_RATE:,} to {HIGHEST_RATE:,} samples per second", f"{self.rate:,}")
         if not 1 / self.rate <= self.seconds <= MOST_SECONDS:
             raise UsageError(f"A clip lasts up to {MOST_SECONDS:,} s", f"{self.seconds:g} s")
-        if self.seed < 0:
-            raise UsageError("A seed is at least 0", self.seed)
         if min(self.most_positive, self.most_negative) < 0:
             raise UsageError("A clip has 0 or more words", min(self.most_positive, self.most_negative))
         for name, (low, high) in (
@@ -100,31 +82,11 @@ class SynthesisOptions:
             )
         if not (math.isfinite(self.gap) and self.gap >= 0):
             raise UsageError("A gap is at least 0 s", self.gap)
-        if not 0 <= self.take[0] < self.take[1] <= 1:
-            raise UsageError(
-                "A share of the piles is from a lower to a higher number, 0 to 1",
-                f"{self.take[0]:g}:{self.take[1]:g}",
-                "Take for example 0:0.6 to train and 0.8:1 to test.",
-            )
-        self.expression()
 
     @property
     def length(self) -> int:
         """Samples of a clip."""
         return round(self.seconds * self.rate)
-
-    def expression(self) -> re.Pattern[str] | None:
-        """`group_from`, compiled."""
-        if self.group_from is None:
-            return None
-        try:
-            expression = re.compile(self.group_from)
-        except re.error as error:
-            raise UsageError("--group-from is a regular expression", f"{self.group_from!r}: {error}") from error
-        if expression.groups != 1:
-            received = f"{self.group_from!r}, which has {expression.groups}"
-            raise UsageError("--group-from has one group in parentheses", received)
-        return expression
 
 
 @final
@@ -214,19 +176,32 @@ def synthesize(
     options = options or SynthesisOptions()
     out = Path(out)
     given = {"positives": positive, "negatives": negative, "backgrounds": background}
-    folders = {pile: _folders(each) for pile, each in given.items()}
-    _check_folders(folders, out, options)
-    piles, notes = list_piles(folders, options.take, options.expression(), workers, progress)
+    folders = {pile: listed(each) for pile, each in given.items()}
+    _check_folders(folders, options)
+    check_outside(out, [folder for each in folders.values() for folder in each])
+    piles, notes = list_piles(folders, options.take, options.expression(), "sound", workers, progress)
     if note := bandwidths(piles, options.rate):
         notes.append(note)
-    made_from = _made_from(piles, options)
-    check_makable(out, RECORD, made_from)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with closing(Store(out.parent)) as store:
-        read, skipped, more = _read(piles, store, options, workers, progress)
-        (out / SOUNDS).mkdir(parents=True, exist_ok=True)
-        write_record(out, RECORD, made_from, None)
-        rules = Rules(
+    made_from = options.made_from({pile: digest(files) for pile, files in piles.items()}, "soundfile", "soxr")
+    return conduct(_Sounds(piles, options, notes), out, options.count, made_from, workers, progress)
+
+
+@final
+class _Sounds:
+    """Clips; see `Kind`.
+
+    Args:
+        piles: files of each pile.
+        options: what is asked.
+        notes: what the person should know already.
+    """
+
+    record, folder, dtype, called = RECORD, SOUNDS, np.float32, "clips"
+
+    def __init__(self, piles: dict[str, list[File]], options: SynthesisOptions, notes: Sequence[str]) -> None:
+        self._files, self._options, self._notes = piles, options, list(notes)
+        self._skipped: Skipped = []
+        self._rules = Rules(
             length=options.length,
             gap=round(options.gap * options.rate),
             most_positive=options.most_positive,
@@ -237,45 +212,60 @@ def synthesize(
             background_db=options.background_db,
         )
 
-        def make(number: int) -> tuple[Scene, float]:
-            scene = draw_scene(read, rules, np.random.default_rng([options.seed, number]))
-            clip, gain_db = mix(scene, read.sounds, rules.length)
-            file = out / _path(number, options)
-            if not file.exists():
-                write_sound(file, clip, options.rate)
-            return scene, gain_db
+    def read(self, store: Store[np.float32], workers: int | None, progress: Progress | None) -> None:
+        """The piles, and what could not be read of them."""
+        rate, length = self._options.rate, self._options.length
 
-        clips = in_order(make, range(options.count), workers=workers, progress=progress, text="clips")
-    kinds = [placed.word for scene, _ in clips for placed in scene.placed]
-    result = Synthesized(
-        out=out,
-        clips=options.count,
-        seconds=options.count * rules.length / options.rate,
-        positive=sum(word.kind == "positive" for word in kinds),
-        negative=sum(word.kind == "negative" for word in kinds),
-        hard=sum(word.hard for word in kinds),
-        left_out=sum(scene.left_out for scene, _ in clips),
-        files={
-            "positives": len(read.positive),
-            "negatives": len(read.negative),
-            "backgrounds": sum(len(each.files) for each in read.backgrounds),
-        },
-        skipped=tuple(skipped),
-        notes=(*notes, *more),
-    )
-    _write_manifest(result.manifest, clips, options)
-    write_record(out, RECORD, made_from, result.as_dict() | {"manifest": MANIFEST})
-    return result
+        def words(name: str, kind: Kind) -> list[Word]:
+            if not self._files[name]:
+                return []
+            found, unusable = read_words(self._files[name], kind, store, rate, length, workers, progress)
+            self._skipped.extend(unusable)
+            return found
+
+        positive, negative = words("positives", "positive"), words("negatives", "negative")
+        files = self._files["backgrounds"]
+        backgrounds, unusable, notes = read_backgrounds(files, store, rate, length, workers, progress)
+        self._skipped.extend(unusable)
+        self._notes += notes
+        hard = hard_negatives(positive, store, rate, length) if self._options.hard else []
+        cuts = np.cumsum([0, *(each.length - length + 1 for each in backgrounds)])
+        self._piles = Piles(positive, negative, hard, backgrounds, cuts, store.mapped())
+
+    def make(self, number: int, out: Path) -> tuple[Scene, float]:
+        """The clip's scene and its gain in dB."""
+        scene = draw_scene(self._piles, self._rules, np.random.default_rng([self._options.seed, number]))
+        clip, gain_db = mix(scene, self._piles.sounds, self._rules.length)
+        file = out / _path(number, self._options)
+        if not file.exists():
+            write_sound(file, clip, self._options.rate)
+        return scene, gain_db
+
+    def finish(self, out: Path, scenes: Sequence[tuple[Scene, float]]) -> Synthesized:
+        """Writes the manifest."""
+        kinds = [placed.word for scene, _ in scenes for placed in scene.placed]
+        result = Synthesized(
+            out=out,
+            clips=len(scenes),
+            seconds=len(scenes) * self._rules.length / self._options.rate,
+            positive=sum(word.kind == "positive" for word in kinds),
+            negative=sum(word.kind == "negative" for word in kinds),
+            hard=sum(word.hard for word in kinds),
+            left_out=sum(scene.left_out for scene, _ in scenes),
+            files={
+                "positives": len(self._piles.positive),
+                "negatives": len(self._piles.negative),
+                "backgrounds": sum(len(each.files) for each in self._piles.backgrounds),
+            },
+            skipped=tuple(self._skipped),
+            notes=tuple(self._notes),
+        )
+        _write_manifest(result.manifest, scenes, self._options)
+        return result
 
 
-def _folders(given: Folders | None) -> list[Path]:
-    if given is None:
-        return []
-    return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
-
-
-def _check_folders(folders: Mapping[str, Sequence[Path]], out: Path, options: SynthesisOptions) -> None:
-    """There is a pile of all that a clip is to hold, and `out` lies in none."""
+def _check_folders(folders: Mapping[str, Sequence[Path]], options: SynthesisOptions) -> None:
+    """There is a pile of all that a clip is to hold."""
     for pile, most in (("positives", options.most_positive), ("negatives", options.most_negative)):
         if most and not folders[pile]:
             kind = pile.removesuffix("s")
@@ -288,61 +278,6 @@ def _check_folders(folders: Mapping[str, Sequence[Path]], out: Path, options: Sy
         )
     if not folders["backgrounds"]:
         raise UsageError("Clips are cut out of a pile of backgrounds", "none", "Pass --background DIR.")
-    target = out.resolve()
-    for folder in (folder for given in folders.values() for folder in given):
-        if target == folder.resolve() or folder.resolve() in target.parents:
-            raise UsageError(
-                "Clips are written outside of the piles", f"{str(out)!r} in {str(folder)!r}", "Choose another place."
-            )
-
-
-def _made_from(piles: Mapping[str, Sequence[File]], options: SynthesisOptions) -> dict[str, Any]:
-    """All that decides what the clips are, to the last bit, as JSON gives it back. Options have the command's names."""
-    made_from = {
-        **{_option(name): value for name, value in asdict(options).items()},
-        **{pile: _digest(files) for pile, files in piles.items()},
-        "versions": {name: version(name) for name in ("likewise", "numpy", "soundfile", "soxr")},
-    }
-    return json.loads(json.dumps(made_from))
-
-
-def _option(name: str) -> str:
-    """What the command calls an option."""
-    if name == "background_db":
-        return "--background-gain"
-    return "--" + name.removesuffix("_db").replace("_", "-")
-
-
-def _digest(files: Sequence[File]) -> str:
-    """SHA-256 of a pile: of names, words and contents."""
-    lines = "\n".join(f"{file.name}\0{file.word}\0{file.sha256}" for file in files)
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _read(
-    piles: dict[str, list[File]],
-    store: Store,
-    options: SynthesisOptions,
-    workers: int | None,
-    progress: Progress | None,
-) -> tuple[Piles, Skipped, list[str]]:
-    """The piles in the store, the files that could not be read, and what the person should know."""
-    rate, length = options.rate, options.length
-    skipped: Skipped = []
-
-    def words(name: str, kind: Kind) -> list[Word]:
-        if not piles[name]:
-            return []
-        found, unusable = read_words(piles[name], kind, store, rate, length, workers, progress)
-        skipped.extend(unusable)
-        return found
-
-    positive, negative = words("positives", "positive"), words("negatives", "negative")
-    backgrounds, unusable, notes = read_backgrounds(piles["backgrounds"], store, rate, length, workers, progress)
-    skipped.extend(unusable)
-    hard = hard_negatives(positive, store, rate, length) if options.hard else []
-    cuts = np.cumsum([0, *(each.length - length + 1 for each in backgrounds)])
-    return Piles(positive, negative, hard, backgrounds, cuts, store.mapped()), skipped, notes
 
 
 def _path(number: int, options: SynthesisOptions) -> str:
