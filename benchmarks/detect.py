@@ -19,12 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common import mnist
 from likewise.apps.detect import Detector
 from likewise.apps.detect.report import precision_of
+from likewise.apps.synthesize.pictures import PictureOptions, draw_pictures
 from likewise.data.annotations import open_boxes
 from likewise.encoder import Encoder, Head
 from likewise.objective import Yolo
-from likewise.training import fit
+from likewise.training import Step, fit
 
 FOLDS = 5
 SIDE, STRIDE = 224, 32
@@ -68,6 +70,34 @@ def trained(backbone: str, train, epochs: int, seed: int) -> Encoder:
     return encoder
 
 
+def digits(backbone: str, epochs: int, seed: int) -> None:
+    """MNIST's digits over photos; digits and photos of the test are in no picture of training."""
+    root = Path(os.environ["LIKEWISE_DATA"])
+    train_digits, test_digits = mnist(str(root / "mnist"))
+    photos = [root / "day-night" / "day", root / "day-night" / "night", root / "pictures"]
+    how = PictureOptions(count=3000, size=160, extent=(0.2, 0.5), take=(0, 0.75), seed=seed)
+    train = draw_pictures(train_digits, photos, how)
+    test = draw_pictures(test_digits, photos, replace(how, count=500, take=(0.75, 1), seed=seed + 1))
+    head = Head("detect", train.names, per_cell=2, stride=16)
+    encoder = Encoder(backbone, head=head, size=how.size, resize="pad", seed=seed)
+    began, computed = time.perf_counter(), time.process_time()
+
+    def tell(step: Step) -> None:
+        if step.step == step.steps:
+            whole, core = time.perf_counter() - began, time.process_time() - computed
+            print(f"epoch {step.epoch}: loss {step.loss:.3f}, {whole:.0f} s, {core:.0f} s of one core", flush=True)
+
+    fit(encoder, train, Yolo(2), epochs=epochs, batch=16, seed=seed, watch=tell)
+    minutes = [(now - then) / 60 for now, then in ((time.perf_counter(), began), (time.process_time(), computed))]
+    boxes, looked_at, _ = Detector(encoder).look(test)
+    found = precision_of(boxes, looked_at)
+    print(
+        f"digits on photos, {backbone}, {epochs} epochs of {len(train)} pictures of {how.size} pixels: mAP@0.5"
+        f" {found.map_50.value:.3f} ({found.map_50.low:.3f} to {found.map_50.high:.3f}), mAP {found.map.value:.3f} on"
+        f" {len(test)} pictures; {minutes[0]:.1f} min of training, {minutes[1]:.1f} min of one core"
+    )
+
+
 def speed(backbone: str) -> None:
     """Pictures per second of 416 pixels, decoded already, on all cores but never more than two."""
     torch.set_num_threads(min(2, os.cpu_count() or 1))
@@ -99,5 +129,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     if asked.what == "raccoons":
         raccoons(asked.backbone or PRETRAINED, asked.epochs, asked.seed)
+    elif asked.what == "digits":
+        digits(asked.backbone or "darknet-tiny", asked.epochs, asked.seed)
     elif asked.what == "speed":
         speed(asked.backbone or "darknet-tiny")

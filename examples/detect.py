@@ -25,7 +25,7 @@ def scenes(count: int) -> lw.BoxSet:
     """Pictures with one to three digits on noise, each in a tile of its own."""
     digits, rng = load_digits(), np.random.default_rng(0)
     pictures = rng.integers(0, 90, (count, SIDE, SIDE, 1)).astype(np.uint8)
-    boxes, labels, ignored = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    boxes, labels = list[np.ndarray](), list[np.ndarray]()
     for picture in pictures:
         tiles = rng.permutation(9)[: rng.integers(1, 4)]
         corners = np.stack([tiles % 3, tiles // 3], axis=1) * 32 + rng.integers(0, 9, (len(tiles), 2))
@@ -35,9 +35,9 @@ def scenes(count: int) -> lw.BoxSet:
             place[:] = np.maximum(place, np.kron(digit * (255 / 16), np.ones((3, 3))))
         boxes.append(np.concatenate([corners, np.full((len(tiles), 2), DIGIT)], axis=1))
         labels.append(digits.target[chosen])
-        ignored.append(np.zeros(len(tiles), bool))
-    files, sizes = tuple(f"scene {i}" for i in range(count)), np.full((count, 2), SIDE)
-    return lw.BoxSet(pictures, files, tuple("0123456789"), tuple(boxes), tuple(labels), tuple(ignored), sizes)
+    files, none = tuple(f"scene {i}" for i in range(count)), tuple(np.zeros(len(each), bool) for each in labels)
+    sizes = np.full((count, 2), SIDE)
+    return lw.BoxSet(pictures, files, tuple("0123456789"), tuple(boxes), tuple(labels), none, sizes)
 
 
 def main() -> None:
@@ -51,8 +51,7 @@ def main() -> None:
     print(f"mAP@0.5 {report.average.map_50.value:.2f} on {report.pictures} pictures")
     (found,) = model.detect([test.sources[0]])
     print("; ".join(f"{one.label} {one.score:.2f} at {one.x:.0f},{one.y:.0f}" for one in found))
-    folder = Path(tempfile.mkdtemp(), "digits.model")
-    model.save(folder)
+    model.save(folder := Path(tempfile.mkdtemp(), "digits.model"))
     parts = finder_called(str(folder)).find(np.asarray(test.sources[0]))  # as `--prepare digits.model` cuts out
     print(f"{len(parts)} cut out: {', '.join(' x '.join(map(str, part.values.shape[:2])) for part in parts)} pixels")
 
