@@ -88,8 +88,9 @@ def test_wrong_use(run: Run, model: Path, pictures: Path, arguments: tuple[Any, 
     assert "Traceback" not in result.err
 
 
-def test_models_of_other_tasks_are_refused(run: Run, model: Path, model_folder: Path, pictures: Path) -> None:
-    for arguments in (("detect", model_folder, pictures), ("verify", model, pictures / "a.png", pictures / "b.png"),
+def test_other_tasks_are_refused(run: Run, model: Path, model_folder: Path, pictures: Path) -> None:
+    a, b = pictures / "a.png", pictures / "b.png"
+    for arguments in (("detect", model_folder, pictures), ("verify", model, a, b),
                       ("classify", model, pictures), ("encode", model, pictures, "-o", pictures / "x.npz")):  # fmt: skip
         result = run(*arguments)
         assert result.status == 3
