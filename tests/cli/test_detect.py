@@ -91,7 +91,7 @@ def test_wrong_use(run: Run, model: Path, pictures: Path, arguments: tuple[Any, 
 def test_other_tasks_are_refused(run: Run, model: Path, model_folder: Path, pictures: Path) -> None:
     a, b = pictures / "a.png", pictures / "b.png"
     for arguments in (("detect", model_folder, pictures), ("verify", model, a, b),
-                      ("classify", model, pictures), ("encode", model, pictures, "-o", pictures / "x.npz")):  # fmt: skip
+                      ("classify", model, a), ("encode", model, a, "-o", pictures / "x.npz")):  # fmt: skip
         result = run(*arguments)
         assert result.status == 3
         assert "This takes a model for" in result.err

@@ -26,8 +26,8 @@ LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet
 Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
 Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
 Network = Literal[
-    "linear", "tutorial", "mlp", "convnet-small", "darknet-tiny", "convnet", "resnet-18", "dlib-face", "vgg19", "vgg19-average",
-    "efficientnet-lite0", "conv-gru", "conv-lstm", "speech-gru",
+    "linear", "tutorial", "mlp", "convnet-small", "darknet-tiny", "convnet", "resnet-18", "dlib-face", "vgg19",
+    "vgg19-average", "efficientnet-lite0", "conv-gru", "conv-lstm", "speech-gru",
 ]  # fmt: skip
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]
@@ -278,7 +278,8 @@ def train(
         if split == "identity":
             raise UsageError("Pictures with boxes have no identity", "--split identity", "Pass --split item or group.")
         of_boxes = DetectOptions(
-            backbone=backbone, size=SIDE if size is None else size, stride=stride, per_cell=per_cell, coord=coord, no_object=no_object,
+            backbone=backbone, size=SIDE if size is None else size, stride=stride, per_cell=per_cell, coord=coord,
+            no_object=no_object,
             grey=grey, precision=score_precision, split=split, start=start, frozen=frozen, fit=fit,
         )  # fmt: skip
         prepared_boxes(of_boxes)  # what cannot work is said before data are read
