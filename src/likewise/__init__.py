@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from likewise.apps.map import draw_map as draw_map
     from likewise.apps.mistakes import Mistakes as Mistakes
     from likewise.apps.mistakes import find_mistakes as find_mistakes
+    from likewise.apps.synthesize import PictureOptions as PictureOptions
+    from likewise.apps.synthesize import draw_pictures as draw_pictures
+    from likewise.apps.synthesize import synthesize_pictures as synthesize_pictures
     from likewise.apps.triggerword import Listener as Listener
     from likewise.apps.triggerword import TriggerWord as TriggerWord
     from likewise.calibration import Calibration as Calibration
@@ -95,6 +98,11 @@ _NAMES_OF_MODULE = {
     "likewise.apps.mistakes": (
         "Mistakes",
         "find_mistakes",
+    ),
+    "likewise.apps.synthesize": (
+        "PictureOptions",
+        "draw_pictures",
+        "synthesize_pictures",
     ),
     "likewise.apps.triggerword": ("Listener", "TriggerWord"),
     "likewise.calibration": (

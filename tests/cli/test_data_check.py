@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from drawn_trigger import drawn_clips
+from PIL import Image
 
 from likewise.data import Clips
 
@@ -83,3 +84,54 @@ def test_times_beside_labels_do_not_make_clips(run: Run, tree: Path) -> None:
     (tree / "manifest.csv").write_text("path,label,start,end\n" + "\n".join(rows))
     assert run("data", "check", tree / "manifest.csv", "--json").json["items"] == 6
     assert run("data", "check", tree, "--json").json["items"] == 24
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Path:
+    """A folder in YOLO's format: two pictures with boxes, one with a bad line."""
+    for i, line in enumerate(("0 0.5 0.5 0.4 0.4", "1 0.25 0.25 0.8 0.2", "7 0.5 0.5 1 1")):
+        for folder in ("images", "labels"):
+            (tmp_path / "marked" / folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (100, 80), (i, 0, 0)).save(tmp_path / "marked" / "images" / f"{i}.png")
+        (tmp_path / "marked" / "labels" / f"{i}.txt").write_text(line + "\n")
+    (tmp_path / "marked" / "classes.txt").write_text("cat\ndog\n")
+    return tmp_path / "marked"
+
+
+def test_boxes_are_checked(run: Run, marked: Path) -> None:
+    result = run("data", "check", marked, "--json")
+    assert result.status == 0
+    assert (result.json["pictures"], result.json["boxes"]) == (2, 2)
+    assert result.json["classes"] == {"cat": 1, "dog": 1}
+    assert [problem["kind"] for problem in result.json["problems"]] == ["annotation", "annotation"]
+    table = run("data", "check", marked)
+    assert "2, 0 of them without a box" in table.out
+    assert "labels/2.txt: A class has a name; got 7 of 2 names" in table.out
+    assert "images/1.png: A box lies in its picture" in table.out
+
+
+def test_boxes_are_converted(run: Run, marked: Path, tmp_path: Path) -> None:
+    result = run("data", "boxes", marked, "--to", "voc", "-o", tmp_path / "voc", "--json")
+    assert result.status == 0
+    assert (result.json["pictures"], result.json["boxes"], result.json["classes"]) == (2, 2, ["cat", "dog"])
+    assert [each["file"] for each in result.json["problems"]] == ["labels/2.txt", "images/1.png"]
+    assert (tmp_path / "voc" / "Annotations" / "0.xml").is_file()
+    again = run("data", "boxes", tmp_path / "voc", "-o", tmp_path / "coco")
+    assert again.status == 0
+    assert "written to" in again.out
+    assert run("data", "check", tmp_path / "coco", "--json").json["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [(["--to", "kitti"], 2, "coco, voc or yolo"), (["--to", "coco"], 2, "annotations.json is overwritten")],
+)
+def test_boxes_that_cannot_be_converted(
+    run: Run, marked: Path, tmp_path: Path, arguments: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    result = run("data", "boxes", marked, "-o", tmp_path / "out", *arguments)
+    assert result.status == status
+    assert said in result.err
+    assert run("data", "boxes", tmp_path / "gone", "-o", tmp_path / "x").status == 3

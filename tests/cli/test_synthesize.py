@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from typer.main import get_command
 
 from likewise.cli.app import app
+from likewise.cli.synthesize import PICTURE_OPTIONS
 
 Run = Callable[..., object]
 RATE = 16_000
@@ -117,6 +119,7 @@ def test_what_clips_were_made_from_is_told_by_the_names_of_options(
     named = {name for name in made_from if name.startswith("--")}
     assert set(made_from) == named | {"positives", "negatives", "backgrounds", "versions"}
     taken = {option for each in get_command(app).commands["synthesize"].params for option in each.opts}
+    taken -= {"--object", *(f"--{name}" for name in PICTURE_OPTIONS)}
     assert taken - named == {"--positive", "--negative", "--background", "--out", "--json"}
     assert not named - taken
 
@@ -179,3 +182,68 @@ def test_neither_command_imports_what_it_need_not() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.fixture
+def collage(tmp_path: Path) -> list[object]:
+    """Options that name objects and photos, and make a few small pictures."""
+    rng = np.random.default_rng(0)
+    for name, side in (("dot", 8), ("spot", 14)):
+        (tmp_path / "objects" / name).mkdir(parents=True)
+        for i in range(4):
+            pixels = np.zeros((20, 20), np.uint8)
+            pixels[2 : 2 + side, 2 : 2 + side] = 200 + i
+            Image.fromarray(pixels).save(tmp_path / "objects" / name / f"{i}.png")
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(rng.integers(0, 99, (90, 120, 3)).astype(np.uint8)).save(tmp_path / "photos" / "a.png")
+    return ["--object", tmp_path / "objects", "--background", tmp_path / "photos", "--count", 6, "--size", 64]
+
+
+def test_what_pictures_were_made_from_is_told_by_the_names_of_options(
+    run: Run, collage: list[object], tmp_path: Path
+) -> None:
+    run("synthesize", *collage, "--out", tmp_path / "out")
+    made_from = json.loads((tmp_path / "out" / "pictures.json").read_text())["made_from"]
+    named = {name for name in made_from if name.startswith("--")}
+    assert named == {f"--{name}" for name in PICTURE_OPTIONS} | {"--count", "--seed", "--take", "--group-from", "--gap"}
+
+
+def test_synthesize_pictures_answers_with_one_document(run: Run, collage: list[object], tmp_path: Path) -> None:
+    (tmp_path / "photos" / "bad.jpg").write_text("not a picture")
+    result = run("synthesize", *collage, "--out", tmp_path / "out", "--objects", 1, 2, "--json")
+    assert result.status == 0
+    assert result.json["pictures"] == 6
+    assert result.json["manifest"] == str(tmp_path / "out" / "annotations.json")
+    assert result.json["files"] == {"objects": 8, "backgrounds": 1}
+    assert sum(result.json["classes"].values()) == result.json["boxes"] > 5
+    assert [Path(each["file"]).name for each in result.json["skipped"]] == ["bad.jpg"]
+    assert "skipped" in result.err
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 6
+    again = run("synthesize", *collage, "--out", tmp_path / "out", "--objects", 1, 2)
+    assert again.status == 0
+    assert dict(line.split("  ", 1) for line in again.out.splitlines())["pictures"].strip() == "6"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--hard"], "--hard is an option of sounds"),
+        (["--seconds", 3], "--seconds is an option of sounds"),
+        (["--most-positive", 3], "--most-positive is an option of sounds"),
+        (["--size", 3], "rows and columns"),
+        (["--take", "x"], "FROM:TO"),
+    ],
+)
+def test_synthesize_pictures_refuses(
+    run: Run, collage: list[object], tmp_path: Path, options: list[object], said: str
+) -> None:
+    result = run("synthesize", *collage, "--out", tmp_path / "out", *options)
+    assert result.status == 2
+    assert said in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_of_pictures_need_objects(run: Run, piles: list[object], tmp_path: Path) -> None:
+    result = run("synthesize", *piles, "--out", tmp_path / "clips", "--contrast", 0.1)
+    assert result.status == 2
+    assert "--contrast is an option of pictures, which need --object" in result.err

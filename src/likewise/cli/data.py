@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ from likewise.cli.options import DataArgument, GroupFrom, Json
 if TYPE_CHECKING:
     from likewise.data import Problem
 
+MOST_SHOWN = 10  # classes, or files
+
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
@@ -22,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_)
     group.command()(get)
     group.command()(check)
+    group.command()(boxes)
     app.add_typer(group, name="data")
 
 
@@ -50,11 +54,15 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = Fa
 def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = False) -> None:
     """The health of data: counts, imbalance, unreadable files, the same content twice, pairs that contradict.
 
-    Of clips of `synthesize`: how long they are, and the words in them. Of one flat folder: its files.
+    Of clips of `synthesize`: how long they are, and the words in them. Of pictures with boxes (Pascal VOC, COCO, YOLO):
+    boxes of each class and their sizes. Of one flat folder: its files.
     """
-    from likewise.data import are_clips, open_data, pile, with_groups
+    from likewise.data import are_clips, box_format, open_data, pile, with_groups
     from likewise.data import check as examine
 
+    if box_format(data):
+        _check_boxes(data, group_from, as_json)
+        return
     if are_clips(data):
         _check_clips(data, group_from, as_json)
         return
@@ -90,6 +98,53 @@ def _check_clips(data: str, group_from: str | None, as_json: bool) -> None:
         ("other words", f"{health.others:,}"),
     ]
     answer(as_json, health.as_dict(), table([*rows, *_told(health.problems)]))
+
+
+def _check_boxes(data: str, group_from: str | None, as_json: bool) -> None:
+    from likewise.data import check_boxes, open_boxes
+
+    with progress("checking") as bar:
+        health = check_boxes(open_boxes(data, group_from=group_from, progress=bar), bar)
+    low, middle, high = (f"{100 * share:.3g}%" for share in health.sides)
+    ignored = f", and {health.ignored:,} ignored" if health.ignored else ""
+    rows = [
+        ("pictures", f"{health.pictures:,}, {health.without:,} of them without a box"),
+        ("boxes", f"{health.boxes:,}{ignored}; at most {health.crowded:,} in a picture"),
+        ("classes", f"{len(health.classes):,}"),
+    ]
+    rows += [(f"  {name}", f"{count:,}") for name, count in list(health.classes.items())[:MOST_SHOWN]]
+    if len(health.classes) > MOST_SHOWN:
+        rows.append((f"  and {len(health.classes) - MOST_SHOWN:,} more", ""))
+    if health.boxes:
+        rows.append(("longer side", f"{middle} of the picture's, 90% of boxes {low} to {high}"))
+    answer(as_json, health.as_dict(), table([*rows, *_told(health.problems)]))
+
+
+def boxes(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of pictures with boxes, or a COCO .json.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to write.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc or yolo.")] = "coco",
+    as_json: Json = False,
+) -> None:
+    """Convert pictures with boxes between Pascal VOC, COCO and YOLO: into a folder with copies of the pictures."""
+    from likewise.data import open_boxes, write_boxes
+
+    with progress("converting") as bar:
+        opened = open_boxes(data, progress=bar)
+        problems = [*opened.problems, *write_boxes(opened, out, to, progress=bar)]
+    for file, reason in problems[:MOST_SHOWN]:
+        say(f"{file}: {reason}")
+    if len(problems) > MOST_SHOWN:
+        say(f"{len(problems) - MOST_SHOWN} more; --json has all")
+    found = {
+        "pictures": len(opened),
+        "boxes": len(opened.every_label),
+        "classes": list(opened.names),
+        "problems": [{"file": file, "reason": reason} for file, reason in problems],
+        "out": str(out),
+    }
+    rows = [("pictures", len(opened)), ("boxes", len(opened.every_label)), ("written to", str(out))]
+    answer(as_json, found, table(rows))
 
 
 def _told(problems: Sequence[Problem]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Labelled sets, where they come from, how they are split and sampled."""
 
 from likewise.data.annotations import FORMATS, box_format, open_boxes, write_boxes
+from likewise.data.box_health import BoxesHealth, check_boxes
 from likewise.data.boxes import BoxSet
 from likewise.data.clips import Clips, clips
 from likewise.data.dataset import Dataset, PairSet
@@ -26,6 +27,7 @@ from likewise.data.splits import By, default_split
 __all__ = [
     "FORMATS",
     "BoxSet",
+    "BoxesHealth",
     "By",
     "Clips",
     "ClipsHealth",
@@ -40,6 +42,7 @@ __all__ = [
     "arrays",
     "box_format",
     "check",
+    "check_boxes",
     "check_clips",
     "clips",
     "default_split",

@@ -11,8 +11,10 @@ from typing import Any, final
 
 import numpy as np
 
+from likewise.data.boxes import BoxSet
+from likewise.data.boxes import Source as BoxSource
 from likewise.data.clips import Clips
-from likewise.data.dataset import Dataset, IntArray, PairSet, Source, ZipMember
+from likewise.data.dataset import Dataset, IntArray, PairSet, ZipMember
 from likewise.errors import LikewiseError
 from likewise.media.kinds import kind_of
 from likewise.media.pictures import content_hash, read_picture
@@ -104,8 +106,8 @@ class ClipsHealth:
 def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | None = None) -> Health:
     """Reads every item once and reports what would spoil training or make a figure dishonest."""
     if isinstance(data, PairSet):
-        return _check_pairs(data, *_examined(data.items, progress))
-    hashes, problems = _examined(data, progress)
+        return _check_pairs(data, *examined(data.items, progress))
+    hashes, problems = examined(data, progress)
     problems += _repeated(data, hashes)
     readable = data.subset(np.flatnonzero([digest is not None for digest in hashes]))
     counts = readable.counts()
@@ -130,7 +132,7 @@ def check(data: Dataset | PairSet, progress: Callable[[int, int, str], None] | N
 
 def check_clips(clips: Clips, progress: Callable[[int, int, str], None] | None = None) -> ClipsHealth:
     """Reads every clip once and reports what would spoil training, or make false alarms per hour dishonest."""
-    hashes, problems = _examined(clips, progress)
+    hashes, problems = examined(clips, progress)
     readable = clips.subset(np.flatnonzero([digest is not None for digest in hashes]))
     triggers = readable.triggers
     without = len(readable) - len(np.unique(readable.clip[readable.positive]))
@@ -192,8 +194,8 @@ def _in_two_parts(pairs: PairSet, contents: IntArray) -> list[Problem]:
     return [Problem("two parts", text, files)]
 
 
-def _examined(
-    data: Dataset | Clips, progress: Callable[[int, int, str], None] | None
+def examined(
+    data: Dataset | Clips | BoxSet, progress: Callable[[int, int, str], None] | None
 ) -> tuple[list[str | None], list[Problem]]:
     """Content hash of each item, None where it cannot be read, and a problem for each of these."""
     hashes: list[str | None] = []
@@ -212,7 +214,7 @@ def _examined(
     return hashes, problems
 
 
-def _examine(source: Source) -> tuple[str | None, str]:
+def _examine(source: BoxSource) -> tuple[str | None, str]:
     """Content hash, or None and the reason."""
     try:
         raw, name = (source.read(), str(source)) if isinstance(source, ZipMember) else (source, None)

@@ -40,7 +40,8 @@ def corners_to_centred(corners: Tensor) -> Tensor:
 
 def area(corners: Tensor) -> Tensor:
     """(..., 4) -> (...); 0 where right is left of left, or bottom above top."""
-    return (corners[..., 2:] - corners[..., :2]).clamp(min=0).prod(dim=-1)
+    left, top, right, bottom = corners.unbind(dim=-1)
+    return (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
 
 
 def iou_rowwise(a: Tensor, b: Tensor, crowd: Tensor | None = None) -> Tensor:
@@ -57,8 +58,11 @@ def iou_rowwise(a: Tensor, b: Tensor, crowd: Tensor | None = None) -> Tensor:
     Returns:
         (...) in [0, 1].
     """
-    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
-    common = area(torch.cat([low, high], dim=-1))
+    left, top, right, bottom = a.unbind(dim=-1)
+    other_left, other_top, other_right, other_bottom = b.unbind(dim=-1)
+    wide = (torch.minimum(right, other_right) - torch.maximum(left, other_left)).clamp(min=0)
+    high = (torch.minimum(bottom, other_bottom) - torch.maximum(top, other_top)).clamp(min=0)
+    common = wide * high
     union = area(a) + area(b) - common
     if crowd is not None:
         union = torch.where(crowd, area(a), union)

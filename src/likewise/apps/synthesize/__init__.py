@@ -1,5 +1,6 @@
 """What is to be found, placed over backgrounds: words over sounds, objects over photos; the place of each is known."""
 
+from likewise.apps.synthesize.pictures import RECORD as PICTURES_RECORD
 from likewise.apps.synthesize.pictures import (
     PictureOptions,
     SynthesizedPictures,
@@ -10,6 +11,7 @@ from likewise.apps.synthesize.sounds import MANIFEST, RECORD, SynthesisOptions, 
 
 __all__ = [
     "MANIFEST",
+    "PICTURES_RECORD",
     "RECORD",
     "PictureOptions",
     "SynthesisOptions",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import maximum_filter
 
 from likewise.apps.making import Progress, in_order
 from likewise.apps.synthesize.files import File, share
@@ -24,8 +25,9 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Skipped: TypeAlias = list[tuple[str, str]]  # file and reason
 
 DARK, BRIGHT = 64, 191  # what is around an object is plain below the one or above the other
+PLAIN = 0.75  # of the border: the rest may be where the object touches it
 NOISE = 16  # levels of luminance: so little is none of the object
-SOLID = 0.5  # of the largest difference from what is around; from there on an object is opaque
+EDGE = 5  # pixels across which an object fades into what is around it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
 RICHEST = 4  # times the side of what is made: of larger photos no more is kept
 
@@ -148,22 +150,20 @@ def read_objects(
 def cut_out(pixels: Pixels) -> tuple[Pixels, bool]:
     """(H, W, 4) -> the same with an alpha, and whether there was something to tell the object by.
 
-    Alpha that is there counts. Else, where the border is all dark or all bright, how far luminance is from that of the
-    border says how opaque a pixel is, and its colour is what is left without the border's share in it. A picture with
-    neither is an object as a whole.
+    Alpha that is there counts. Else, where the border is dark, or bright, how far luminance is from that of the
+    border says how opaque a pixel is: as opaque as that is of the farthest nearby, so that a grey inside stays solid
+    while edges fade. Its colour is what is left without the border's share. A picture with neither is an object as a
+    whole.
     """
     if (pixels[..., 3] < 255).any():
         return pixels, True
     luminance = pixels[..., :3] @ LUMA
     border = np.concatenate([luminance[[0, -1]].ravel(), luminance[:, [0, -1]].ravel()])
     around = float(np.median(border))
-    if not (border.max() <= DARK or border.min() >= BRIGHT):
+    if max(np.mean(border <= DARK), np.mean(border >= BRIGHT)) < PLAIN:
         return pixels, False
     away = np.abs(luminance - around)
-    solid = SOLID * float(away.max())
-    if solid <= NOISE:
-        return np.zeros_like(pixels), True  # nothing but what is around
-    alpha = np.where(away > NOISE, np.clip(away / solid, 0, 1), 0)[..., None]
+    alpha = np.where(away > NOISE, away / np.maximum(maximum_filter(away, EDGE), 1), 0)[..., None]
     colour = (pixels[..., :3] - (1 - alpha) * around) / np.maximum(alpha, 1 / 255)
     return np.concatenate([np.clip(np.rint(colour), 0, 255), np.rint(alpha * 255)], axis=2).astype(np.uint8), True
 

@@ -58,7 +58,7 @@ class PictureOptions(DrawOptions):
     extent: tuple[float, float] = (0.125, 0.5)
     brightness: tuple[float, float] = (0.6, 1.0)
     contrast: float = 0.2
-    gap: int = 0
+    gap: float = 0
 
     def __post_init__(self) -> None:
         """Raises UsageError for what cannot be made."""
@@ -76,13 +76,13 @@ class PictureOptions(DrawOptions):
             raise UsageError("A brightness is from a lower to a higher one, 0 to 10", received)
         if not 0 <= self.contrast <= 0.5:
             raise UsageError("A contrast is 0 to 0.5", self.contrast)
-        if not (math.isfinite(self.gap) and 0 <= self.gap <= self.size):
-            raise UsageError("A gap is 0 pixels up to the size of the picture", self.gap)
+        if not (0 <= self.gap <= self.size and float(self.gap).is_integer()):
+            raise UsageError("A gap is a whole number of pixels, 0 up to the size of the picture", self.gap)
 
     @property
     def rules(self) -> Rules:
         """What pictures are drawn by."""
-        return Rules(self.size, self.objects, self.extent, self.brightness, self.contrast, self.gap)
+        return Rules(self.size, self.objects, self.extent, self.brightness, self.contrast, int(self.gap))
 
 
 @final
