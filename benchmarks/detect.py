@@ -75,7 +75,7 @@ def digits(backbone: str, epochs: int, seed: int) -> None:
     root = Path(os.environ["LIKEWISE_DATA"])
     train_digits, test_digits = mnist(str(root / "mnist"))
     photos = [root / "day-night" / "day", root / "day-night" / "night", root / "pictures"]
-    how = PictureOptions(count=3000, size=128, extent=(0.2, 0.5), take=(0, 0.75), seed=seed)
+    how = PictureOptions(count=5000, size=160, extent=(0.2, 0.5), take=(0, 0.75), seed=seed)
     train = draw_pictures(train_digits, photos, how)
     test = draw_pictures(test_digits, photos, replace(how, count=500, take=(0.75, 1), seed=seed + 1))
     head = Head("detect", train.names, per_cell=2, stride=16)
