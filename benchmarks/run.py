@@ -24,6 +24,8 @@ NAMES = (
     "heads",
     "listening",
     "style",
+    "boxes",
+    "detect",
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from likewise.apps.detect import LearnedBoxes
 from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.apps.triggerword import LearnedTrigger
 from likewise.data import Dataset, arrays
@@ -101,6 +102,14 @@ def trigger(tmp_path_factory: pytest.TempPathFactory) -> LearnedTrigger:
     from drawn_trigger import learned_trigger
 
     return learned_trigger(tmp_path_factory.mktemp("trigger"), Quiet())
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> LearnedBoxes:
+    """A small detector of drawn things, trained, calibrated, measured and saved; to be read, not changed."""
+    from drawn_scenes import learned_scenes
+
+    return learned_scenes(tmp_path_factory.mktemp("detector"), Quiet())
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     __version__: str
 
     from likewise.apps.classify import Classifier as Classifier
+    from likewise.apps.detect import Detector as Detector
+    from likewise.apps.loading import load as load
     from likewise.apps.map import draw_map as draw_map
     from likewise.apps.mistakes import Mistakes as Mistakes
     from likewise.apps.mistakes import find_mistakes as find_mistakes
@@ -60,7 +62,6 @@ if TYPE_CHECKING:
     from likewise.matching import Model as Model
     from likewise.matching import Verdict as Verdict
     from likewise.matching import calibrate as calibrate
-    from likewise.matching import load as load
     from likewise.objective import L1 as L1
     from likewise.objective import AbsoluteError as AbsoluteError
     from likewise.objective import AllValid as AllValid
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from likewise.objective import SupCon as SupCon
     from likewise.objective import TripletLoss as TripletLoss
     from likewise.objective import WeightedL1 as WeightedL1
+    from likewise.objective import Yolo as Yolo
     from likewise.objective import make_objective as make_objective
     from likewise.training import FitOptions as FitOptions
     from likewise.training import History as History
@@ -93,6 +95,8 @@ if TYPE_CHECKING:
 
 _NAMES_OF_MODULE = {
     "likewise.apps.classify": ("Classifier",),
+    "likewise.apps.detect": ("Detector",),
+    "likewise.apps.loading": ("load",),
     "likewise.apps.map": ("draw_map",),
     "likewise.apps.mistakes": (
         "Mistakes",
@@ -153,7 +157,6 @@ _NAMES_OF_MODULE = {
         "Model",
         "Verdict",
         "calibrate",
-        "load",
     ),
     "likewise.objective": (
         "AbsoluteError",
@@ -180,6 +183,7 @@ _NAMES_OF_MODULE = {
         "SupCon",
         "TripletLoss",
         "WeightedL1",
+        "Yolo",
         "make_objective",
     ),
     "likewise.training": (

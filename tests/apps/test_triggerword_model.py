@@ -19,6 +19,7 @@ from likewise.apps.triggerword import model as module
 from likewise.data import Clips
 from likewise.encoder import PARAMETERS
 from likewise.errors import DataError, ModelError, SupportError, UsageError
+from likewise.matching import load
 from likewise.media.sounds import read_sound
 
 
@@ -195,7 +196,8 @@ class TestFolder:
 
     def test_models_for_other_tasks_are_refused(self, trigger: LearnedTrigger, model_folder: Path) -> None:
         with pytest.raises(ModelError, match=r"takes a model for encoding items; got .*one for hearing a word"):
-            lw.load(trigger.folder)
+            load(trigger.folder)
+        assert isinstance(lw.load(trigger.folder), TriggerWord)
         with pytest.raises(ModelError, match=r"takes a model for hearing a word; got .*one for encoding items"):
             TriggerWord.load(model_folder)
 

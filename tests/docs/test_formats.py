@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from likewise.apps.classify import ClassifyOptions, learn
+from likewise.apps.detect import LearnedBoxes
 from likewise.apps.embeddings import encode_files
 from likewise.apps.mistakes import find_mistakes
 from likewise.apps.mistakes.findings import Kind
@@ -131,6 +132,15 @@ class Quiet:
     def step(self, step: object) -> None: ...
 
     def say(self, text: str) -> None: ...
+
+
+def test_a_detector(detector: LearnedBoxes) -> None:
+    calibration = json.loads((detector.folder / "calibration.json").read_text())
+    assert documented("calibration.json of a detector") == set(calibration)
+    metrics = json.loads((detector.folder / "report" / "metrics.json").read_text())
+    assert documented("report/metrics.json of a detector") == set(metrics)
+    head = json.loads((detector.folder / "config.json").read_text())["architecture"]["head"]
+    assert set(head) == {"kind", "names", "mean", "std", "per_cell", "stride"}
 
 
 def test_a_model_that_classifies(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class TestAnswers:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (("ranking", ("a", "b")), "one of binary, multiclass, multilabel, regression; got 'ranking'"),
+        (("ranking", ("a", "b")), "one of binary, multiclass, multilabel, regression, detect; got 'ranking'"),
         (("binary", ("a",)), "has 2 classes; got 1"),
         (("binary", ("a", "b", "c")), "has 2 classes; got 3"),
         (("multiclass", ("a",)), "has 2 classes or more; got 1"),

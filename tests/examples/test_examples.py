@@ -206,6 +206,16 @@ def saw_unseen_classes(printed: str, *, whole: bool) -> None:
     assert all(value > 1 / 3 for (value,) in shares.values())  # three ways: better than guessing
 
 
+def saw_detect(printed: str, *, whole: bool) -> None:
+    found = re.search(r"^mAP@0\.5 ([\d.]+) on \d+ pictures$", printed, re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 0.7
+    cut = re.search(r"^(\d+) cut out: ", printed, re.MULTILINE)
+    assert cut is not None
+    boxes = printed.splitlines()[1].split("; ")
+    assert int(cut[1]) == len(boxes) >= 1  # each box is cut out
+
+
 def test_every_example_is_looked_at() -> None:
     assert {f"saw_{name}" for name in NAMES} == {name for name in globals() if name.startswith("saw_")}
 
@@ -215,7 +225,7 @@ def test_every_example_is_looked_at() -> None:
     [
         pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
         for name in NAMES
-        if name not in ("day_night", "faces", "listen", "pairs", "style", "words")
+        if name not in ("day_night", "detect", "faces", "listen", "pairs", "style", "words")
     ],
 )
 def test_on_a_small_folder(name: str, run, model_folder: Path, digit_folder: Path) -> None:

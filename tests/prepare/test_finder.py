@@ -58,7 +58,7 @@ def test_a_finder_is_called_by_name_with_its_options():
 
 
 def test_an_unknown_name_is_refused_with_those_there_are():
-    with pytest.raises(UsageError, match=r"faces, faces-cnn, faces-arcface, big tiles; got 'noses'"):
+    with pytest.raises(UsageError, match=r"faces-arcface, big tiles, or the folder of a detector; got 'noses'"):
         finder_called("noses")
 
 

@@ -11,7 +11,8 @@ from likewise.cli.mistakes import check_places, tell_mistakes
 
 if TYPE_CHECKING:
     from likewise.apps.classify import Classifier
-    from likewise.data import Dataset
+    from likewise.apps.detect import Detector
+    from likewise.data import BoxSet, Dataset
 
 
 def names_in(text: str | None) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
     answer(as_json, values, table(rows))
 
 
-def say_known(model: Classifier, data: Dataset, uses: tuple[str, ...], text: str) -> None:
+def say_known(model: Classifier | Detector, data: Dataset | BoxSet, uses: tuple[str, ...], text: str) -> None:
     """How many of `data` the model had for `uses`, in `text`, if any."""
     import numpy as np
 

@@ -15,6 +15,7 @@ from likewise.cli import (
     cluster,
     data,
     demo,
+    detect,
     encode,
     enrol,
     evaluate,
@@ -70,8 +71,8 @@ def _common(
 
 
 for module in (
-    demo, data, models, import_, train, evaluate, calibrate, verify, classify, encode, map_, enrol, identify, forget,
-    gallery_, cluster, search, study, inspect_, style, voices, synthesize, listen, export, serve, tokens,
+    demo, data, models, import_, train, evaluate, calibrate, verify, classify, detect, encode, map_, enrol, identify,
+    forget, gallery_, cluster, search, study, inspect_, style, voices, synthesize, listen, export, serve, tokens,
 ):  # fmt: skip
     module.register(app)
 

@@ -12,6 +12,7 @@ import typer
 from likewise.cli.alarms import calibrate_word
 from likewise.cli.answers import calibrate_answers
 from likewise.cli.console import answer, progress, say, say_skipped, table
+from likewise.cli.detect import calibrate_boxes
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 from likewise.cli.tasks import check_given, foreign_to
 
@@ -30,6 +31,7 @@ OPTIONS_OF = {
     "embed": frozenset({"fmr", "unit", "part", "group_from", "seed"}),
     "classify": frozenset({"group_from"}),
     "triggerword": frozenset({"per_hour", "hits", "refractory"}),
+    "detect": frozenset({"score_precision", "group_from"}),
 }
 
 
@@ -49,12 +51,15 @@ def calibrate(
     per_hour: Annotated[float, typer.Option(help="Trigger word: promised false alarms per hour.")] = 0.5,
     hits: Annotated[int | None, typer.Option(help="Trigger word: steps in a row that make an event.")] = None,
     refractory: Annotated[float | None, typer.Option(help="Trigger word: seconds between events.")] = None,
+    score_precision: Annotated[
+        float | None, typer.Option(help="Detect: promised share of right boxes, at 95%; the best F1 unless said.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Set the threshold of MODEL so that it holds a promised false match rate, from DATA it has not seen.
 
     Of a trigger word: a promised number of false alarms per hour, from hours of clips. Of a classifier: how its outputs
-    become probabilities.
+    become probabilities. Of a detector: from which score on a box counts.
     """
     from likewise import matching
     from likewise.apps.parts import part_of
@@ -67,6 +72,9 @@ def calibrate(
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     if task == "classify":
         calibrate_answers(model, data, out, group_from, as_json=as_json)
+        return
+    if task == "detect":
+        calibrate_boxes(model, data, out, score_precision, group_from, as_json=as_json)
         return
     if task != matching.EMBED:
         calibrate_word(model, data, out, per_hour, hits, refractory, as_json=as_json)

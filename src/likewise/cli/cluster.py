@@ -29,7 +29,8 @@ def cluster(
     prepare: Annotated[
         str | None,
         typer.Option(
-            help="Group what this finds in the pictures, each part by itself: faces, faces-cnn or faces-arcface."
+            help="Group what this finds in the pictures, each part by itself: faces, faces-cnn, faces-arcface or a"
+            " detector's folder."
         ),
     ] = None,
     k: Annotated[

@@ -10,6 +10,7 @@ import typer
 from likewise.cli.alarms import evaluate_word
 from likewise.cli.answers import evaluate_answers
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+from likewise.cli.detect import evaluate_boxes
 from likewise.cli.mistakes import check_places, tell_mistakes
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 from likewise.cli.tasks import check_given, foreign_to
@@ -24,6 +25,7 @@ OPTIONS_OF = {
     "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed", "errors"}),
     "classify": frozenset({"part", "group_from", "errors"}),
     "triggerword": frozenset({"per_hour", "threshold", "errors"}),
+    "detect": frozenset({"group_from"}),
 }
 
 
@@ -65,7 +67,7 @@ def evaluate(
     """Measure MODEL on DATA it has not seen: neighbours, error rates with intervals, clusters, hardest pairs.
 
     Of a trigger word: misses and false alarms per hour on clips, and a curve over thresholds. Of a classifier: how
-    often it is right, and whether its probabilities are what they say.
+    often it is right, and whether its probabilities are what they say. Of a detector: mean average precision.
     """
     from likewise.apps.mistakes import mistakes_in
     from likewise.apps.parts import calibrated_on, part_of
@@ -80,6 +82,9 @@ def evaluate(
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     if task == "classify":
         evaluate_answers(model, data, part, out, errors, group_from, as_json=as_json)
+        return
+    if task == "detect":
+        evaluate_boxes(model, data, out, group_from, as_json=as_json)
         return
     if task != EMBED:
         evaluate_word(model, data, out, errors, per_hour, threshold, as_json=as_json)

@@ -40,7 +40,10 @@ def import_(
     ] = "squash",
     prepare: Annotated[
         str | None,
-        typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
+        typer.Option(
+            help="Encode the part of each picture that this finds: faces, faces-cnn, faces-arcface or a detector's"
+            " folder."
+        ),
     ] = None,
     align: Annotated[
         Literal["5-point"] | None,

@@ -69,6 +69,9 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
     if task == "classify":
         _info_of_answers(model, as_json)
         return
+    if task == "detect":
+        _info_of_boxes(model, as_json)
+        return
     if task != EMBED:
         _info_of_word(model, as_json)
         return
@@ -123,6 +126,30 @@ def _info_of_answers(model: str, as_json: bool) -> None:
         ("trained on", config["trained"].get("data", "nothing")),
         ("fingerprint", config["fingerprint"]),
         ("calibrated", "no" if calibration is None else f"on {calibration.items:,} items of {calibration.data}"),
+    ]
+    answer(as_json, values, table(rows))
+
+
+def _info_of_boxes(model: str, as_json: bool) -> None:
+    from likewise.apps.detect import Detector
+    from likewise.encoder import begun_with, said
+    from likewise.matching import read_config
+
+    loaded, config = Detector.load(model), read_config(Path(model))
+    count, calibration = loaded.encoder.parameters_count, loaded.calibration
+    values = {**config, "parameters": count, "calibration": None if calibration is None else calibration.as_dict()}
+    made, (rows_, columns, _) = config["architecture"], loaded.encoder.embedded
+    rows: list[tuple[str, object]] = [
+        ("task", "detect: says what is where"),
+        ("encoder", f"{made['backbone']}, {count:,} parameters"),
+        *((("holds weights of", others),) if (others := begun_with(config["trained"])) is not None else ()),
+        ("takes", said(made["preprocessing"])),
+        ("finds", ", ".join(loaded.head.names)),
+        ("looks at", f"{rows_} x {columns} cells of {loaded.head.stride} pixels, {loaded.head.per_cell} boxes each"),
+        ("taps", ", ".join(made["taps"])),
+        ("trained on", config["trained"].get("data", "nothing")),
+        ("fingerprint", config["fingerprint"]),
+        ("threshold", f"{loaded.threshold:.4g}, {'not set' if calibration is None else calibration.said()}"),
     ]
     answer(as_json, values, table(rows))
 

@@ -15,6 +15,7 @@ from likewise.cli.training_bar import TrainingBar
 
 if TYPE_CHECKING:
     from likewise.apps.classify import ClassifyOptions, LearnedAnswers
+    from likewise.apps.detect import DetectOptions, LearnedBoxes
     from likewise.apps.learn import Learned, LearnOptions
     from likewise.apps.triggerword import LearnedTrigger, TriggerOptions
     from likewise.data import Dataset, PairSet
@@ -25,13 +26,13 @@ LOSSES = "contrastive, bce, concatenated, triplet, soft-triplet, softmax-triplet
 Miner = Literal["random", "all-valid", "hardest", "semi-hard"]
 Comparison = Literal["euclidean", "cosine", "l1", "weighted-l1", "concatenated"]
 Network = Literal[
-    "linear", "tutorial", "mlp", "convnet-small", "convnet", "resnet-18", "dlib-face", "vgg19", "vgg19-average",
-    "efficientnet-lite0", "conv-gru", "conv-lstm", "speech-gru",
+    "linear", "tutorial", "mlp", "convnet-small", "darknet-tiny", "convnet", "resnet-18", "dlib-face", "vgg19",
+    "vgg19-average", "efficientnet-lite0", "conv-gru", "conv-lstm", "speech-gru",
 ]  # fmt: skip
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Change = Literal["none", "jitter", "mirror", "photo", "speech", "stream"]
+Change = Literal["none", "jitter", "mirror", "photo", "scene", "signs", "speech", "stream"]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +51,9 @@ OPTIONS_OF = {
         "class_weights", "split", "group_from", "snapshots",
     }),
     "triggerword": frozenset({"labels", "positive_weight", "focus", "hold", "hits", "refractory", "tune"}),
+    "detect": frozenset({
+        "size", "grey", "frozen", "split", "group_from", "stride", "per_cell", "coord", "no_object", "score_precision",
+    }),
 }  # fmt: skip
 
 
@@ -67,10 +71,10 @@ def train(
     data: DataArgument,
     out: Out,
     task: Annotated[
-        Literal["embed", "classify", "triggerword"],
+        Literal["embed", "classify", "triggerword", "detect"],
         typer.Option(
             help="embed: tell identities apart. classify: say which class, which several, or how much. triggerword:"
-            " hear a word; DATA are clips of `synthesize`."
+            " hear a word; DATA are clips of `synthesize`. detect: say what is where; DATA are pictures with boxes."
         ),
     ] = "embed",
     loss: Annotated[
@@ -85,6 +89,7 @@ def train(
         Network | None,
         typer.Option(
             help="convnet-small unless said. Trigger words: conv-gru, conv-lstm, or speech-gru (likewise[speech])."
+            " Detect: darknet-tiny unless said."
         ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels pictures are brought to.")] = None,
@@ -92,7 +97,10 @@ def train(
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of pictures out.")] = False,
     prepare: Annotated[
         str | None,
-        typer.Option(help="Encode the part of each picture that this finds: faces, faces-cnn or faces-arcface."),
+        typer.Option(
+            help="Encode the part of each picture that this finds: faces, faces-cnn, faces-arcface or a detector's"
+            " folder."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length that sounds are brought to.")] = None,
     rate: Annotated[int | None, typer.Option(help="Hertz that sounds are brought to.")] = None,
@@ -111,11 +119,12 @@ def train(
     schedule: Annotated[Schedule, typer.Option(help="Of the learning rate.")] = "one-cycle",
     precision: Annotated[Precision, typer.Option(help="What the network computes in.")] = "auto",
     augment: Annotated[
-        Change,
+        Change | None,
         typer.Option(
-            help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo. Sounds: speech. Clips: stream."
+            help="Pictures: jitter (drawn or scanned), mirror (as in catalogues), photo; scene, or signs where left and"
+            " right matter, for detect. Sounds: speech. Clips: stream. Detect: scene unless said; others: none."
         ),
-    ] = "none",
+    ] = None,
     average: Annotated[
         float, typer.Option(help="Running mean of the weights: share of the old value, 0 for none.", callback=below_one)
     ] = 0.0,
@@ -158,7 +167,10 @@ def train(
         Literal["l1", "l2"], typer.Option(help="Classify, regression: l2 finds the mean, l1 the median.")
     ] = "l2",
     frozen: Annotated[
-        bool, typer.Option("--frozen", help="Classify, with --from: train only a new last layer, in seconds.")
+        bool,
+        typer.Option(
+            "--frozen", help="With --from: classify trains only a new last layer, in seconds; detect only its neck."
+        ),
     ] = False,
     labels: Annotated[
         Literal["steps", "clip"],
@@ -185,6 +197,23 @@ def train(
         Path | None,
         typer.Option(metavar="CLIPS", help="Trigger word: clips with other voices, to set the threshold on."),
     ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Detect: side of a cell in pixels, 8, 16 or 32; unless said, what suits the boxes."),
+    ] = None,
+    per_cell: Annotated[int, typer.Option(min=1, max=16, help="Detect: boxes that a cell predicts.")] = 2,
+    coord: Annotated[
+        float, typer.Option(help="Detect: what places and sizes of boxes count.", callback=above_zero)
+    ] = 5.0,
+    no_object: Annotated[
+        float, typer.Option(help="Detect: what boxes count where nothing is.", callback=above_zero)
+    ] = 0.5,
+    score_precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Detect: set the threshold for this share of right boxes, at 95%; for the best F1 unless said."
+        ),
+    ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Also log to this folder for TensorBoard.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -197,7 +226,8 @@ def train(
 
     fit = FitOptions(
         epochs=epochs, batch=parsed, balanced=balanced, optimizer=optimizer, lr=lr,
-        weight_decay=weight_decay, schedule=schedule, precision=precision, augment=augment, average=average,
+        weight_decay=weight_decay, schedule=schedule, precision=precision,
+        augment=augment or ("scene" if task == "detect" else "none"), average=average,
         select=select, patience=patience, seed=seed, device=device,
     )  # fmt: skip
     if task == "triggerword":
@@ -223,6 +253,19 @@ def train(
             of_answers, data, out, names_in(targets), group_from, resume=resume, snapshots=snapshots,
             tensorboard=tensorboard, as_json=as_json,
         )  # fmt: skip
+        return
+    if task == "detect":
+        from likewise.apps.detect import DetectOptions
+        from likewise.apps.detect.learn import SIDE
+        from likewise.errors import UsageError
+
+        if split == "identity":
+            raise UsageError("Pictures with boxes have no identity", "--split identity", "Pass --split item or group.")
+        of_boxes = DetectOptions(
+            backbone=backbone, size=SIDE if size is None else size, stride=stride, per_cell=per_cell, coord=coord,
+            no_object=no_object, grey=grey, precision=score_precision, split=split, start=start, frozen=frozen, fit=fit,
+        )  # fmt: skip
+        _train_boxes(of_boxes, data, out, group_from, resume=resume, tensorboard=tensorboard, as_json=as_json)
         return
     options = LearnOptions(
         loss=loss, miner=miner, margin=margin, distance=distance, class_weights=class_weights,
@@ -297,6 +340,26 @@ def _train_word(
     _tell(learned, as_json)
 
 
+def _train_boxes(
+    options: DetectOptions,
+    data: str,
+    out: Path,
+    group_from: str | None,
+    *,
+    resume: bool,
+    tensorboard: Path | None,
+    as_json: bool,
+) -> None:
+    from likewise.apps.detect import learn, prepare
+    from likewise.data.annotations import open_boxes
+
+    prepare(options)
+    annotated = open_boxes(data, group_from=group_from)
+    with TrainingBar("pictures", tensorboard) as watcher:
+        learned = learn(annotated, out, options, resume=resume, watcher=watcher)
+    _tell(learned, as_json)
+
+
 def kind_in(data: Dataset | PairSet) -> str:
     """What the items are called: pictures, sounds, or items where their names do not say."""
     from likewise.data import PairSet
@@ -306,7 +369,7 @@ def kind_in(data: Dataset | PairSet) -> str:
     return f"{(kind_of(sources[0]) if len(sources) else None) or 'item'}s"
 
 
-def _tell(learned: Learned | LearnedAnswers | LearnedTrigger, as_json: bool) -> None:
+def _tell(learned: Learned | LearnedAnswers | LearnedTrigger | LearnedBoxes, as_json: bool) -> None:
     for note in learned.notes:
         say(note)
     answer(as_json, learned.as_dict(), table(learned.rows()))

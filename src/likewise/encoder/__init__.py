@@ -7,6 +7,7 @@ from likewise.encoder.engines import read_encoding
 from likewise.encoder.files import PARAMETERS, read_tensors
 from likewise.encoder.head import HEADS, Head, HeadKind
 from likewise.encoder.kinds import Wanted, are_sounds, said
+from likewise.encoder.letterbox import clipped, from_page, to_page
 from likewise.encoder.pictures import Pictures
 from likewise.encoder.preprocessing import Decoded, Item, Preprocessing, Progress
 from likewise.encoder.seen import PARTS, Seen
@@ -36,9 +37,12 @@ __all__ = [
     "Wanted",
     "are_sounds",
     "begun_with",
+    "clipped",
     "evaluating",
+    "from_page",
     "read_encoding",
     "read_tensors",
     "said",
     "step_times",
+    "to_page",
 ]

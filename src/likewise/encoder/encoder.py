@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from likewise.encoder.backbones import BACKBONES, SMALLEST_SIDE
 from likewise.encoder.encoding import Encoding, digest_of, evaluating
 from likewise.encoder.files import PARAMETERS, read_tensors
+from likewise.encoder.grids import answering, gridded
 from likewise.encoder.head import Head
 from likewise.encoder.kinds import Wanted, preprocessing_from
 from likewise.encoder.preprocessing import Item, Preprocessing
@@ -35,7 +36,8 @@ NETWORKS = {**BACKBONES, **SEQUENCES}
 
 @final
 class Encoder(Encoding, nn.Module):
-    """Turns items into embeddings: (N, C, H, W) -> (N, D); with a sequence as backbone one at every step: (N, S, D).
+    """Turns items into embeddings: (N, C, H, W) -> (N, D); with a sequence as backbone one at every step: (N, S, D);
+    with a head that detects one at every cell of a grid: (N, R, S, D).
 
     An encoder made without preprocessing takes its shape from the data it is first fitted to (`build`).
 
@@ -133,15 +135,27 @@ class Encoder(Encoding, nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would seed the GPUs too
             network = NETWORKS[self.backbone](preprocessing.shape)
-            self.stages = nn.ModuleDict({**network.stages, EMBEDDING: nn.Linear(network.features, self.dim)})
+            if self.head is not None and self.head.stride:
+                network = gridded(network, preprocessing.shape, self.head.stride)
+                last = answering(network.features, self.head)
+            else:
+                last = nn.Linear(network.features, self.dim)
+            self.stages = nn.ModuleDict({**network.stages, EMBEDDING: last})
         self.front = preprocessing.front()
 
-    def with_head(self, head: Head, seed: int = 0) -> Encoder:
-        """Another encoder with the same stages and weights, but for the last: that is a new one for `head`."""
-        made = Encoder(self.backbone, head=head, preprocessing=self.ready(), seed=seed)
+    def with_head(self, head: Head, seed: int = 0, preprocessing: Preprocessing | None = None) -> Encoder:
+        """Another encoder with the same stages and weights, but for the last: that is a new one for `head`.
+
+        Args:
+            head: what its outputs say; a grid has a neck of its own before them, and no pooling.
+            seed: of new weights.
+            preprocessing: another size, or another way to bring pictures to it; None for the same.
+        """
+        made = Encoder(self.backbone, head=head, preprocessing=preprocessing or self.ready(), seed=seed)
         others = (LAST, "distance.")  # what compared embeddings compares no answers
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(others)}
-        made.load_state_dict({**made.state_dict(), **kept})
+        there = made.state_dict()
+        kept = {name: v for name, v in self.state_dict().items() if name in there and not name.startswith(others)}
+        made.load_state_dict({**there, **kept})
         made.trained, made.seen = self.trained, self.seen
         return made.eval()
 
@@ -185,8 +199,11 @@ class Encoder(Encoding, nn.Module):
     @property
     def embedded(self) -> tuple[int, ...]:
         """See `Encoding`."""
-        times = self.step_times
-        return (self.dim,) if times is None else (times.count(self.ready().layout[0]), self.dim)
+        times, how = self.step_times, self.ready()
+        if times is not None:
+            return times.count(how.layout[0]), self.dim
+        stride = 0 if self.head is None else self.head.stride
+        return (how.shape[1] // stride, how.shape[2] // stride, self.dim) if stride else (self.dim,)
 
     @property
     def parameters_count(self) -> int:

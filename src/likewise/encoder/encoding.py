@@ -79,7 +79,7 @@ class Encoding(ABC):
 
     @property
     def embedded(self) -> tuple[int, ...]:
-        """Shape of the embedding of an item: (D,), or (S, D) of one per step."""
+        """Shape of the embedding of an item: (D,), (S, D) of one per step, or (R, S, D) of one per cell."""
         return (self.dim,)
 
     @property

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from likewise.errors import ModelError, UsageError
+from likewise.objective.yolo import PER_BOX
 
-HeadKind = Literal["binary", "multiclass", "multilabel", "regression"]
+HeadKind = Literal["binary", "multiclass", "multilabel", "regression", "detect"]
 HEADS: tuple[HeadKind, ...] = get_args(HeadKind)
 MOST_NAMES = 65_536
+STRIDES = (4, 8, 16, 32, 64)
+ANSWERING, CELLS = ("kind", "names", "mean", "std"), ("per_cell", "stride")  # fields of all heads, and of a grid's
 
 
 @final
@@ -22,18 +25,24 @@ class Head:
 
     Attributes:
         kind: "binary", one sigmoid for the second of two classes; "multiclass", a softmax over classes of which one
-            holds; "multilabel", a sigmoid for each class, of which any may hold; "regression", numbers.
+            holds; "multilabel", a sigmoid for each class, of which any may hold; "regression", numbers; "detect", boxes
+            and their class at every cell of a grid (`likewise.objective.grid_of`).
         names: of the classes, or of the numbers.
         mean, std: of the numbers in training, one per name: outputs are in units of their spread. Empty for classes.
+        per_cell: boxes that a cell of "detect" predicts; 0 for others.
+        stride: side of a cell in pixels of what the network sees; 0 for others.
 
     Raises:
-        UsageError: another kind, names that are too few, too many or alike, or spreads that are not above 0.
+        UsageError: another kind, names that are too few, too many or alike, spreads that are not above 0, or cells that
+            cannot be.
     """
 
     kind: HeadKind
     names: tuple[str, ...]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    per_cell: int = 0
+    stride: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in HEADS:
@@ -47,14 +56,23 @@ class Head:
         wanted = len(self.names) if self.kind == "regression" else 0
         if not len(self.mean) == len(self.std) == wanted or not all(spread > 0 for spread in self.std):
             raise UsageError("A head regression, and no other, has a mean and a spread above 0 for each name", self)
+        if self.kind == "detect" and not (1 <= self.per_cell <= 16 and self.stride in STRIDES):
+            strides = ", ".join(map(str, STRIDES))
+            raise UsageError(f"A cell has 1 to 16 boxes and a side of {strides}", f"{self.per_cell}, {self.stride}")
 
     @property
     def outputs(self) -> int:
-        """K, how many numbers the encoder gives."""
-        return 1 if self.kind == "binary" else len(self.names)
+        """K, how many numbers the encoder gives, here or for every cell."""
+        return 1 if self.kind == "binary" else len(self.names) + self.per_cell * PER_BOX
 
     def answers(self, outputs: Tensor) -> Tensor:
-        """(N, K) outputs -> (N, number of names): probabilities of the classes, or the numbers."""
+        """(N, K) outputs -> (N, number of names): probabilities of the classes, or the numbers.
+
+        Raises:
+            UsageError: a grid, which has no one answer for a picture.
+        """
+        if self.kind == "detect":
+            raise UsageError("A head that answers has one answer for an item", "a grid", "Use lw.Detector.")
         outputs = outputs.double()
         if self.kind == "regression":
             return outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
@@ -71,7 +89,8 @@ class Head:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        of = asdict(self) if self.kind == "detect" else {name: getattr(self, name) for name in ANSWERING}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in of.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Head:
@@ -83,6 +102,7 @@ class Head:
         try:
             names = [str(name) for name in values["names"]]
             mean, std = ([float(number) for number in values[key]] for key in ("mean", "std"))
-            return cls(values["kind"], tuple(names), tuple(mean), tuple(std))
+            cells = {name: int(values[name]) for name in CELLS} if values["kind"] == "detect" else {}
+            return cls(values["kind"], tuple(names), tuple(mean), tuple(std), **cells)
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise ModelError("The head of a model is complete", str(error), "Copy the folder again.") from error

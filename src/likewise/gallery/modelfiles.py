@@ -10,8 +10,9 @@ from likewise.encoder.files import NETWORK, PARAMETERS
 from likewise.errors import ModelError
 from likewise.matching import Model, load
 from likewise.matching.folder import CALIBRATION, CARD, CONFIG, GOLDEN
+from likewise.prepare import PARAMETERS as FOUND_BY
 
-KEPT = (CONFIG, PARAMETERS, NETWORK, GOLDEN, CALIBRATION, CARD)
+KEPT = (CONFIG, PARAMETERS, NETWORK, FOUND_BY, GOLDEN, CALIBRATION, CARD)
 
 
 def files_of(model: Model, folder: Path | None = None) -> dict[str, bytes]:

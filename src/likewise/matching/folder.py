@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from likewise.calibration import Calibration
-from likewise.encoder import PARTS, Encoding, Seen, read_encoding, read_tensors
+from likewise.encoder import PARTS, Encoding, Pictures, Seen, read_encoding, read_tensors
 from likewise.errors import ModelError
 from likewise.matching.card import card
 from likewise.matching.model import Model
 from likewise.matching.registered import is_registered, registered
 from likewise.media.files import recover_folder, replacing_file, replacing_folder
+from likewise.prepare import PARAMETERS as FOUND_BY
 from likewise.prepare import check_kept
 
 FORMAT = 1
@@ -31,6 +32,7 @@ TASKS = {
     EMBED: "encoding items",
     "classify": "classifying",
     "triggerword": "hearing a word",
+    "detect": "finding things in pictures",
 }  # what a model for it does
 CONFIG, CALIBRATION = "config.json", "calibration.json"
 GOLDEN, SEEN, CARD, REPORT = "golden.safetensors", "seen.safetensors", "README.md", "report"
@@ -90,6 +92,8 @@ def write_folder(
             (fresh / REPORT).mkdir()
             figures = write_report(fresh / REPORT)
         encoder.write_parameters(fresh)
+        if finder is not None and (found_by := finder.parameters()):
+            save_file(found_by, fresh / FOUND_BY)
         save_file(_golden(encoder), fresh / GOLDEN)
         save_file({name: torch.from_numpy(getattr(encoder.seen, name)) for name in SEEN_NAMES}, fresh / SEEN)
         (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -171,6 +175,10 @@ def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
             "`likewise models info` says what it is.",
         )
     encoder = read_encoding(config["architecture"], folder)
+    how = encoder.ready()
+    if isinstance(how, Pictures) and how.prepare is not None:
+        found_by = read_tensors(folder / FOUND_BY) if (folder / FOUND_BY).exists() else {}
+        encoder.preprocessing = replace(how, prepare=how.prepare.with_parameters(found_by))
     encoder.trained, encoder.seen = config["trained"], read_seen(folder)
     if encoder.fingerprint() != config["fingerprint"]:
         raise ModelError(

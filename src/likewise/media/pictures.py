@@ -217,23 +217,26 @@ def resize_picture(pixels: Pixels, height: int, width: int, how: Resize) -> Pixe
     rows, columns, channels = pixels.shape
     if (rows, columns) == (height, width):
         return pixels
-    box, inner = (0.0, 0.0, float(columns), float(rows)), (width, height)
+    if how == "pad":
+        (across, down), (left, top) = padded(rows, columns, height, width)
+        page = np.zeros((height, width, channels), dtype=np.uint8)
+        page[top : top + down, left : left + across] = resize_picture(pixels, down, across, "squash")
+        return page
+    box = (0.0, 0.0, float(columns), float(rows))
     if how == "crop":
         scale = min(rows / height, columns / width)
         # What is cut off where nothing is may be 1e-14 less.
         left, top = max(0.0, (columns - scale * width) / 2), max(0.0, (rows - scale * height) / 2)
         box = (left, top, columns - left, rows - top)
-    elif how == "pad":
-        scale = min(height / rows, width / columns)
-        inner = (max(1, round(scale * columns)), max(1, round(scale * rows)))
-    resized = _as_pil(pixels).resize(inner, Image.Resampling.BILINEAR, box=box)
-    resized = np.array(resized).reshape(inner[1], inner[0], channels)
-    if how != "pad":
-        return resized
-    page = np.zeros((height, width, channels), dtype=np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    page[top : top + inner[1], left : left + inner[0]] = resized
-    return page
+    resized = _as_pil(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return np.array(resized).reshape(height, width, channels)
+
+
+def padded(rows: int, columns: int, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where "pad" puts a picture of (rows, columns) on a page of (height, width): (width, height) and (left, top)."""
+    scale = min(height / rows, width / columns)
+    across, down = max(1, round(scale * columns)), max(1, round(scale * rows))
+    return (across, down), ((width - across) // 2, (height - down) // 2)
 
 
 def png_bytes(array: NDArray[Any]) -> bytes:

@@ -43,6 +43,7 @@ from likewise.objective.triplets import (
     TripletLoss,
     TripletObjective,
 )
+from likewise.objective.yolo import Grid, Yolo, grid_of, yolo_terms
 
 __all__ = [
     "DISTANCES",
@@ -64,6 +65,7 @@ __all__ = [
     "Cosine",
     "Distance",
     "Euclidean",
+    "Grid",
     "HardestInBatch",
     "Miner",
     "Multiclass",
@@ -85,10 +87,13 @@ __all__ = [
     "TripletObjective",
     "Triplets",
     "WeightedL1",
+    "Yolo",
     "balanced_pairs",
+    "grid_of",
     "make_distance",
     "make_miner",
     "make_objective",
     "squared_between",
     "squared_rowwise",
+    "yolo_terms",
 ]

@@ -2,6 +2,7 @@
 
 from likewise.prepare.finder import (
     FINDERS,
+    PARAMETERS,
     Finder,
     check_kept,
     finder_called,
@@ -16,6 +17,7 @@ from likewise.prepare.part import Box, Part
 
 __all__ = [
     "FINDERS",
+    "PARAMETERS",
     "Box",
     "Finder",
     "Part",

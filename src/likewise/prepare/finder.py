@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.media.pictures import Pixels, Resize, resize_picture
 from likewise.prepare.part import Part
+
+PARAMETERS = "prepare.safetensors"  # of a finder, in the folder of a model that uses it
 
 
 class Finder(ABC):
@@ -40,6 +43,18 @@ class Finder(ABC):
     @abstractmethod
     def sources(self) -> dict[str, str]:
         """SHA-256 of every file of parameters it goes by: part of the fingerprint of a model that uses it."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Tensors that it goes by and that no package brings, by name: a model that uses it keeps them as its own."""
+        return {}
+
+    def with_parameters(self, tensors: dict[str, Any]) -> Self:
+        """The same with those that a model has kept.
+
+        Raises:
+            ModelError: they are missing, damaged or others.
+        """
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; `finder_from` makes it again."""
@@ -108,7 +123,11 @@ FINDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "faces-cnn": ("faces", {"detector": "dlib-cnn", "pixels": 500_000}),  # some 10 s a picture already
     "faces-arcface": ("faces", {"detector": "dlib-frontal", "frame": "arcface", "size": 112}),
 }
-KINDS = {"faces": ("likewise.prepare.faces", "Faces")}  # -> module and class, imported when needed
+DETECTOR = "detector"  # kind of finders that are models, called by their folder
+KINDS = {
+    "faces": ("likewise.prepare.faces", "Faces"),
+    DETECTOR: ("likewise.apps.detect.finder", "Detected"),
+}  # -> module and class, imported when needed
 ENTRY_POINTS = "likewise.finders"  # the group in which installed packages name the classes of further kinds
 
 _Class = TypeVar("_Class", bound=type[Finder])
@@ -139,13 +158,15 @@ def register(finder: _Class) -> _Class:
 
 
 def finder_called(name: str) -> Finder:
-    """The finder called `name`.
+    """The finder called `name`, or the detector in the model folder of this name.
 
     Raises:
-        UsageError: there is none, or what it needs is not installed.
+        UsageError: there is none, or what it needs is not installed. ModelError: a folder that holds no detector.
     """
+    if name not in FINDERS and Path(name).is_dir():
+        return _class(DETECTOR).called(name)
     if name not in FINDERS:
-        raise UsageError(f"A prepare step is one of {', '.join(FINDERS)}", repr(name))
+        raise UsageError(f"A prepare step is one of {', '.join(FINDERS)}, or the folder of a detector", repr(name))
     kind, options = FINDERS[name]
     return _class(kind)(**options)
 

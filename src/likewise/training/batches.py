@@ -13,17 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from likewise.data import Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
-from likewise.encoder import SEQUENCES, Encoder, Preprocessing, Sounds, step_times
+from likewise.data import BoxSet, Clips, Dataset, IdentityBatches, PairSet, PlainBatches, Sampler, labels_of
+from likewise.data.augmentation import Augmentation, seeded
+from likewise.encoder import SEQUENCES, Encoder, Pictures, Preprocessing, Sounds, step_times, to_page
 from likewise.errors import DataError, UsageError
-from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective
+from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective, Yolo
+from likewise.objective.yolo import BOX, NO_BOX
 from likewise.training.options import FitOptions
 from likewise.training.targets import targets_for
 
-TrainingSet = Dataset | PairSet | Clips
+TrainingSet = Dataset | PairSet | Clips | BoxSet
 
 BATCH_ITEMS = 256  # of a default batch
 BATCH_CLIPS = 32  # likewise; each has hundreds of outputs
+BATCH_SCENES = 16  # pictures with boxes; each has hundreds of outputs, and is large
 LONGEST_CLIP = 60.0  # seconds
 LEAST_BATCH, STEPS_OF_AN_EPOCH = 32, 8  # of small sets: fewer items would be noise, fewer steps move no weights
 HANDFUL = 4  # least K of a default P x K batch
@@ -37,14 +40,23 @@ class Batch:
     Attributes:
         values: (B, ...) whole numbers as decoded; for pairs the first items and then the second.
         labels: (B,) int64; for pairs (B / 2,) bool, whether they are the same; for clips (B, S) int8, one per step; for
-            answers (B, K) float32.
+            answers (B, K) float32; for pictures with boxes (B, M, 5) float32, see `box_targets`.
     """
 
     values: Tensor
     labels: Tensor
 
+    def changed(self, items: Tensor, augment: Augmentation, seed: int) -> tuple[Tensor, Batch]:
+        """`items` as scaled, changed at random by `augment`, and the batch with the labels that they have then."""
+        if self.labels.ndim == 3:
+            placed = augment.placed
+            assert placed is not None  # of pictures
+            items, labels = seeded(lambda values: placed(values, self.labels.to(values.device)), items, seed)
+            return items, replace(self, labels=labels)
+        return (items if augment.items is None else seeded(augment.items, items, seed)), self
+
     def outcome(self, objective: Objective, embeddings: Tensor, random: torch.Generator) -> Outcome:
-        """What `objective` says of the (B, D) embeddings of this batch, or the (B, S, 1) outputs."""
+        """What `objective` says of the (B, D) embeddings of this batch, or its (B, S, 1) or (B, R, S, D) outputs."""
         labels = self.labels.to(embeddings.device)
         if labels.dtype != torch.bool:
             return objective.outcome(embeddings, labels, random)
@@ -61,7 +73,7 @@ class Batches:
     Attributes:
         values: (N, ...) whole numbers: (N, C, H, W) uint8 of pictures, (N, T) int16 of sounds.
         labels: (N,) int64 from 0 without gaps, or (M,) bool with `pairs`, or (N, S) int8 of clips, or (N, K) float32
-            of answers.
+            of answers, or (N, M, 5) float32 of boxes.
         pairs: (M, 2) int64 positions in `values`, or None.
         sampler: positions of labels in each batch.
         skipped: file and reason of each item that could not be read.
@@ -78,7 +90,7 @@ class Batches:
 
     @property
     def identities(self) -> int | None:
-        """How many there are; None for pairs, clips and answers, which do not say."""
+        """How many there are; None for pairs, clips, answers and boxes, which do not say."""
         return len(self.labels.unique()) if self.labels.dtype == torch.int64 else None
 
     @cached_property
@@ -114,6 +126,8 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
         _check_clips(encoder, train, objective)
     elif isinstance(objective, StepObjective):
         raise UsageError(f"{objective.name} learns from clips", "labelled items", "Read them with lw.clips.")
+    if isinstance(train, BoxSet) != isinstance(objective, Yolo):
+        raise UsageError("Pictures with boxes, and no others, are learned from by yolo", objective.name)
     longest = float(train.seconds.max()) if isinstance(train, Clips) else None
     preprocessing = encoder.preprocessing or encoder.suiting(items.sources, longest)
     if longest is not None and encoder.preprocessing is not None:
@@ -131,10 +145,10 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
         assert isinstance(objective, StepObjective)  # `_check_clips` saw to it
         labels, pairs = step_labels(encoder.backbone, train.subset(decoded.kept), objective, preprocessing), None
         _check_both(labels, objective)
-        size = BATCH_CLIPS if options.batch is None else options.batch
-        if isinstance(size, tuple):
-            raise UsageError("Batches of clips are a number of clips", f"{size}", "Pass for example batch=32.")
-        sampler = PlainBatches(np.zeros(len(labels), np.int64), size, seed=options.seed)
+        sampler = PlainBatches(np.zeros(len(labels), np.int64), _number(options, BATCH_CLIPS), seed=options.seed)
+    elif isinstance(train, BoxSet):
+        labels, pairs = box_targets(encoder, train.subset(decoded.kept), preprocessing), None
+        sampler = PlainBatches(np.zeros(len(labels), np.int64), _number(options, BATCH_SCENES), seed=options.seed)
     elif isinstance(objective, AnswerObjective):
         sampler, labels, pairs = *_of_answers(encoder, train.subset(decoded.kept), objective, options), None
     else:
@@ -197,6 +211,36 @@ def step_labels(backbone: str, data: Clips, objective: StepObjective, preprocess
     samples = np.round(data.seconds * preprocessing.rate).astype(np.int64)
     lasting = np.clip(1 + (samples - times.first) // times.every, 0, steps)
     return torch.from_numpy(data.step_labels(first, lasting, steps, max(1, hold), grace))
+
+
+def _number(options: FitOptions, usual: int) -> int:
+    if isinstance(options.batch, tuple):
+        raise UsageError("Batches of clips or scenes are a number of them", f"{options.batch}", "Pass --batch 16.")
+    return usual if options.batch is None else options.batch
+
+
+def box_targets(encoder: Encoder, data: BoxSet, how: Preprocessing) -> Tensor:
+    """(N, M, 5) float32: what a network that sees pictures so is to find in each; see `likewise.objective.yolo_terms`.
+
+    Ignored boxes are not learned from. M is the most boxes of a picture, and at least 1.
+
+    Raises:
+        UsageError: the encoder has no head that detects, or one for other classes. DataError: no boxes at all.
+    """
+    head = encoder.head
+    if head is None or head.kind != "detect" or head.names != data.names:
+        there = "without a head" if head is None else f"{head.kind}: {', '.join(head.names[:10])}"
+        raise UsageError("Boxes are found by an encoder with a head that detects their classes", there)
+    assert isinstance(how, Pictures)  # what has boxes is no sound
+    found = torch.zeros(len(data), max([1, *((~ignored).sum() for ignored in data.ignored)]), BOX)
+    found[..., 4] = NO_BOX
+    for i, (boxes, labels, ignored) in enumerate(zip(data.boxes, data.labels, data.ignored, strict=True)):
+        height, width = data.sizes[i].tolist()
+        placed = to_page(boxes[~ignored], (height, width), how)
+        found[i, : len(placed)] = torch.from_numpy(np.concatenate([placed, labels[~ignored, None]], axis=1))
+    if not bool((found[..., 4] >= 0).any()):
+        raise DataError("Training needs boxes", f"none in {len(data)} pictures")
+    return found
 
 
 def check_trainable(data: Dataset) -> None:

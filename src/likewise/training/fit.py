@@ -55,7 +55,8 @@ def fit(
     Args:
         encoder: takes shape and standardisation from `train` if it has none, and its distance from `objective`.
         train: what to learn from; a `PairSet` needs a `PairObjective`, `Clips` a
-            `StepObjective` and an encoder that hears a stream. An `AnswerObjective` needs an encoder with a head.
+            `StepObjective` and an encoder that hears a stream, a `BoxSet` needs `Yolo`. That one and an
+            `AnswerObjective` need an encoder with a head.
         objective: what to minimise; its own parameters are trained along.
         validation: chooses the epoch; never the data that will be reported on.
         options: see `FitOptions`; single ones can be given by name, as in ``fit(..., epochs=10, seed=0)``.
@@ -144,14 +145,14 @@ def fit(
                     group["lr"] = lr
 
                 items = batch.values.to(device, non_blocking=True)  # (B, ...) whole numbers
-                if augment is not None and augment.items is not None:
-                    items = seeded(augment.items, encoder.ready().scaled(items), seed)
+                if augment is not None:
+                    items, batch = batch.changed(encoder.ready().scaled(items), augment, seed)
                 features = items if known is not None else encoder.features(items)  # (B, C, H, W)
                 if augment is not None and augment.features is not None:
                     features = seeded(augment.features, features, seed)
                 follow(averages, number)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    embeddings = seeded(forward, features, seed)  # (B, D), or (B, S, D); for dropout
+                    embeddings = seeded(forward, features, seed)  # (B, D), (B, S, D) or (B, R, S, D); for dropout
                 outcome = batch.outcome(objective, embeddings.float(), random)
                 loss, active = outcome.loss.item(), outcome.active / max(1, outcome.terms)
                 apart = spread(embeddings.detach().float().flatten(0, -2))

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from likewise.data import Clips, Dataset, PairSet
+from likewise.data import BoxSet, Clips, Dataset, PairSet
 from likewise.data.splits import position_within
 from likewise.encoder import Encoder, evaluating
 from likewise.errors import DataError, UsageError
 from likewise.metrics import retrieval
 from likewise.metrics.curve import error_curve, listed_curve
-from likewise.objective import AnswerObjective, Objective, StepObjective
+from likewise.objective import AnswerObjective, Objective, StepObjective, Yolo
 from likewise.training.alarms import check_finite
-from likewise.training.batches import TrainingSet, answers_of, fingerprint, step_labels
+from likewise.training.batches import TrainingSet, answers_of, box_targets, fingerprint, step_labels
 from likewise.training.features import fixed_outputs
 from likewise.training.options import FitOptions
 
@@ -55,8 +55,12 @@ def validator(encoder: Encoder, objective: Objective, validation: TrainingSet, o
     """
     if isinstance(validation, Clips) != isinstance(objective, StepObjective):
         raise UsageError("A model is validated on data like those it is trained on", validation)
+    if isinstance(validation, BoxSet) != isinstance(objective, Yolo):
+        raise UsageError("A model is validated on data like those it is trained on", validation)
     if isinstance(validation, Clips):
         return _on_clips(encoder, objective, validation)
+    if isinstance(validation, BoxSet):
+        return _on_boxes(encoder, objective, validation)
     if isinstance(objective, AnswerObjective):
         return _on_answers(encoder, objective, validation, options)
     if not validation.comparable:
@@ -155,6 +159,24 @@ def _on_clips(encoder: Encoder, objective: Objective, validation: Clips) -> Vali
     def figure() -> float:
         outputs = encoder.encode(decoded.values).embeddings
         check_finite(outputs.flatten(1))
+        with torch.inference_mode():
+            return -objective(outputs, labels).item()
+
+    return Validator(figure, seen, skipped)
+
+
+def _on_boxes(encoder: Encoder, objective: Objective, validation: BoxSet) -> Validator:
+    preprocessing = encoder.ready()
+    decoded = preprocessing.decode(validation.sources)
+    skipped = tuple((validation.files[i], reason) for i, reason in decoded.problems)
+    labels = box_targets(encoder, validation.subset(decoded.kept), preprocessing)
+    seen = fingerprint(decoded.values, labels)
+    if not len(labels):
+        return Validator(None, seen, skipped)
+
+    def figure() -> float:
+        outputs = encoder.encode(decoded.values).embeddings
+        check_finite(outputs.flatten(0, 2))
         with torch.inference_mode():
             return -objective(outputs, labels).item()
 

@@ -1,0 +1,121 @@
+"""Thresholds, against trying every one; and what is a hit, against the common matching."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from likewise.apps.detect import Boxes, Found, ScoreCalibration, calibrated, found_in, matches_of
+from likewise.data import BoxSet
+from likewise.errors import DataError, ModelError, SupportError, UsageError
+from likewise.metrics.box_matching import Detections, match
+
+
+def drawn(seed: int, pictures: int = 12) -> tuple[list[Boxes], BoxSet]:
+    """Boxes that are there, some ignored, and boxes found that lie near some of them."""
+    rng = np.random.default_rng(seed)
+    there, labels, ignored, found = [], [], [], []
+    for _ in range(pictures):
+        count = int(rng.integers(0, 4))
+        boxes = np.concatenate([rng.uniform(0, 60, (count, 2)), rng.uniform(10, 40, (count, 2))], axis=1)
+        label = rng.integers(0, 2, count)
+        near = np.repeat(boxes, 2, axis=0) + rng.normal(0, 3, (2 * count, 4))
+        near[:, 2:] = near[:, 2:].clip(4, 60)
+        stray = np.concatenate([rng.uniform(0, 60, (2, 2)), rng.uniform(10, 40, (2, 2))], axis=1)
+        all_ = np.concatenate([near, stray]).clip(0, 100)
+        said = np.where(rng.random(len(all_)) < 0.8, np.r_[np.repeat(label, 2), 0, 1], rng.integers(0, 2, len(all_)))
+        score = np.sort(rng.permutation(1000)[: len(all_)] / 1000)[::-1]
+        order = rng.permutation(len(all_))
+        found.append(Boxes(all_[order], said[order].astype(np.int64), score.copy(), (120, 120)))
+        there.append(boxes)
+        labels.append(label.astype(np.int64))
+        ignored.append(rng.random(count) < 0.25)
+    data = BoxSet(
+        tuple(np.zeros((120, 120, 1), np.uint8) for _ in range(pictures)), tuple(map(str, range(pictures))),
+        ("a", "b"), tuple(there), tuple(labels), tuple(ignored), np.full((pictures, 2), 120),
+    )  # fmt: skip
+    return found, data
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hits_are_those_of_the_common_matching(seed: int) -> None:
+    found, data = drawn(seed)
+    columns = ([getattr(each, name) for each in found] for name in ("boxes", "labels", "scores"))
+    common = match(data, Detections(*columns), np.array([0.5]), 100)
+    ours = matches_of(found, data)
+    for kind, mine in (
+        (common.hit[0], [m.hit for m in ours]),
+        (~common.void[0], [m.counted for m in ours]),
+    ):
+        theirs = sorted(zip(common.picture.tolist(), common.score.tolist(), kind.tolist(), strict=True))
+        rows = [
+            (i, s, k) for i, m in enumerate(mine) for s, k in zip(found[i].scores.tolist(), m.tolist(), strict=True)
+        ]
+        assert sorted(rows) == theirs
+    hits = sum(int(m.hit.sum()) for m in ours)
+    assert hits == sum(int((m.by > 0).sum()) for m in ours)  # each thing that is found was found by one box
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_best_threshold_is_no_worse_than_any(seed: int) -> None:
+    found = found_in(*drawn(seed))
+    if not found.hit.any():
+        with pytest.raises(DataError):
+            found.best()
+        return
+
+    def f1(threshold: float) -> float:
+        sure = found.scores >= threshold
+        return 2 * found.hit[sure].sum() / (sure.sum() + len(found.by))
+
+    best = found.best()
+    assert f1(best) == pytest.approx(max(f1(threshold) for threshold in [0.0, *found.scores, 1.0]))
+    assert best == 0 or best not in found.scores  # but between two of them
+
+
+def test_shares_count_what_is_at_or_above_the_threshold() -> None:
+    found = Found(
+        scores=np.array([0.9, 0.8, 0.5, 0.2]), hit=np.array([True, False, True, False]), picture=np.arange(4),
+        by=np.array([0.9, 0.5, 0.0]), there=np.array([0, 2, 3]),
+    )  # fmt: skip
+    right, there = found.precision(0.5), found.recall(0.5)
+    assert right is not None
+    assert there is not None
+    assert (right.value, there.value) == pytest.approx((2 / 3, 2 / 3))
+    assert found.precision(0.95) is None
+
+
+def sure(right: int, wrong: int) -> Found:
+    """Right boxes with scores above wrong ones, each in a picture of its own."""
+    scores = np.r_[np.linspace(0.9, 0.6, right), np.linspace(0.5, 0.1, wrong)]
+    hit = np.arange(right + wrong) < right
+    return Found(scores, hit, np.arange(right + wrong), scores[:right], np.arange(right))
+
+
+def test_a_promised_precision_is_kept_with_its_interval() -> None:
+    found = sure(100, 50)
+    threshold = found.precise(0.9)
+    kept = found.precision(threshold)
+    assert kept is not None
+    assert kept.low >= 0.9
+    lower = found.precision(float(found.scores[found.scores < threshold].max()))
+    assert threshold <= 0.61 or (lower is not None and lower.low < 0.9)
+
+
+def test_too_few_boxes_promise_nothing() -> None:
+    with pytest.raises(SupportError, match=r"precision of 0\.9"):
+        sure(10, 0).precise(0.9)
+    with pytest.raises(UsageError):
+        sure(100, 0).precise(1.0)
+
+
+def test_it_is_written_and_read() -> None:
+    found = calibrated(sure(100, 50), "fingerprint", 150, "drawn", promised=0.9)
+    assert ScoreCalibration.from_json(found.to_json()) == found
+    assert "0.9" in found.said()
+    for text in ("{", "{}", found.to_json().replace('"threshold": 0', '"threshold": 7'), "[]", "null"):
+        with pytest.raises(ModelError, match="complete"):
+            ScoreCalibration.from_json(text)
