@@ -36,8 +36,7 @@ def scenes(count: int) -> lw.BoxSet:
         boxes.append(np.concatenate([corners, np.full((len(tiles), 2), DIGIT)], axis=1))
         labels.append(digits.target[chosen])
     files, none = tuple(f"scene {i}" for i in range(count)), tuple(np.zeros(len(each), bool) for each in labels)
-    sizes = np.full((count, 2), SIDE)
-    return lw.BoxSet(pictures, files, tuple("0123456789"), tuple(boxes), tuple(labels), none, sizes)
+    return lw.BoxSet(pictures, files, tuple("0123456789"), tuple(boxes), tuple(labels), none, np.full((count, 2), SIDE))
 
 
 def main() -> None:

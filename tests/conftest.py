@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from likewise.apps.detect import LearnedBoxes
@@ -22,6 +23,8 @@ from likewise.data import Dataset, arrays
 from likewise.training import FitOptions, Step
 
 torch.set_num_threads(1)
+settings.register_profile("untimed", deadline=None)  # how long an example takes is up to what else the machine does
+settings.load_profile("untimed")
 
 
 class Quiet:

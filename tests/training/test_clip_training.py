@@ -113,7 +113,7 @@ class TestRefused:
             fit(Encoder("mlp", 1), data, SequentialBCE(), options=OPTIONS)
         with pytest.raises(UsageError, match="learns from clips; got labelled items"):
             fit(Encoder("mlp", 1), digits, SequentialBCE(), options=OPTIONS)
-        with pytest.raises(UsageError, match="a number of clips"):
+        with pytest.raises(UsageError, match="Batches of clips or scenes are a number of them"):
             trained(data, batch=(2, 2))
         with pytest.raises(UsageError, match="An augmentation of streams is one of none, stream; got 'speech'"):
             trained(data, augment="speech")
