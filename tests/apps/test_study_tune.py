@@ -181,7 +181,7 @@ class TestSpace:
             optuna.trial.create_trial(value=1.0, params=given, distributions=distributions)
             for name, value in settings.items():
                 seen.setdefault(name, set()).add(value)
-        wanted = {"picture": {"none", "jitter", "mirror", "photo"}, "sound": {"none", "speech"}}[kind]
+        wanted = {"picture": {"none", "jitter", "mirror", "photo", "scene", "signs"}, "sound": {"none", "speech"}}[kind]
         assert seen["augment"] == wanted
         if task == "embed":
             assert seen["loss"] == set(LOSSES)
