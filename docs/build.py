@@ -8,6 +8,7 @@ The tests use the same functions, so that a page that is wrong fails there too.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGES = (*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md")))
@@ -87,6 +89,15 @@ def _commands(page: Path) -> Iterator[tuple[int, str]]:
             yield _line(text, span.start()), f"{span[1]}: {why}"
 
 
+@functools.cache
+def _command_line() -> Any:
+    import typer
+
+    from likewise.cli.app import make_app
+
+    return typer.main.get_command(make_app())
+
+
 def refusal(line: str, *, whole: bool = True) -> str | None:
     """Why the program would refuse this command line before doing anything; None if it would not.
 
@@ -94,12 +105,8 @@ def refusal(line: str, *, whole: bool = True) -> str | None:
         line: begins with `likewise`.
         whole: whether all that the command needs must be there; else only what is there must be right.
     """
-    import typer
-
-    from likewise.cli.app import app
-
     words = [word for word in shlex.split(END_OF_COMMAND.sub("", line))[1:] if word != "--debug"]
-    command = typer.main.get_command(app)
+    command = _command_line()
     while subcommands := getattr(command, "commands", None):
         name = next((word for word in words if not word.startswith("-")), None)
         if name is None:

@@ -16,7 +16,7 @@ import soundfile
 from PIL import Image
 from typer.main import get_command
 
-from likewise.cli.app import app
+from likewise.cli.app import make_app
 from likewise.cli.synthesize import PICTURE_OPTIONS
 
 Run = Callable[..., object]
@@ -118,7 +118,8 @@ def test_what_clips_were_made_from_is_told_by_the_names_of_options(
     made_from = json.loads((tmp_path / "clips" / "clips.json").read_text())["made_from"]
     named = {name for name in made_from if name.startswith("--")}
     assert set(made_from) == named | {"positives", "negatives", "backgrounds", "versions"}
-    taken = {option for each in get_command(app).commands["synthesize"].params for option in each.opts}
+    synthesize = get_command(make_app("synthesize")).commands["synthesize"]
+    taken = {option for each in synthesize.params for option in each.opts}
     taken -= {"--object", *(f"--{name}" for name in PICTURE_OPTIONS)}
     assert taken - named == {"--positive", "--negative", "--background", "--out", "--json"}
     assert not named - taken

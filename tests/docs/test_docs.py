@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,14 +15,6 @@ assert _spec is not None
 assert _spec.loader is not None
 build = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(build)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _the_command_line_is_made_once() -> Iterator[None]:
-    """Not for each line of the pages."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
-        yield
 
 
 SLOW = {"tour.md", "learning.md"}  # each trains some nine small networks

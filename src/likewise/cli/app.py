@@ -5,51 +5,43 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from likewise.cli import (
-    calibrate,
-    classify,
-    cluster,
-    data,
-    demo,
-    detect,
-    encode,
-    enrol,
-    evaluate,
-    export,
-    forget,
-    gallery_,
-    identify,
-    import_,
-    inspect_,
-    listen,
-    map_,
-    models,
-    search,
-    serve,
-    study,
-    style,
-    synthesize,
-    tokens,
-    train,
-    verify,
-    voices,
-)
 from likewise.cli.console import INTERRUPTED, say
 from likewise.errors import CollapseWarning, DataError, LikewiseError
 
-app = typer.Typer(
-    name="likewise",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # plain help is there twice as fast
-    pretty_exceptions_enable=False,
-    help='Learn what "the same" means from your own labelled examples, and get an answer you can trust.',
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Command -> its module in this package, in the order of the help.
+_MODULES = {
+    "demo": "demo", "data": "data", "models": "models", "import": "import_", "train": "train", "evaluate": "evaluate",
+    "calibrate": "calibrate", "verify": "verify", "classify": "classify", "detect": "detect", "encode": "encode",
+    "map": "map_", "enrol": "enrol", "identify": "identify", "forget": "forget", "gallery": "gallery_",
+    "cluster": "cluster", "search": "search", "study": "study", "inspect": "inspect_", "style": "style",
+    "voices": "voices", "synthesize": "synthesize", "listen": "listen", "export": "export", "serve": "serve",
+    "tokens": "tokens",
+}  # fmt: skip
+
+
+def make_app(command: str | None = None) -> typer.Typer:
+    """The command line, with one command or, by default, with all.
+
+    What a command takes is looked up in its signature, which for all of them is most of the time that help takes.
+    """
+    app = typer.Typer(
+        name="likewise",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # plain help is there twice as fast
+        pretty_exceptions_enable=False,
+        help='Learn what "the same" means from your own labelled examples, and get an answer you can trust.',
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    for module in _MODULES.values() if command is None else [_MODULES[command]]:
+        import_module(f"likewise.cli.{module}").register(app)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -60,7 +52,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
@@ -68,13 +59,6 @@ def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Options of every command; `main` looks at --debug, wherever it is written."""
-
-
-for module in (
-    demo, data, models, import_, train, evaluate, calibrate, verify, classify, detect, encode, map_, enrol, identify,
-    forget, gallery_, cluster, search, study, inspect_, style, voices, synthesize, listen, export, serve, tokens,
-):  # fmt: skip
-    module.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -87,8 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *(a for a in given if a != "--debug")] if debug else given  # wherever it was written
+    named = next((one for one in given if not one.startswith("-")), None)
     try:
-        status = app(args=given, prog_name="likewise", standalone_mode=False)
+        status = make_app(named if named in _MODULES else None)(args=given, prog_name="likewise", standalone_mode=False)
     except LikewiseError as error:
         _fail(str(error), error.status, debug)
     except OSError as error:  # what no package has said in its own words
