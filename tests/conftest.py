@@ -10,6 +10,8 @@ from pathlib import Path
 # as they are loaded, here and in the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,11 @@ from likewise.training import FitOptions, Step
 torch.set_num_threads(1)
 settings.register_profile("untimed", deadline=None)  # how long an example takes is up to what else the machine does
 settings.load_profile("untimed")
+
+
+# A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C, which some are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Quiet:

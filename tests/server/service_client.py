@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from likewise.matching import load
 from likewise.server.app import make_app
 from likewise.server.audit import Audit
 from likewise.server.decoding import Decoders
 from likewise.server.door import Door
 from likewise.server.limits import Limits
 from likewise.server.run import running
-from likewise.server.service import Service
+from likewise.server.service import Service, load_served
 from likewise.server.tokens import SCOPES, Tokens
 
 
@@ -82,14 +81,14 @@ class Borrowed:
 
 @contextmanager
 def served(
-    folder: Path, model: Path, limits: Limits | None = None, *, decoders: type[Any] = Borrowed
+    folder: Path, model: Path, limits: Limits | None = None, *, named: bool = True, decoders: type[Any] = Borrowed
 ) -> Iterator[Served]:
-    """A service with an empty gallery in `folder`."""
+    """A service with an empty gallery in `folder`; one that is not `named` has none."""
     gallery, tokens, audit = folder / "g.gallery", Tokens(folder / "tokens"), folder / "audit.jsonl"
     token, _ = tokens.make("tester", SCOPES, per_minute=1_000_000)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("likewise.server.service.Decoders", decoders)
-        service = Service(load(model), str(gallery), limits)
+        service = Service(load_served(str(model)), str(gallery) if named else None, limits)
     door = make_app(service, tokens, Audit(audit))
     with (
         running(door) as url,

@@ -69,7 +69,7 @@ def test_answers_do_not_cross(lane: Lane, model: Model) -> None:
 
     def ask(i: int) -> np.ndarray:
         part = uploads[i : i + 1 + i % 3]
-        found = lane.encode(model, part, patient=True)
+        found = lane.encode(model.encoder, part, patient=True)
         assert found.kept.tolist() == list(range(len(part)))
         return found.embeddings.numpy()
 
@@ -83,9 +83,9 @@ def test_what_comes_while_one_is_encoded_is_the_next_batch(
 ) -> None:
     held = Held(model, monkeypatch)
     with ThreadPoolExecutor(16) as pool:
-        asked = [pool.submit(lane.encode, model, [upload(0)])]
+        asked = [pool.submit(lane.encode, model.encoder, [upload(0)])]
         assert held.began.wait(20)
-        asked += [pool.submit(lane.encode, model, [upload(i)]) for i in range(1, 11)]
+        asked += [pool.submit(lane.encode, model.encoder, [upload(i)]) for i in range(1, 11)]
         while len(lane._jobs) < 10:
             pass
         held.go.set()
@@ -98,14 +98,14 @@ def test_past_the_queue_is_refused_at_once_and_there_is_room_again_later(
 ) -> None:
     held = Held(model, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
-        asked = pool.submit(lane.encode, model, [upload(i) for i in range(60)])
+        asked = pool.submit(lane.encode, model.encoder, [upload(i) for i in range(60)])
         assert held.began.wait(20)
         with pytest.raises(Refusal) as refused:
-            lane.encode(model, [upload(i) for i in range(5)])
+            lane.encode(model.encoder, [upload(i) for i in range(5)])
         assert refused.value.status == 503
         assert (refused.value.retry_after or 0) >= 1
         assert "60 of at most 64" in str(refused.value)
-        more = pool.submit(lane.encode, model, [upload(i) for i in range(4)])  # just fits
+        more = pool.submit(lane.encode, model.encoder, [upload(i) for i in range(4)])  # just fits
         held.go.set()
         assert len(asked.result().kept) == 60
         assert len(more.result().kept) == 4
@@ -117,11 +117,11 @@ def test_unreadable_ones_are_named_and_others_go_on(model: Model) -> None:
     decoders = Decoders(Limits(), 1)
     lane = Lane(decoders, 64)
     try:
-        found = lane.encode(model, [upload(0), Upload("bad.png", b"bad"), upload(2)])
+        found = lane.encode(model.encoder, [upload(0), Upload("bad.png", b"bad"), upload(2)])
         assert found.kept.tolist() == [0, 2]
         assert found.problems[0][0] == 1
         assert "bad.png" in found.problems[0][1]
-        nothing = lane.encode(model, [Upload("bad.png", b"")])
+        nothing = lane.encode(model.encoder, [Upload("bad.png", b"")])
         assert nothing.embeddings.shape == (0, model.dim)
     finally:
         lane.close()
@@ -134,6 +134,6 @@ def test_a_failure_reaches_who_asked_and_nobody_after(
     with monkeypatch.context() as patched:
         patched.setattr(model.encoder, "encode", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            lane.encode(model, [upload(0)])
-    assert len(lane.encode(model, [upload(0)]).kept) == 1
+            lane.encode(model.encoder, [upload(0)])
+    assert len(lane.encode(model.encoder, [upload(0)]).kept) == 1
     assert lane.here == 0

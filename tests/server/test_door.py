@@ -44,6 +44,7 @@ SCOPES = {
     ("POST", "/v1/verify"): "verify",
     ("POST", "/v1/verify/name"): "verify",
     ("POST", "/v1/identify"): "identify",
+    ("POST", "/v1/classify"): "classify",
     ("POST", "/v1/enrol"): "enrol",
     ("POST", "/v1/forget"): "forget",
     ("GET", "/v1/names"): "admin",

@@ -35,13 +35,17 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8760,
     tokens: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Tokens; by default GALLERY.tokens. See `likewise tokens`.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Tokens; by default GALLERY.tokens, or MODEL.tokens. See `likewise tokens`."),
     ] = None,
     no_tokens: Annotated[
         bool, typer.Option("--no-tokens", help="Let everybody on this computer do everything.")
     ] = False,
     audit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The log of who did what; by default GALLERY.audit.jsonl.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The log of who did what; by default GALLERY.audit.jsonl, or MODEL.audit.jsonl."
+        ),
     ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Pictures and requests taken on at a time.")] = 256,
     picture_bytes: Annotated[int, typer.Option(min=1, help="Largest picture, in bytes.")] = 10 << 20,
@@ -49,9 +53,10 @@ def serve(
     sound_seconds: Annotated[float, typer.Option(help="Longest sound, in seconds.")] = 600.0,
     decode_seconds: Annotated[float, typer.Option(help="Longest time to decode a picture.")] = 5.0,
 ) -> None:
-    """Answer over HTTP: verify, identify, enrol, forget, encode, cluster.
+    """Answer over HTTP: verify, identify, enrol, forget, encode, cluster; or classify.
 
-    MODEL makes a gallery that is not there yet. Without a gallery, pictures are compared, encoded and clustered.
+    MODEL makes a gallery that is not there yet. Without a gallery, pictures are compared, encoded and clustered; by a
+    model that classifies, they are classified.
     Tokens say who may do what. Where their file is not there yet, one for everything is made and printed, once.
     """
     from likewise.errors import UsageError
@@ -62,11 +67,10 @@ def serve(
     if no_tokens and not address.is_here:
         raise UsageError("Without tokens, only this computer is served", f"--host {host}", "Leave --no-tokens out.")
 
-    from likewise.matching import load
     from likewise.server.app import make_app
     from likewise.server.audit import Audit
     from likewise.server.limits import Limits
-    from likewise.server.service import Service
+    from likewise.server.service import Service, load_served
     from likewise.server.tokens import Tokens
 
     limits = Limits(
@@ -78,11 +82,11 @@ def serve(
         queue=queue,
         files=min(Limits.files, queue),
     )
-    known = None if no_tokens else Tokens(beside(gallery, tokens, ".tokens", "--tokens"))
-    log = Audit(beside(gallery, audit, ".audit.jsonl", "--audit"))
+    known = None if no_tokens else Tokens(beside(gallery, model, tokens, ".tokens", "--tokens"))
+    log = Audit(beside(gallery, model, audit, ".audit.jsonl", "--audit"))
     with (
         listen(address) as listening,
-        closing(Service(None if model is None else load(model), gallery, limits)) as service,
+        closing(Service(None if model is None else load_served(model), gallery, limits)) as service,
     ):
         if known is not None:
             _make_first(known)

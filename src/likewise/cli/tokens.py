@@ -30,7 +30,7 @@ def make(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="verify, identify, enrol, forget or admin, which is all; give it several times for several."
+            help="verify, identify, classify, enrol, forget or admin, which is all; give it several times for several."
             " verify by default."
         ),
     ] = None,

@@ -240,6 +240,38 @@ class Encoded(BaseModel):
     skipped: list[Skipped]
 
 
+class Said(BaseModel):
+    """What a model says of one picture."""
+
+    file: str
+    label: str = Field(description='The class; several with + between them, or "none"; numbers as "name value".')
+    probability: float | None = Field(description="Of `label`; null for numbers.")
+    labels: list[str] = Field(description="The classes that hold.")
+    values: dict[str, float] = Field(description="The most probable classes, as many as `top`; or all numbers.")
+    between: dict[str, list[float]] | None = Field(
+        None, description="Of numbers, the ends between which 90% lie; missing where it is not known."
+    )
+
+
+class Classified(BaseModel):
+    """What pictures show."""
+
+    model_config = _example(
+        fingerprint="5e884898...", head="binary",
+        files=[
+            {
+                "file": "sky.jpg", "label": "night", "probability": 0.97, "labels": ["night"],
+                "values": {"night": 0.97, "day": 0.03},
+            }
+        ],
+        skipped=[],
+    )  # fmt: skip
+    fingerprint: str
+    head: Literal["binary", "multiclass", "multilabel", "regression"]
+    files: list[Said]
+    skipped: list[Skipped]
+
+
 class Item(BaseModel):
     """A picture, or one thing found in it."""
 

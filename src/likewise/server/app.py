@@ -34,7 +34,7 @@ _REASONS = {
     404: "There is no such job, or no such place.",
     405: "Another method than the place takes.",
     408: "The request did not arrive in time.",
-    409: "The model is not calibrated for this, or not the gallery's.",
+    409: "The model is not calibrated for this, is for another task, or is not the gallery's.",
     413: "A picture or request that is too large, or too slow to decode.",
     415: "A body of another kind.",
     422: "Data that are missing or unreadable, unknown fields, or a name that is not enrolled.",
@@ -75,7 +75,7 @@ def make_app(service: Service, tokens: Tokens | None, audit: Audit) -> Door:
 
     app = FastAPI(
         title="Likewise",
-        summary="Are these the same, and who is this?",
+        summary="Are these the same, who is this, and what does it show?",
         version="1",
         lifespan=life,
         docs_url=None,  # these pages load programs from elsewhere
@@ -126,6 +126,17 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         ]
         _note(request, probes=probes, threshold=found.lines.strict, model=service)
         return _json((found if _sees_names(request) else discreet.decided_only(found)).as_dict())
+
+    @app.post("/v1/classify", **_about(answers.Classified, "What do pictures show?"))
+    def classify(
+        request: Request,
+        files: Pictures,
+        top: Annotated[int, Form(description="How many classes to show for each; all numbers are.")] = 3,
+    ) -> Response:
+        with _uploads(request, service, files) as uploads:
+            said, found = service.classify(uploads, top)
+        _note(request, said=[{"label": one.label, "probability": one.probability} for one in said], model=service)
+        return _json(found)
 
     @app.post("/v1/encode", **_about(answers.Encoded, "The embeddings of pictures."))
     def encode(request: Request, files: Pictures) -> Response:

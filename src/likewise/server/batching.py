@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from likewise.encoder import Encoded, Item
+from likewise.encoder import Encoded, Encoding, Item
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError
-from likewise.matching import Model
-from likewise.prepare import Part
+from likewise.prepare import Finder, Part, shown_part
 from likewise.server.decoding import Decoders
 from likewise.server.refusals import busy
 
@@ -31,10 +30,24 @@ BATCH = 64  # pictures encoded at once, if as many wait
 _RECENT = 0.9  # weight of the past in the running pace
 
 
+def every(parts: list[Part], finder: Finder | None, name: str) -> list[Part]:
+    """All that was found in an item."""
+    return parts
+
+
+def shown(parts: list[Part], finder: Finder | None, name: str) -> list[Part]:
+    """The most prominent part of an item.
+
+    Raises:
+        DataError: nothing was found in it.
+    """
+    return [shown_part(parts, finder, name)]
+
+
 @final
 @dataclass
 class _Job:
-    model: Model
+    encoder: Encoding
     values: Tensor  # (n, ...) whole numbers as decoded
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
 
@@ -68,18 +81,26 @@ class Lane:
         """Whether somebody encodes."""
         return self._thread.is_alive() and not self._closing
 
-    def encode(self, model: Model, items: Sequence[Item], *, patient: bool = False) -> Encoded:
-        """Embeddings of what is found in pictures, as `Model.encode_parts` gives them.
+    def encode(
+        self,
+        encoder: Encoding,
+        items: Sequence[Item],
+        chosen: Callable[[list[Part], Finder | None, str], list[Part]] = every,
+        *,
+        patient: bool = False,
+    ) -> Encoded:
+        """Embeddings of what is found in pictures, as `Encoding.encode_parts` gives them.
 
         Args:
-            model: which one; pictures for different ones are in different batches.
+            encoder: which one; pictures for different ones are in different batches.
             items: have a `read()` that gives bytes, and a name as their text.
+            chosen: which of the parts that were found in an item: `every`, or the one that is `shown`.
             patient: wait for a place in the queue, as work in the background does.
 
         Raises:
             Refusal: 503, the queue is full; 413, a picture too large, or too slow to decode.
         """
-        how = model.encoder.ready()
+        how = encoder.ready()
         parts: list[Part] = []
         kept: list[int] = []
         problems: list[tuple[int, str]] = []
@@ -89,13 +110,14 @@ class Lane:
                 if not isinstance(item, Readable):
                     raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
                 try:
-                    found = self._decoders.decode(item.read(), str(item), how, budget)
+                    decoded = self._decoders.decode(item.read(), str(item), how, budget)
+                    found = chosen(decoded, how.prepare, str(item))
                     parts += found
                     kept += [i] * len(found)
                 except DataError as error:
                     problems.append((i, str(error)))
             rows = [how.laid_out(part) for part in parts]
-            embeddings = self._encoded(model, rows) if rows else torch.empty(0, model.dim)
+            embeddings = self._encoded(encoder, rows) if rows else torch.empty(0, *encoder.embedded)
         return Encoded(
             embeddings, np.array(kept, np.int64), tuple(problems), tuple(part.box for part in parts),
             tuple(part.flaw for part in parts),
@@ -109,8 +131,8 @@ class Lane:
             self._left.notify_all()
         self._thread.join()
 
-    def _encoded(self, model: Model, rows: Sequence[np.ndarray]) -> Tensor:
-        job = _Job(model, torch.from_numpy(np.stack(rows)))
+    def _encoded(self, encoder: Encoding, rows: Sequence[np.ndarray]) -> Tensor:
+        job = _Job(encoder, torch.from_numpy(np.stack(rows)))
         with self._lock:
             if self._closing:
                 raise busy("a service that is stopping", 5)
@@ -145,7 +167,7 @@ class Lane:
             began = time.perf_counter()
             values = torch.cat([job.values for job in batch])
             try:
-                found = batch[0].model.encode(values).embeddings
+                found = batch[0].encoder.encode(values).embeddings
             except Exception as error:  # it is for those who wait; the next batch may go well
                 for job in batch:
                     job.answer.set_exception(error)
@@ -160,7 +182,7 @@ class Lane:
         """The jobs of one batch: the first in the queue, and those behind it that fit."""
         batch = [self._jobs.popleft()]
         room = BATCH - len(batch[0].values)
-        while self._jobs and self._jobs[0].model is batch[0].model and len(self._jobs[0].values) <= room:
+        while self._jobs and self._jobs[0].encoder is batch[0].encoder and len(self._jobs[0].values) <= room:
             room -= len(self._jobs[0].values)
             batch.append(self._jobs.popleft())
         return batch

@@ -46,23 +46,21 @@ class Address:
             return False
 
 
-def beside(gallery: str | None, given: Path | None, ending: str, option: str) -> Path:
-    """Where a file of the service is: as given, or beside the gallery's.
+def beside(gallery: str | None, model: str | None, given: Path | None, ending: str, option: str) -> Path:
+    """Where a file of the service is: as given, or beside the gallery's, or without one beside the model's folder.
 
     Raises:
-        UsageError: the gallery is no file.
+        UsageError: the gallery is no file; or there is none, and no model's folder.
     """
     if given is not None:
         return given
-    if gallery is None:
-        raise UsageError(
-            "Without a gallery, to compare, encode and cluster only, the files of tokens and of the log are given",
-            f"no {option}",
-            "Pass --gallery GALLERY, or --tokens FILE and --audit FILE.",
-        )
-    if "://" in gallery:
+    if gallery is not None and "://" in gallery:
         raise UsageError("Beside a gallery on a server, a place is given", f"no {option}", f"Pass {option} FILE.")
-    path = Path(gallery.partition("?")[0])
+    if gallery is None and (model is None or not Path(model).is_dir()):
+        found = f"no {option}, and {'no MODEL' if model is None else f'{model!r}'}"
+        rule = "Tokens and the log are in files beside a gallery or a model's folder, or where they are said to be"
+        raise UsageError(rule, found, "Pass --gallery GALLERY, or --tokens FILE and --audit FILE.")
+    path = Path(str(model) if gallery is None else gallery.partition("?")[0]).resolve()
     return path.with_name(path.name + ending)
 
 

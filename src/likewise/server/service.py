@@ -10,15 +10,17 @@ from typing import Any, final
 import numpy as np
 import torch
 
+from likewise.apps.classify import Answer, Classifier
 from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters, pair_cut_of
+from likewise.apps.loading import load
 from likewise.encoder import Encoded, Item, Progress
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.gallery import Claim, Enrolled, Forgotten, Gallery, Identified
 from likewise.gallery.claim import Line
 from likewise.gallery.decision import Rule
 from likewise.gallery.names import check_name
-from likewise.matching import Model, Verdict
-from likewise.server.batching import Lane
+from likewise.matching import EMBED, TASKS, Model, Verdict, task_of
+from likewise.server.batching import Lane, shown
 from likewise.server.decoding import Decoders
 from likewise.server.jobs import Job, Jobs
 from likewise.server.limits import Limits
@@ -48,29 +50,50 @@ class Upload:
         return self._name
 
 
+def load_served(model: str) -> Model | Classifier:
+    """The model in a folder, or the registered one of this name.
+
+    Raises:
+        ModelError: it neither compares nor classifies; see also `likewise.apps.loading.load`.
+    """
+    task = task_of(model)
+    if task not in (EMBED, Classifier.task):
+        found = f"{model!r}, a model for {TASKS.get(task, task)}"
+        raise ModelError("A service compares or classifies", found, "Ask it on the command line: `likewise --help`.")
+    return load(model)
+
+
 @final
 class Service:
     """A model, perhaps a gallery, and what requests share.
 
     Args:
-        model: compares pictures; None for that of a gallery which is there. A gallery keeps its own copy, and that one
-            is asked, so that the service follows when somebody exchanges it with `gallery rebuild`.
+        model: compares or classifies; None for that of a gallery which is there. A gallery keeps its own copy, and that
+            one is asked, so that the service follows when somebody exchanges it with `gallery rebuild`.
         gallery: its address; where there is none, it is made for `model`.
         limits: what clients may send.
 
     Raises:
-        UsageError: neither a model nor a gallery. likewise.LikewiseError: see `Gallery.open`.
+        UsageError: neither a model nor a gallery, or a gallery for a model that does not compare; a model for another
+            task. likewise.LikewiseError: see `Gallery.open`.
     """
 
-    def __init__(self, model: Model | None, gallery: str | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, model: Model | Classifier | None, gallery: str | None = None, limits: Limits | None = None
+    ) -> None:
         self.limits = limits or Limits()
+        if isinstance(model, Classifier) and gallery is not None:
+            raise UsageError("A gallery holds what a model compares", "a model that classifies", "Leave --gallery out.")
         if model is None and gallery is None:
             raise UsageError(
                 "A service has a model, or a gallery that keeps one", "neither", "Pass MODEL, or --gallery GALLERY."
             )
         self._own = model
-        self._gallery = None if gallery is None else Gallery.open(gallery, model, encode=self._encode)
-        finder = self.model.encoder.ready().prepare
+        self._gallery = (
+            None if gallery is None or isinstance(model, Classifier)
+            else Gallery.open(gallery, model, encode=self._encode)
+        )  # fmt: skip
+        finder = self._asked.encoder.ready().prepare
         if finder is not None and finder.parameters():  # decoders start without torch, and hold no network
             raise UsageError(
                 "A service cuts out what packages find", "a model that looks with a detector of its own",
@@ -81,21 +104,38 @@ class Service:
         self.jobs = Jobs()
         self.tries, self.shares = Tries(), Shares(self.limits.queue // 2)
         self._lock = Lock()
-        self._known: tuple[Model, str] | None = None
+        self._known: tuple[Model | Classifier, str] | None = None
         self._began = time.monotonic()
 
     @property
     def model(self) -> Model:
-        """What encodes now."""
-        if self._gallery is not None:
-            return self._gallery.model
-        assert self._own is not None
-        return self._own
+        """What compares now.
+
+        Raises:
+            ModelError: the service classifies.
+        """
+        asked = self._asked
+        if isinstance(asked, Classifier):
+            raise ModelError("This is asked of a model that compares", "one that classifies", "Ask /v1/classify.")
+        return asked
+
+    @property
+    def classifier(self) -> Classifier:
+        """What classifies.
+
+        Raises:
+            ModelError: the service compares.
+        """
+        asked = self._asked
+        if isinstance(asked, Model):
+            rule, remedy = "This is asked of a model that classifies", "Serve one made by `train --task classify`."
+            raise ModelError(rule, "one that compares", remedy)
+        return asked
 
     @property
     def fingerprint(self) -> str:
         """The model's; found once for each, as it is a hash of all parameters."""
-        model = self.model
+        model = self._asked
         with self._lock:
             if self._known is None or self._known[0] is not model:
                 self._known = model, model.fingerprint
@@ -118,7 +158,7 @@ class Service:
         """As `Model.verify`."""
         model = self.model
         model.calibrated().threshold_for(fmr)  # refused before the work
-        distance = model.distance_of(self._lane.encode(model, [a, b]), [str(a), str(b)])
+        distance = model.distance_of(self._lane.encode(model.encoder, [a, b]), [str(a), str(b)])
         return model.verdict(distance, fmr=fmr)
 
     def verify_name(self, uploads: Sequence[Upload], name: str, fmr: float | None) -> Claim:
@@ -157,7 +197,7 @@ class Service:
         Raises:
             DataError: nothing could be read.
         """
-        found = self._lane.encode(self.model, uploads)
+        found = self._lane.encode(self.model.encoder, uploads)
         if len(found.problems) == len(uploads):
             raise DataError("At least one item can be read", found.problems[0][1].rstrip("."))
         rows = zip(found.kept.tolist(), _boxes(found), found.embeddings.tolist(), strict=True)
@@ -166,6 +206,30 @@ class Service:
             "dim": self.model.dim,
             "items": [{"file": str(uploads[i]), "box": box, "embedding": row} for i, box, row in rows],
             "skipped": [{"file": str(uploads[i]), "reason": reason} for i, reason in found.problems],
+        }
+
+    def classify(self, uploads: Sequence[Upload], top: int) -> tuple[list[Answer], dict[str, Any]]:
+        """What uploads show, and the same JSON-ready, with what could not be read; see `Classifier.classify`.
+
+        Raises:
+            DataError: nothing could be read. UsageError: `top` below 1.
+        """
+        if top < 1:
+            raise UsageError("At least 1 class is shown", top)
+        classifier = self.classifier
+        names = [str(upload) for upload in uploads]
+        answers = classifier.answered(self._lane.encode(classifier.encoder, uploads, shown), names)
+        said = [one for one in answers if isinstance(one, Answer)]
+        skipped = [
+            {"file": name, "reason": one} for name, one in zip(names, answers, strict=True) if isinstance(one, str)
+        ]
+        if not said:
+            raise DataError("At least one item can be read", skipped[0]["reason"].rstrip("."))
+        return said, {
+            "fingerprint": self.fingerprint,
+            "head": classifier.head.kind,
+            "files": [one.as_dict(top) for one in said],
+            "skipped": skipped,
         }
 
     def cluster(self, uploads: Sequence[Upload], options: ClusterOptions, fmr: float | None) -> Job:
@@ -190,7 +254,7 @@ class Service:
         if not self._lane.alive:
             error = ModelError("A service encodes", "one that has stopped", "Start it again.")
             raise Refusal(503, error)
-        _ = self.model
+        _ = self._asked
 
     def figures(self) -> dict[str, tuple[str, float]]:
         """For a monitor: name -> kind and value."""
@@ -212,8 +276,15 @@ class Service:
         if self._gallery is not None:
             self._gallery.close()
 
+    @property
+    def _asked(self) -> Model | Classifier:
+        if self._gallery is not None:
+            return self._gallery.model
+        assert self._own is not None
+        return self._own
+
     def _encode(self, items: Sequence[Item]) -> Encoded:
-        return self._lane.encode(self.model, items)
+        return self._lane.encode(self.model.encoder, items)
 
     def _clustered(
         self, model: Model, uploads: Sequence[Upload], options: ClusterOptions, threshold: float | None,
@@ -226,7 +297,7 @@ class Service:
         for start in range(0, len(uploads), _ENCODED_AT_ONCE):
             progress(start, len(uploads), "encoding")
             part = uploads[start : start + _ENCODED_AT_ONCE]
-            found = self._lane.encode(model, part, patient=True)
+            found = self._lane.encode(model.encoder, part, patient=True)
             rows_of = found.kept.tolist()
             flaws = found.flaws or (None,) * len(rows_of)
             kept += [

@@ -14,7 +14,8 @@ from torch import Tensor
 from likewise.apps.classify.calibration import HALF, AnswerCalibration, calibrated
 from likewise.apps.classify.card import card
 from likewise.data import Dataset
-from likewise.encoder import PARTS, Encoder, Head, Item, Progress
+from likewise.encoder import PARTS, Encoded, Encoder, Head, Item, Progress
+from likewise.encoder.preprocessing import name_of
 from likewise.errors import DataError, ModelError, UsageError
 from likewise.matching import (
     WriteReport,
@@ -108,13 +109,16 @@ class Classifier:
     def classify(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> list[Answer | str]:
         """One answer for each of `items`, or why there is none."""
         encoded = self.encoder.encode(items, progress=progress)
+        return self.answered(encoded, [name_of(items[i]) or f"item {i}" for i in range(len(items))])
+
+    def answered(self, encoded: Encoded, names: Sequence[str]) -> list[Answer | str]:
+        """As `classify`, of items that were encoded, one row each, and of what they are called."""
         values, best = self.answers(encoded.embeddings), self.best(encoded.embeddings)
-        found: list[Answer | str] = [""] * len(items)
+        found: list[Answer | str] = [""] * len(names)
         for i, reason in encoded.problems:
             found[i] = reason
         for i, row, one in zip(encoded.kept.tolist(), values, best.tolist(), strict=True):
-            item = items[i]
-            found[i] = self._answer(str(item) if isinstance(item, (str, Path)) else f"item {i}", row, one)
+            found[i] = self._answer(names[int(i)], row, one)
         return found
 
     def answers(self, outputs: Tensor) -> NDArray[np.float64]:
