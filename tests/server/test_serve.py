@@ -59,7 +59,7 @@ def test_refused_before_anything_is_loaded(run, tmp_path: Path, model_folder: Pa
     status, _, err = run("serve", model_folder, "--no-tokens", "--host", "0.0.0.0")
     assert status == 2
     assert "only this computer is served" in err
-    status, _, err = run("serve", "mobilenet")
+    status, _, err = run("serve", "vgg19")
     assert status == 2
     assert "Pass --gallery GALLERY, or --tokens FILE and --audit FILE" in err
     files = "--tokens", tmp_path / "t", "--audit", tmp_path / "a"

@@ -67,12 +67,15 @@ def serve(
     if no_tokens and not address.is_here:
         raise UsageError("Without tokens, only this computer is served", f"--host {host}", "Leave --no-tokens out.")
 
+    from likewise.matching import task_of
     from likewise.server.app import make_app
     from likewise.server.audit import Audit
     from likewise.server.limits import Limits
     from likewise.server.service import Service, load_served
     from likewise.server.tokens import Tokens
 
+    if model is not None:
+        task_of(model)  # a wrong name is said first
     limits = Limits(
         picture_bytes=picture_bytes,
         request_bytes=max(picture_bytes + (1 << 20), Limits.request_bytes),
