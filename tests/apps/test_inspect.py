@@ -164,10 +164,9 @@ class TestOpening:
         from onnx_drawn import embedder
 
         from likewise.apps.import_model import import_model
-        from likewise.matching import save
 
         file, _ = embedder(tmp_path / "net.onnx")
-        save(import_model(file, std=(255.0,)), tmp_path / "m")
+        import_model(file, std=(255.0,)).save(tmp_path / "m")
         with pytest.raises(UsageError, match=r"torch computes.*onnx computes as a whole.*likewise map"):
             open_encoder(tmp_path / "m")
 

@@ -61,10 +61,10 @@ def test_a_copy_that_fails_leaves_what_was_there(
     out = Path(shutil.copytree(model_folder, tmp_path / "out"))
     before = contents(out)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(matching, "save_calibration", full)
+    monkeypatch.setattr(matching.Model, "save_calibration", full)
     line = run("calibrate", model_folder, digit_folder, "--fmr", 0.05, "--unit", "item", "--out", out).refused(3)
     assert "No space left" in line
     assert contents(out) == before

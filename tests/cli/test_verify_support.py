@@ -10,7 +10,7 @@ import pytest
 
 from likewise.apps.learn import Learned
 from likewise.data import Dataset
-from likewise.matching import calibrate, save_calibration
+from likewise.matching import calibrate
 
 Run = Callable[..., object]
 
@@ -20,7 +20,7 @@ def weak(learned: Learned, model_folder: Path, digits: Dataset, tmp_path: Path) 
     """A model set with six digits taken for people: 15 pairs of them, where a rate of 0.1 needs 30."""
     model = calibrate(learned.model.encoder, digits.of_identities(range(6)).subset(range(60)), unit="identity")
     folder = Path(shutil.copytree(model_folder, tmp_path / "weak"))
-    save_calibration(model, folder)
+    model.save_calibration(folder)
     return folder
 
 

@@ -21,7 +21,7 @@ from likewise.apps.learn import Learned
 from likewise.data import Dataset
 from likewise.encoder import Encoder, Pictures
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
-from likewise.matching import Model, calibrate, default_unit, folder, load, read_config, save, save_calibration
+from likewise.matching import Model, calibrate, default_unit, folder, load, read_config
 from likewise.media.pictures import Pixels
 from likewise.objective import DISTANCES, SupCon
 from likewise.objective.distances import make_distance
@@ -307,7 +307,7 @@ class TestDamage:
 
 
 class TestWriting:
-    @pytest.mark.parametrize("failing", ["save_file", "card"])
+    @pytest.mark.parametrize("failing", ["save_file", "_write_card"])
     def test_a_full_disk_leaves_the_old_folder_byte_for_byte(
         self, learned: Learned, copy: Path, monkeypatch: pytest.MonkeyPatch, failing: str
     ) -> None:
@@ -318,7 +318,7 @@ class TestWriting:
 
         monkeypatch.setattr(folder, failing, full)
         with pytest.raises(DataError, match="No space left on device") as caught:
-            save(learned.model, copy)
+            learned.model.save(copy)
         assert "\n" not in str(caught.value)
         assert contents(copy) == before
         assert [path.name for path in copy.parent.iterdir()] == [copy.name]
@@ -350,7 +350,7 @@ class TestWriting:
             raise RuntimeError("drawing failed")
 
         with pytest.raises(RuntimeError):
-            save(learned.model, copy, fail)
+            learned.model.save(copy, fail)
         assert contents(copy) == before
 
     def test_ctrl_c_while_saving_leaves_the_old_folder(self, learned: Learned, copy: Path) -> None:
@@ -360,7 +360,7 @@ class TestWriting:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            save(learned.model, copy, interrupt)
+            learned.model.save(copy, interrupt)
         assert contents(copy) == before
         assert [path.name for path in copy.parent.iterdir()] == [copy.name]
 
@@ -399,7 +399,7 @@ class TestCalibrationOnly:
     def test_nothing_else_changes(self, copy: Path, digits: Dataset) -> None:
         before = contents(copy)
         model = calibrate(load(copy).encoder, digits.subset(np.arange(300)), 0.02)
-        save_calibration(model, copy)
+        model.save_calibration(copy)
         after = contents(copy)
         assert {name for name in after if after[name] != before.get(name)} == {"calibration.json", "README.md"}
         assert load(copy).calibration == model.calibration
@@ -416,19 +416,19 @@ class TestCalibrationOnly:
 
         monkeypatch.setattr(Path, "write_text", full)
         with pytest.raises(DataError, match="No space left"):
-            save_calibration(model, copy)
+            model.save_calibration(copy)
         monkeypatch.undo()
         assert contents(copy) == before
 
     def test_a_model_that_has_none_gives_none(self, copy: Path) -> None:
         with pytest.raises(ModelError, match="never calibrated"):
-            save_calibration(Model(load(copy).encoder), copy)
+            Model(load(copy).encoder).save_calibration(copy)
 
     def test_one_of_another_model_is_refused(self, copy: Path, digits: Dataset) -> None:
         other = Encoder("mlp", 16, preprocessing=Pictures(1, 8, 8))
         before = contents(copy)
         with pytest.raises(ModelError):
-            save_calibration(calibrate(other, digits.subset(np.arange(300)), 0.1), copy)
+            calibrate(other, digits.subset(np.arange(300)), 0.1).save_calibration(copy)
         assert contents(copy) == before
 
 

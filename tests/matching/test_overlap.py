@@ -12,7 +12,7 @@ from likewise.apps.learn import Learned
 from likewise.data import Dataset, PairSet, arrays
 from likewise.encoder import Encoder, Pictures, Seen
 from likewise.errors import DataError, NamesakeWarning, SupportError
-from likewise.matching import calibrate, default_unit, overlap, support_at_most, used_for
+from likewise.matching import calibrate, default_unit, overlap, used_for
 from likewise.objective import Contrastive, SupCon
 from likewise.training import fit
 
@@ -196,8 +196,8 @@ class TestPairs:
         named = calibrate(fresh, PairSet(data, *ends, named=True)).calibrated()
         assert (unnamed.trials, unnamed.identities) == (300, None)
         assert (named.trials, named.identities) == (30, 30)
-        assert support_at_most(unnamed)
-        assert not support_at_most(named)
+        assert unnamed.support_at_most
+        assert not named.support_at_most
 
     @pytest.mark.parametrize("named", [False, True])
     def test_people_in_every_part_are_no_new_ones(self, crowd: Crowd, named: bool) -> None:
@@ -211,7 +211,7 @@ class TestPairs:
         found = calibrate(encoder, tune).calibrated()
         assert found.unit == "item"
         assert found.items == len(tune.items)
-        assert not support_at_most(found)
+        assert not found.support_at_most
 
     def test_items_of_a_mixed_split_are_no_sample_though_no_chain_links_them(self, crowd: Crowd) -> None:
         """Three people in chains, and a hundred pictures of nobody knows whom: they may be of these three."""

@@ -12,7 +12,7 @@ from drawn_faces import drawn_face
 import likewise as lw
 from likewise.encoder import Encoder
 from likewise.errors import ModelError, UsageError
-from likewise.matching import REGISTERED, Model, Registered, describe, is_registered, read_config, registered
+from likewise.matching import REGISTERED, Model, Registered, is_registered, read_config, registered
 
 MISSING = [name for name in ("dlib", "face_recognition_models") if find_spec(name) is None]
 needs_dlib = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install likewise[faces]")
@@ -68,7 +68,7 @@ def learned_encoder() -> Encoder:
 def test_a_description_is_what_is_saved(learned_encoder: Encoder, tmp_path: Path) -> None:
     model = Model(learned_encoder)
     model.save(tmp_path / "m")
-    assert read_config(tmp_path / "m") == describe(model)
+    assert read_config(tmp_path / "m") == model.describe()
 
 
 def test_building_waits_until_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from likewise.data import By, Dataset, PairSet
 from likewise.encoder import Encoder, Seen, Wanted
 from likewise.errors import DataError, UsageError
 from likewise.evaluation import PairReport, Report, evaluate
-from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen, save, support_at_most
+from likewise.matching import Model, calibrate, default_unit, load, overlap, read_seen
 from likewise.matching.folder import CONFIG, read_config
 from likewise.matching.registered import is_registered
 from likewise.media.pictures import Resize
@@ -199,7 +199,7 @@ def learn(
     encoder.trained["split"] = {
         "by": parts.by, "seed": options.fit.seed, "own": list(parts.own), "test_trained_on": known,
     }  # fmt: skip
-    save(model, out, write_report)
+    model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
         discard_snapshots(checkpoint)
         discard(checkpoint)
@@ -279,7 +279,7 @@ def _promise(model: Model, out: Path) -> list[str]:
             "The identities are taken for a fixed list: the promise holds among them, not for others. If others will be"
             " met, train with --split identity."
         )
-    if support_at_most(found):
+    if found.support_at_most:
         notes.append(
             "Who is who is known only as far as pairs link items, so the data may support less than this. The columns"
             " id_a and id_b of a pairs file tell it."

@@ -96,6 +96,14 @@ class Calibration:
     model: str | None = None
     data: str | None = None
 
+    @property
+    def support_at_most(self) -> bool:
+        """Whether identities were counted as if items that no pairs link were all of different ones.
+
+        Then there may be fewer, and the promise less supported than it says.
+        """
+        return self.unit == "identity" and self.identities is None
+
     def threshold_for(self, fmr: float | None = None) -> Threshold:
         """The threshold of a promised false match rate; of the default one if none is named.
 

@@ -53,13 +53,11 @@ def calibrate_word(
     as_json: bool,
 ) -> None:
     """Sets the threshold of a model for a promised number of false alarms per hour."""
-    import shutil
-
     from likewise.apps.triggerword import TriggerWord, calibrate
     from likewise.apps.triggerword.measure import rates
     from likewise.data import clips
     from likewise.matching import CONFIG
-    from likewise.media.files import check_replaceable, replacing_folder
+    from likewise.media.files import check_replaceable
 
     if out is not None:
         check_replaceable(out, marker=CONFIG)
@@ -69,12 +67,7 @@ def calibrate_word(
         calibrated, skipped = calibrate(loaded, opened, per_hour, hits=rule[0], refractory=rule[1], progress=bar)
     report_skipped(skipped)
     calibrated.remember(opened)
-    if out is None or out.resolve() == Path(model).resolve():
-        calibrated.save_calibration(Path(model))
-    else:
-        with replacing_folder(out, marker=CONFIG) as fresh:
-            shutil.copytree(model, fresh, dirs_exist_ok=True)
-            calibrated.save_calibration(fresh, name=out.resolve().name)
+    calibrated.save_calibrated(Path(model), out)
     promised = calibrated.calibration
     assert promised is not None
     line = promised.line_for()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +85,7 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
     from likewise.apps.classify import Classifier
     from likewise.encoder import Seen
     from likewise.matching import CONFIG
-    from likewise.media.files import check_replaceable, replacing_folder
+    from likewise.media.files import check_replaceable
 
     if out is not None:
         check_replaceable(out, marker=CONFIG)
@@ -98,12 +97,7 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
     report_skipped(given.skipped)
     seen = Seen.of("tune", given.data.contents, given.data.identity_keys())
     calibrated.encoder.seen = calibrated.encoder.seen.joined(seen)
-    if out is None or out.resolve() == Path(model).resolve():
-        calibrated.save_calibration(Path(model))
-    else:
-        with replacing_folder(out, marker=CONFIG) as fresh:
-            shutil.copytree(model, fresh, dirs_exist_ok=True)
-            calibrated.save_calibration(fresh, name=out.resolve().name)
+    calibrated.save_calibrated(Path(model), out)
     found = calibrated.calibration
     assert found is not None
     names = calibrated.head.names

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,9 +13,6 @@ from likewise.cli.console import answer, progress, say, say_skipped, table
 from likewise.cli.detect import calibrate_boxes
 from likewise.cli.options import DataArgument, GroupFrom, Json, ModelArgument, Part, Seed
 from likewise.cli.tasks import check_given, foreign_to
-
-if TYPE_CHECKING:
-    from likewise.matching import Model
 
 UNNAMED = ", as pairs do not tell who is who (columns id_a and id_b do)"
 
@@ -100,13 +95,10 @@ def calibrate(
     calibrated.encoder.seen = calibrated.encoder.seen.joined(met)  # so that `evaluate` knows these items again
     if named and out is not None:
         calibrated.save(out)
-    elif out is None or out.resolve() == Path(model).resolve():
-        matching.save_calibration(calibrated, Path(model))
-        matching.save_seen(calibrated.encoder.seen, Path(model))
     else:
-        save_copy(calibrated, Path(model), out)
+        calibrated.save_calibrated(Path(model), out)
     found = calibrated.calibrated()
-    line, at_most = found.threshold_for(), matching.support_at_most(found)
+    line, at_most = found.threshold_for(), found.support_at_most
     values = {
         **line.as_dict(),
         "fmr": line.promised,
@@ -136,21 +128,3 @@ def calibrate(
         ),
     ]
     answer(as_json, values, table(rows))
-
-
-def save_copy(calibrated: Model, folder: Path, out: Path) -> None:
-    """The model `folder` once more as `out`, report and all, with the calibration of `calibrated`.
-
-    Raises:
-        UsageError: `out` is there and is no model folder.
-        DataError: it cannot be written; what was there before is untouched.
-    """
-    from likewise.matching import CONFIG, save_calibration, save_seen
-    from likewise.media.files import replacing_folder
-
-    with replacing_folder(out, marker=CONFIG) as fresh, TemporaryDirectory() as beside:
-        named = Path(beside, out.resolve().name)  # the card bears the name of its folder
-        shutil.copytree(folder, named)
-        save_calibration(calibrated, named)
-        save_seen(calibrated.encoder.seen, named)
-        shutil.copytree(named, fresh, dirs_exist_ok=True)

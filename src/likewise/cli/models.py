@@ -63,7 +63,7 @@ def list_(
 def info(model: ModelArgument, as_json: Json = False) -> None:
     """What a model is, how it was trained, and what it promises; loading it checks every file."""
     from likewise.encoder import said
-    from likewise.matching import EMBED, describe, is_registered, load, read_config, task_of
+    from likewise.matching import EMBED, is_registered, load, read_config, task_of
 
     task = task_of(model)
     if task == "classify":
@@ -76,7 +76,7 @@ def info(model: ModelArgument, as_json: Json = False) -> None:
         _info_of_word(model, as_json)
         return
     loaded = load(model)
-    config = describe(loaded) if is_registered(model) else read_config(Path(model))
+    config = loaded.describe() if is_registered(model) else read_config(Path(model))
     calibration = loaded.calibration
     values = {
         **config,

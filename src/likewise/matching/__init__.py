@@ -1,31 +1,12 @@
 """The model that is saved, verifies and is served: encoder + distance + calibration."""
 
-from likewise.matching.calibrate import calibrate, support_at_most
-from likewise.matching.folder import (
-    CONFIG,
-    EMBED,
-    REPORT,
-    TASKS,
-    WriteReport,
-    check_owner,
-    describe,
-    described,
-    load,
-    read_calibration,
-    read_config,
-    read_folder,
-    read_seen,
-    save,
-    save_calibration,
-    task_of,
-    write_calibration,
-    write_folder,
-)
+from likewise.matching.calibrate import calibrate
+from likewise.matching.folder import CONFIG, EMBED, REPORT, TASKS, WriteReport, read_config, read_seen
 from likewise.matching.labelled import Labelled, encode_labelled, encode_pairs
-from likewise.matching.memory import save_seen
 from likewise.matching.model import Model, Verdict
 from likewise.matching.overlap import Overlap, default_unit, overlap, used_for
-from likewise.matching.registered import REGISTERED, Registered, is_registered, registered
+from likewise.matching.registered import REGISTERED, Registered, is_registered, load, registered, task_of
+from likewise.matching.task_model import TaskModel, read_model
 
 __all__ = [
     "CONFIG",
@@ -37,29 +18,20 @@ __all__ = [
     "Model",
     "Overlap",
     "Registered",
+    "TaskModel",
     "Verdict",
     "WriteReport",
     "calibrate",
-    "check_owner",
     "default_unit",
-    "describe",
-    "described",
     "encode_labelled",
     "encode_pairs",
     "is_registered",
     "load",
     "overlap",
-    "read_calibration",
     "read_config",
-    "read_folder",
+    "read_model",
     "read_seen",
     "registered",
-    "save",
-    "save_calibration",
-    "save_seen",
-    "support_at_most",
     "task_of",
     "used_for",
-    "write_calibration",
-    "write_folder",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from likewise import calibration
-from likewise.calibration import Calibration
 from likewise.calibration.rates import Unit
 from likewise.data import Dataset, PairSet
 from likewise.encoder import Encoding, Progress
@@ -66,14 +65,6 @@ def calibrate(
             labelled.embeddings, labelled.labels, encoder.distance_on_cpu(), max_fmr=max_fmr, unit=unit, seed=seed,
         )  # fmt: skip
     return Model(encoder, replace(found, model=encoder.fingerprint(), data=data.origin))
-
-
-def support_at_most(found: Calibration) -> bool:
-    """Whether identities were counted as if items that no pairs link were all of different ones.
-
-    Then there may be fewer, and the promise less supported than it says.
-    """
-    return found.unit == "identity" and found.identities is None
 
 
 def _enough(data: Dataset | PairSet, known: str) -> Dataset | PairSet:

@@ -8,7 +8,6 @@ from typing import Any
 from likewise.calibration import Calibration
 from likewise.encoder import said
 from likewise.errors import visible
-from likewise.matching.calibrate import support_at_most
 
 
 def card(name: str, config: dict[str, Any], calibration: Calibration | None, figures: dict[str, Any]) -> str:
@@ -116,7 +115,7 @@ def _promises(name: str, calibration: Calibration | None) -> list[str]:
         kept = "" if line.supported else " (too few data to support it)"
         lines.append(f"| {line.promised:g}{kept} | {line.threshold:.5g} | {rates[0]} | {rates[1]} |")
     sample = "the identities are a sample" if calibration.unit == "identity" else "the list of identities is fixed"
-    if support_at_most(calibration):
+    if calibration.support_at_most:
         sample += ", counted as far as pairs tell: there may be fewer, the intervals wider and the support less"
     ece = "not measured" if calibration.ece is None else f"{calibration.ece:.4f}"
     return [

@@ -16,12 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from likewise.calibration import Calibration
 from likewise.encoder import PARTS, Encoding, Pictures, Seen, read_encoding, read_tensors
 from likewise.errors import ModelError
-from likewise.matching.card import card
-from likewise.matching.model import Model
-from likewise.matching.registered import is_registered, registered
 from likewise.media.files import recover_folder, replacing_file, replacing_folder
 from likewise.prepare import PARAMETERS as FOUND_BY
 from likewise.prepare import check_kept
@@ -43,29 +39,6 @@ GOLDEN_TOLERANCE = 1e-3  # of the length of an embedding; other library versions
 WriteReport = Callable[[Path], dict[str, Any]]  # fills a folder, returns the figures for the card
 
 
-def save(model: Model, folder: Path, write_report: WriteReport | None = None) -> None:
-    """Writes the folder beside its place and renames it: an older model survives whatever goes wrong.
-
-    Args:
-        model: what to save.
-        folder: where to; a model folder that is there is replaced as a whole.
-        write_report: fills the sub-folder ``report`` and returns figures for the model card.
-
-    Raises:
-        UsageError: `folder` is there and is no model folder; or the model's prepare step could not be loaded again.
-        DataError: it cannot be written, for example because the disk is full.
-    """
-    config, calibration = describe(model), model.calibration
-    write_folder(
-        folder,
-        model.encoder,
-        config,
-        None if calibration is None else calibration.to_json(),
-        lambda figures: card(folder.name, config, calibration, figures),
-        write_report,
-    )
-
-
 def write_folder(
     folder: Path,
     encoder: Encoding,
@@ -74,7 +47,7 @@ def write_folder(
     write_card: Callable[[dict[str, Any]], str],
     write_report: WriteReport | None = None,
 ) -> None:
-    """Writes the folder of a model for any task; see `save`.
+    """Writes the folder of a model for any task; see `TaskModel.save`.
 
     Args:
         folder: where to; a model folder that is there is replaced as a whole.
@@ -104,18 +77,6 @@ def write_folder(
         _write_card(fresh / CARD, write_card(figures))
 
 
-def save_calibration(model: Model, folder: Path) -> None:
-    """Puts a new calibration into an existing model folder; nothing else of it changes but the card.
-
-    Raises:
-        ModelError: `model` is not calibrated, or `folder` holds another one.
-        DataError: it cannot be written.
-    """
-    config, calibration = read_config(folder), model.calibrated()
-    check_owner(calibration.model, config["fingerprint"], folder)
-    write_calibration(folder, calibration.to_json(), lambda figures: card(folder.name, config, calibration, figures))
-
-
 def write_calibration(folder: Path, calibration: str, write_card: Callable[[dict[str, Any]], str]) -> None:
     """Puts the text of a new calibration.json, and a new card, into the folder of a model for any task."""
     metrics = folder / REPORT / "metrics.json"
@@ -126,9 +87,15 @@ def write_calibration(folder: Path, calibration: str, write_card: Callable[[dict
         _write_card(fresh, write_card(figures))
 
 
-def describe(model: Model) -> dict[str, Any]:
-    """What config.json says of it."""
-    return described(model.encoder, EMBED)
+def save_seen(seen: Seen, folder: Path) -> None:
+    """Puts another memory into an existing model folder.
+
+    Raises:
+        DataError: it cannot be written; the old one is as it was.
+    """
+    with replacing_file(folder / SEEN) as fresh:
+        save_file({name: torch.from_numpy(getattr(seen, name)) for name in SEEN_NAMES}, fresh)
+        shutil.copymode(folder / CONFIG, fresh)  # which nobody else may read as it is
 
 
 def described(encoder: Encoding, task: str) -> dict[str, Any]:
@@ -143,29 +110,11 @@ def described(encoder: Encoding, task: str) -> dict[str, Any]:
     }
 
 
-def load(folder: str | Path) -> Model:
-    """The model in `folder`, or the registered one of this name where no such folder is.
-
-    Raises:
-        ModelError: a file is missing, cut short, altered, or written by a newer version; or this machine's libraries
-            give other embeddings than the ones the model was saved with.
-        UsageError: a registered model needs packages that are not installed.
-    """
-    if is_registered(folder):
-        return registered(str(folder))
-    encoder, config = read_folder(Path(folder), EMBED)
-    text = read_calibration(Path(folder))
-    calibration = None if text is None else Calibration.from_json(text)
-    if calibration is not None:
-        check_owner(calibration.model, config["fingerprint"], Path(folder))
-    return Model(encoder, calibration)
-
-
 def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
     """The encoder in the folder of a model for `task`, checked, and its config.
 
     Raises:
-        ModelError: see `load`; or it is a model for another task.
+        ModelError: see `read_model`.
     """
     config = read_config(folder)
     if config["task"] != task:
@@ -188,15 +137,6 @@ def read_folder(folder: Path, task: str) -> tuple[Encoding, dict[str, Any]]:
         )
     _check_golden(encoder, read_tensors(folder / GOLDEN), folder)
     return encoder, config
-
-
-def task_of(model: str | Path) -> str:
-    """What a model folder, or a registered model, is for: a key of `TASKS`.
-
-    Raises:
-        ModelError: no model.
-    """
-    return EMBED if is_registered(model) else str(read_config(Path(model))["task"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from os import PathLike
-from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,7 +16,10 @@ from likewise.calibration import Calibration
 from likewise.data import Dataset
 from likewise.encoder import Encoded, Encoding, Item, Progress
 from likewise.errors import DataError, ModelError
+from likewise.matching.card import card
+from likewise.matching.folder import EMBED
 from likewise.matching.labelled import Labelled, encode_labelled
+from likewise.matching.task_model import TaskModel
 from likewise.prepare import unfit
 
 _NEVER = "a model that was never calibrated"
@@ -65,7 +67,7 @@ class Verdict:
 
 
 @final
-class Model:
+class Model(TaskModel[Encoding, Calibration]):
     """An encoder with what it takes to answer.
 
     Args:
@@ -73,20 +75,12 @@ class Model:
         calibration: thresholds and distance -> probability; without it the model encodes but gives no verdicts.
     """
 
-    def __init__(self, encoder: Encoding, calibration: Calibration | None = None) -> None:
-        encoder.ready()
-        self.encoder = encoder
-        self.calibration = calibration
+    task: ClassVar[str] = EMBED
 
     def __repr__(self) -> str:
         promised = self.calibration
         said = "not calibrated" if promised is None else f"FMR {promised.default:g}"
         return f"Model({self.fingerprint[:8]}, {self.dim}-d, {said})"
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides what an embedding is; embeddings of different fingerprints cannot be compared."""
-        return self.encoder.fingerprint()
 
     @property
     def dim(self) -> int:
@@ -195,16 +189,9 @@ class Model:
             return _NEVER
         return f"{_NEVER} (its makers take two for the same up to {published:g}, on their pictures; a hint, no promise)"
 
-    def save(self, folder: str | PathLike[str]) -> None:
-        """Writes the model folder; one that is there is replaced as a whole, or kept if anything fails.
-
-        Raises:
-            UsageError: `folder` is there and is no model.
-            DataError: it cannot be written.
-        """
-        from likewise.matching.folder import save
-
-        save(self, Path(folder))
+    def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:
+        """See `TaskModel.card`."""
+        return card(name, config, self.calibration, figures)
 
     def _repr_html_(self) -> str:
         state = "not calibrated" if self.calibration is None else "calibrated"

@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
+from likewise.calibration import Calibration
 from likewise.encoder import Encoding
 from likewise.errors import UsageError
+from likewise.matching.folder import read_config
 from likewise.matching.model import Model
+from likewise.matching.task_model import read_model
 
 
 @final
@@ -84,3 +88,24 @@ def registered(name: str) -> Model:
     if name not in REGISTERED:
         raise UsageError(f"A registered model is one of {', '.join(REGISTERED)}", repr(name))
     return Model(REGISTERED[name].build())
+
+
+def task_of(model: str | Path) -> str:
+    """What a model folder, or a registered model, is for: a key of `TASKS`.
+
+    Raises:
+        ModelError: no model.
+    """
+    return Model.task if is_registered(model) else str(read_config(Path(model))["task"])
+
+
+def load(folder: str | Path) -> Model:
+    """The model in `folder`, or the registered one of this name where no such folder is.
+
+    Raises:
+        ModelError: see `read_model`.
+        UsageError: a registered model needs packages that are not installed.
+    """
+    if is_registered(folder):
+        return registered(str(folder))
+    return Model(*read_model(Path(folder), Model.task, Calibration.from_json))

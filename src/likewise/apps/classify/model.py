@@ -17,17 +17,7 @@ from likewise.data import Dataset
 from likewise.encoder import PARTS, Encoded, Encoder, Head, Item, Progress
 from likewise.encoder.preprocessing import name_of
 from likewise.errors import DataError, ModelError, UsageError
-from likewise.matching import (
-    WriteReport,
-    check_owner,
-    described,
-    overlap,
-    read_calibration,
-    read_folder,
-    save_seen,
-    write_calibration,
-    write_folder,
-)
+from likewise.matching import TaskModel, overlap, read_model
 from likewise.training.targets import targets_for
 
 TASK = "classify"
@@ -73,7 +63,7 @@ class Answer:
 
 
 @final
-class Classifier:
+class Classifier(TaskModel[Encoder, AnswerCalibration]):
     """Answers what an item is, which of several things hold of it, or how much.
 
     Args:
@@ -90,21 +80,15 @@ class Classifier:
     task: ClassVar[str] = TASK
 
     def __init__(self, encoder: Encoder, calibration: AnswerCalibration | None = None) -> None:
-        encoder.ready()
+        super().__init__(encoder, calibration)
         if encoder.head is None:
             raise UsageError("A classifier has an encoder with a head", "one without", "Pass lw.Encoder(head=...).")
         self.head: Head = encoder.head
-        self.encoder, self.calibration = encoder, calibration
 
     def __repr__(self) -> str:
         names = ", ".join(self.head.names[:5]) + (", ..." if len(self.head.names) > 5 else "")
         said = "not calibrated" if self.calibration is None else f"calibrated on {self.calibration.items} items"
         return f"Classifier({self.head.kind}: {names}; {said})"
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides its outputs."""
-        return self.encoder.fingerprint()
 
     def classify(self, items: Sequence[Item] | NDArray[Any], progress: Progress | None = None) -> list[Answer | str]:
         """One answer for each of `items`, or why there is none."""
@@ -182,32 +166,9 @@ class Classifier:
         )
         return Classifier(self.encoder, found), given
 
-    def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
-        """Writes the model folder; see `likewise.matching.save`."""
-        folder, config, calibration = Path(folder), described(self.encoder, TASK), self.calibration
-        write_folder(
-            folder,
-            self.encoder,
-            config,
-            None if calibration is None else calibration.to_json(),
-            lambda figures: card(folder.name, config, calibration, figures),
-            write_report,
-        )
-
-    def save_calibration(self, folder: Path, name: str | None = None) -> None:
-        """Puts the calibration into the model's folder; `name` is what its card calls it, where not as the folder.
-
-        Raises:
-            ModelError: there is none, or `folder` holds another model.
-        """
-        _, config = read_folder(folder, TASK)
-        calibration = self.calibration
-        check_owner(None if calibration is None else calibration.model, config["fingerprint"], folder)
-        assert calibration is not None
-        write_calibration(
-            folder, calibration.to_json(), lambda figures: card(name or folder.name, config, calibration, figures)
-        )
-        save_seen(self.encoder.seen, folder)
+    def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:
+        """See `TaskModel.card`."""
+        return card(name, config, self.calibration, figures)
 
     @classmethod
     def load(cls, folder: str | Path) -> Classifier:
@@ -217,13 +178,10 @@ class Classifier:
             ModelError: it is damaged, or one for another task.
         """
         folder = Path(folder)
-        encoder, config = read_folder(folder, TASK)
+        encoder, calibration = read_model(folder, TASK, AnswerCalibration.from_json)
         if not isinstance(encoder, Encoder) or encoder.head is None:
             raise ModelError("A model that classifies has a head", f"none in {str(folder)!r}", "Copy the folder again.")
-        text = read_calibration(folder)
-        calibration = None if text is None else AnswerCalibration.from_json(text)
         if calibration is not None:
-            check_owner(calibration.model, config["fingerprint"], folder)
             for held, count in (
                 (calibration.thresholds, len(encoder.head.names)), (calibration.half_widths, len(encoder.head.names)),
                 (calibration.shifts, encoder.head.outputs),

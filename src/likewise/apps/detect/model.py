@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -22,16 +21,7 @@ from likewise.data import BoxSet
 from likewise.encoder import Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
-from likewise.matching import (
-    WriteReport,
-    check_owner,
-    described,
-    read_calibration,
-    read_folder,
-    save_seen,
-    write_calibration,
-    write_folder,
-)
+from likewise.matching import TaskModel, read_model
 from likewise.media.pictures import Pixels, read_picture
 from likewise.objective.boxes import nms, sized_to_corners
 from likewise.objective.yolo import grid_of
@@ -48,7 +38,7 @@ PASS = 1 << 20  # pixels in a pass through the network; eight times as many take
 
 
 @final
-class Detector:
+class Detector(TaskModel[Encoder, ScoreCalibration]):
     """Says what is where in pictures.
 
     Args:
@@ -66,6 +56,7 @@ class Detector:
     task: ClassVar[str] = TASK
 
     def __init__(self, encoder: Encoder, calibration: ScoreCalibration | None = None) -> None:
+        super().__init__(encoder, calibration)
         how = encoder.ready()
         if encoder.head is None or encoder.head.kind != "detect" or not isinstance(how, Pictures):
             raise UsageError("A detector has an encoder with a head that detects", encoder.backbone)
@@ -74,16 +65,10 @@ class Detector:
             raise UsageError("A detector sees whole pictures that keep their aspect ratio", found, 'Use resize="pad".')
         self.head: Head = encoder.head
         self.how: Pictures = how
-        self.encoder, self.calibration = encoder, calibration
 
     def __repr__(self) -> str:
         names = ", ".join(self.head.names[:5]) + (", ..." if len(self.head.names) > 5 else "")
         return f"Detector({names}; from a score of {self.threshold:.3g} on)"
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides its outputs."""
-        return self.encoder.fingerprint()
 
     @property
     def threshold(self) -> float:
@@ -229,30 +214,9 @@ class Detector:
         found = calibrated(found_in(boxes, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised)
         return Detector(self.encoder, found), skipped
 
-    def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
-        """Writes the model folder; see `likewise.matching.save`."""
-        folder, config, calibration = Path(folder), described(self.encoder, TASK), self.calibration
-        write_folder(
-            folder,
-            self.encoder,
-            config,
-            None if calibration is None else calibration.to_json(),
-            partial(card, folder.name, config, calibration),
-            write_report,
-        )
-
-    def save_calibration(self, folder: Path, name: str | None = None) -> None:
-        """Puts the calibration into the model's folder; `name` is what its card calls it, where not as the folder.
-
-        Raises:
-            ModelError: there is none, or `folder` holds another model.
-        """
-        _, config = read_folder(folder, TASK)
-        calibration = self.calibration
-        check_owner(None if calibration is None else calibration.model, config["fingerprint"], folder)
-        assert calibration is not None
-        write_calibration(folder, calibration.to_json(), partial(card, name or folder.name, config, calibration))
-        save_seen(self.encoder.seen, folder)
+    def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:
+        """See `TaskModel.card`."""
+        return card(name, config, self.calibration, figures)
 
     @classmethod
     def load(cls, folder: str | Path) -> Detector:
@@ -262,11 +226,7 @@ class Detector:
             ModelError: it is damaged, or one for another task.
         """
         folder = Path(folder)
-        encoder, config = read_folder(folder, TASK)
+        encoder, calibration = read_model(folder, TASK, ScoreCalibration.from_json)
         if not isinstance(encoder, Encoder) or encoder.head is None or encoder.head.kind != "detect":
             raise ModelError("A detector has a head that detects", f"none in {str(folder)!r}", "Copy the folder again.")
-        text = read_calibration(folder)
-        calibration = None if text is None else ScoreCalibration.from_json(text)
-        if calibration is not None:
-            check_owner(calibration.model, config["fingerprint"], folder)
         return cls(encoder, calibration)

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from likewise.apps.drawing import Tile, tiled
+from likewise.apps.loading import load
 from likewise.encoder import Encoder, Item, Sounds, evaluating
 from likewise.encoder.preprocessing import name_of
 from likewise.encoder.sequences import Recurrent
 from likewise.errors import DataError, UsageError
-from likewise.matching import is_registered, load, read_folder, task_of
 from likewise.media.pictures import Pixels
 
 SIDE = 340  # pixels
@@ -58,10 +58,7 @@ def open_encoder(model: str | Path) -> Encoder:
         ModelError: no model, or a damaged one.
         UsageError: one of which only the embeddings are known, as of an ONNX file.
     """
-    if is_registered(model):
-        found = load(model).encoder
-    else:
-        found, _ = read_folder(Path(model), task_of(model))
+    found = load(model).encoder
     if not isinstance(found, Encoder):
         raise UsageError(
             "Stages are looked into of a network that torch computes",

@@ -19,16 +19,7 @@ from likewise.apps.triggerword.promise import AlarmCalibration, promise
 from likewise.data import Clips
 from likewise.encoder import PARTS, Encoder, Progress, Seen, evaluating
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
-from likewise.matching import (
-    WriteReport,
-    check_owner,
-    described,
-    read_calibration,
-    read_folder,
-    save_seen,
-    write_calibration,
-    write_folder,
-)
+from likewise.matching import TaskModel, read_model
 from likewise.media.sounds import Samples, read_sound, stream_sound
 
 TASK = "triggerword"
@@ -39,7 +30,7 @@ AT_A_TIME = 5.0  # so many seconds at a time
 
 
 @final
-class TriggerWord:
+class TriggerWord(TaskModel[Encoder, AlarmCalibration]):
     """Hears whether a word has just been said.
 
     Args:
@@ -58,17 +49,12 @@ class TriggerWord:
 
     def __init__(self, encoder: Encoder, calibration: AlarmCalibration | None = None) -> None:
         self.sounds, self.times = heard_by(encoder)
-        self.encoder, self.calibration = encoder, calibration
+        super().__init__(encoder, calibration)
 
     def __repr__(self) -> str:
         promised = self.calibration
         said = "not calibrated" if promised is None else f"at most {promised.default:g} false alarms per hour"
         return f"TriggerWord({self.encoder.backbone} at {self.sounds.rate:,} Hz, {said})"
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides its outputs."""
-        return self.encoder.fingerprint()
 
     def probabilities(self, samples: NDArray[np.floating[Any]]) -> Floats:
         """(T,) in [-1, 1] at the rate of the model -> (S,): that the word has just ended, at every step.
@@ -191,32 +177,9 @@ class TriggerWord:
         """Hears a stream as it comes in; see `rule` and `Listener`."""
         return Listener(self.encoder, self.rule(per_hour, threshold))
 
-    def save(self, folder: str | Path, write_report: WriteReport | None = None) -> None:
-        """Writes the model folder; see `likewise.matching.save`."""
-        folder, config, promised = Path(folder), described(self.encoder, TASK), self.calibration
-        write_folder(
-            folder,
-            self.encoder,
-            config,
-            None if promised is None else promised.to_json(),
-            lambda figures: card(folder.name, config, promised, figures),
-            write_report,
-        )
-
-    def save_calibration(self, folder: Path, name: str | None = None) -> None:
-        """Puts the calibration into the model's folder; `name` is what its card calls it, where not as the folder.
-
-        Raises:
-            ModelError: there is none, or `folder` holds another model.
-        """
-        _, config = read_folder(folder, TASK)
-        promised = self.calibration
-        check_owner(None if promised is None else promised.model, config["fingerprint"], folder)
-        assert promised is not None
-        write_calibration(
-            folder, promised.to_json(), lambda figures: card(name or folder.name, config, promised, figures)
-        )
-        save_seen(self.encoder.seen, folder)
+    def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:
+        """See `TaskModel.card`."""
+        return card(name, config, self.calibration, figures)
 
     @classmethod
     def load(cls, folder: str | Path) -> TriggerWord:
@@ -226,15 +189,11 @@ class TriggerWord:
             ModelError: it is damaged, or one for another task.
         """
         folder = Path(folder)
-        encoder, config = read_folder(folder, TASK)
+        encoder, calibration = read_model(folder, TASK, AlarmCalibration.from_json)
         if not isinstance(encoder, Encoder) or encoder.step_times is None or encoder.dim != 1:
             raise ModelError(
                 "A model of a trigger word has one output at every step", f"another encoder in {str(folder)!r}"
             )
-        text = read_calibration(folder)
-        calibration = None if text is None else AlarmCalibration.from_json(text)
-        if calibration is not None:
-            check_owner(calibration.model, config["fingerprint"], folder)
         return cls(encoder, calibration)
 
     def _probabilities(self, sounds: Sequence[Samples]) -> list[Floats]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from likewise.encoder import Seen
-from likewise.matching import read_seen, save_seen
+from likewise.matching.folder import read_seen, save_seen
 
 
 def test_keys_that_lie_as_far_apart_as_can_be(model_folder: Path, tmp_path: Path) -> None:
