@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from likewise.calibration import Calibration
-from likewise.encoder import said
+from likewise.encoder import begun_with, said
 from likewise.errors import visible
 
 
@@ -37,35 +37,60 @@ def in_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", visible(text))
 
 
-def _what(name: str, config: dict[str, Any]) -> list[str]:
+def opening(name: str, config: dict[str, Any], says: str, use: str, items: str = "items") -> list[str]:
+    """How the card of a model for any task begins: what it is, how it is used, and how it was trained.
+
+    Args:
+        name: of the folder.
+        config: as in config.json.
+        says: what it is, in Markdown.
+        use: the command line that uses it, without "likewise".
+        items: what it was trained on, in words.
+    """
     made, trained = config["architecture"], config["trained"]
-    lines = [
+    versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
+    return [
         f"# {in_markdown(name)}",
         "",
-        f"An encoder made by Likewise: {said(made['preprocessing'])} become {made['dim']}"
-        f" numbers{' of unit length' if made['unit'] else ''}; two items are compared by their"
-        f" {made['distance']['name']} distance, and small means same.",
+        says,
         "",
-        f"    likewise verify {visible(name)} A B",
+        f"    likewise {use}",
         "",
         "## How it was trained",
         "",
         f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
+        *_training(trained, items),
+        *(() if (others := begun_with(trained)) is None else [f"- It holds weights of others: {others}."]),
+        f"- Made with {versions}.",
+        f"- Fingerprint `{config['fingerprint']}`.",
+        "",
     ]
-    if "fit" not in trained and "data" in trained:  # by others, who published it
-        lines.append(f"- Data: {in_markdown(trained['data'])}.")
-    elif trained:
-        options = trained["fit"]
-        of = f" of {trained['identities']:,} identities" if trained["identities"] else ", in pairs"
-        lines += [
-            f"- Data: {in_markdown(trained['data'])} ({trained['items']:,} items{of}, fingerprint"
-            f" `{trained['data_fingerprint'][:16]}`).",
-            f"- Objective: {_plain(trained['objective'])}.",
-            f"- {options['epochs']} epochs at most, best {trained['best_epoch']}, optimizer {options['optimizer']},"
-            f" seed {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
-        ]
-    versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
-    return [*lines, f"- Made with {versions}.", f"- Fingerprint `{config['fingerprint']}`.", ""]
+
+
+def _training(trained: dict[str, Any], items: str) -> list[str]:
+    if "data" not in trained:
+        return []
+    if "fit" not in trained:  # by others, who published it
+        return [f"- Data: {in_markdown(trained['data'])}."]
+    options = trained["fit"]
+    return [
+        f"- Data: {in_markdown(trained['data'])} ({trained['items']:,} {items}, fingerprint"
+        f" `{trained['data_fingerprint'][:16]}`).",
+        f"- Objective: {_plain(trained['objective'])}.",
+        f"- {options['epochs']} epochs at most, best {trained['best_epoch']}, optimizer {options['optimizer']},"
+        f" seed {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
+    ]
+
+
+def _what(name: str, config: dict[str, Any]) -> list[str]:
+    made, trained = config["architecture"], config["trained"]
+    says = (
+        f"An encoder made by Likewise: {said(made['preprocessing'])} become {made['dim']}"
+        f" numbers{' of unit length' if made['unit'] else ''}; two items are compared by their"
+        f" {made['distance']['name']} distance, and small means same."
+    )
+    of = f" of {trained['identities']:,} identities" if trained.get("identities") else ", in pairs"
+    return opening(name, config, says, f"verify {visible(name)} A B", f"items{of}")
 
 
 def _plain(options: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from likewise.apps.classify.calibration import COVERED, AnswerCalibration
 from likewise.encoder import said
 from likewise.errors import visible
-from likewise.matching.card import in_markdown
+from likewise.matching.card import in_markdown, opening
 
 KINDS = {
     "binary": "Says which of two classes holds: {}.",
@@ -16,31 +16,22 @@ KINDS = {
     "regression": "Says how much: {}.",
 }
 
+_ONE_OF_THEM = "It answers with one of what it was trained on, whatever it is shown: it does not know strangers."
+STRANGERS = {
+    "binary": _ONE_OF_THEM,
+    "multiclass": _ONE_OF_THEM,
+    "multilabel": "It says of each class whether it holds, whatever it is shown: it does not know strangers.",
+    "regression": "It says a number, whatever it is shown; beyond those it was trained on it guesses.",
+}
+
 
 def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | None, figures: dict[str, Any]) -> str:
     """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
-    made, trained = config["architecture"], config["trained"]
-    head, versions = made["head"], ", ".join(f"{library} {number}" for library, number in config["versions"].items())
+    head, trained = config["architecture"]["head"], config["trained"]
     listed = ", ".join(map(in_markdown, head["names"][:20])) + (", ..." if len(head["names"]) > 20 else "")
+    says = f"{KINDS[head['kind']].format(listed)} Made by Likewise, of {said(config['architecture']['preprocessing'])}."
     lines = [
-        f"# {in_markdown(name)}",
-        "",
-        f"{KINDS[head['kind']].format(listed)} Made by Likewise, of {said(made['preprocessing'])}.",
-        "",
-        f"    likewise classify {visible(name)} FILE...",
-        "",
-        "## How it was trained",
-        "",
-        f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
-        *([f"- Data: {in_markdown(trained['data'])}; {trained['items']:,} items."] if "items" in trained else []),
-        *(
-            [f"- Objective: {trained['objective']['name']}; best epoch {trained['best_epoch']}."]
-            if "objective" in trained
-            else []
-        ),
-        f"- Made with {versions}.",
-        f"- Fingerprint `{config['fingerprint']}`.",
-        "",
+        *opening(name, config, says, f"classify {visible(name)} FILE..."),
         *_figures(figures, trained.get("split", {}).get("test_trained_on", "")),
         "## How its answers are read",
         "",
@@ -48,7 +39,7 @@ def card(name: str, config: dict[str, Any], calibration: AnswerCalibration | Non
         "",
         "## Limits",
         "",
-        "- It answers with one of what it was trained on, whatever it is shown: it does not know strangers.",
+        f"- {STRANGERS[head['kind']]}",
         "- Probabilities and figures hold for items like those they were measured on, in which other cameras, places"
         " and times may not be.",
     ]

@@ -5,37 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from likewise.apps.detect.scores import ScoreCalibration
-from likewise.encoder import begun_with, said
+from likewise.encoder import said
+from likewise.errors import visible
+from likewise.matching.card import in_markdown, opening
 
 
 def card(name: str, config: dict[str, Any], calibration: ScoreCalibration | None, figures: dict[str, Any]) -> str:
     """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
-    made, trained = config["architecture"], config["trained"]
-    head, versions = made["head"], ", ".join(f"{library} {number}" for library, number in config["versions"].items())
-    listed = ", ".join(head["names"][:20]) + (", ..." if len(head["names"]) > 20 else "")
-    how = made["preprocessing"]
+    head, how = config["architecture"]["head"], config["architecture"]["preprocessing"]
+    listed = ", ".join(map(in_markdown, head["names"][:20])) + (", ..." if len(head["names"]) > 20 else "")
     cells = f"{how['height'] // head['stride']} x {how['width'] // head['stride']} cells of {head['per_cell']} boxes"
-    lines = [
-        f"# {name}",
-        "",
+    says = (
         f"Says where in a picture these are: {listed}. Made by Likewise; it looks once, at {said(how)}, in {cells}"
-        " (YOLO, Redmon et al. 2016).",
-        "",
-        f"    likewise detect {name} FILE... --draw DIR",
-        "",
-        "## How it was trained",
-        "",
-        f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
-        *([f"- Data: {trained['data']}; {trained['items']:,} pictures."] if "items" in trained else []),
-        *(() if (others := begun_with(trained)) is None else [f"- It holds weights of others: {others}."]),
-        *(
-            [f"- Objective: {trained['objective']['name']}; best epoch {trained['best_epoch']}."]
-            if "objective" in trained
-            else []
-        ),
-        f"- Made with {versions}.",
-        f"- Fingerprint `{config['fingerprint']}`.",
-        "",
+        " (YOLO, Redmon et al. 2016)."
+    )
+    lines = [
+        *opening(name, config, says, f"detect {visible(name)} FILE... --draw DIR", "pictures"),
         *_figures(figures),
         "## From which score on a box counts",
         "",

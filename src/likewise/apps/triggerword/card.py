@@ -5,30 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from likewise.apps.triggerword.promise import AlarmCalibration
-from likewise.encoder import begun_with, said
+from likewise.encoder import said
 from likewise.errors import visible
-from likewise.matching.card import in_markdown
+from likewise.matching.card import in_markdown, opening
 
 
 def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None, figures: dict[str, Any]) -> str:
     """README.md of a model folder, in Markdown; see `likewise.matching.card`."""
-    made, trained = config["architecture"], config["trained"]
-    versions = ", ".join(f"{library} {number}" for library, number in config["versions"].items())
+    says = (
+        "Hears whether a word has just been said, made by Likewise. It was trained on"
+        f" {said(config['architecture']['preprocessing'])}, and hears streams of any length."
+    )
     lines = [
-        f"# {in_markdown(name)}",
-        "",
-        f"Hears whether a word has just been said, made by Likewise. It was trained on {said(made['preprocessing'])},"
-        " and hears streams of any length.",
-        "",
-        f"    likewise listen {visible(name)} FILE",
-        "",
-        "## How it was trained",
-        "",
-        f"- Network: `{made['backbone']}`, taps {', '.join(made['taps'])}.",
-        *_training(trained),
-        f"- Made with {versions}.",
-        f"- Fingerprint `{config['fingerprint']}`.",
-        "",
+        *opening(name, config, says, f"listen {visible(name)} FILE", "clips"),
         *_figures(figures, calibration),
         "## What it promises",
         "",
@@ -42,21 +31,6 @@ def card(name: str, config: dict[str, Any], calibration: AlarmCalibration | None
         "- Voices that no model was trained with are found less often; measure on some of your own.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _training(trained: dict[str, Any]) -> list[str]:
-    if not trained:
-        return []
-    options = trained["fit"]
-    objective = ", ".join(f"{k} {v}" for k, v in trained["objective"].items() if k != "name")
-    return [
-        f"- Data: {in_markdown(trained['data'])} ({trained['items']:,} clips, fingerprint"
-        f" `{trained['data_fingerprint'][:16]}`).",
-        f"- Objective: {trained['objective']['name']}, {objective}.",
-        f"- {options['epochs'] or 'up to'} epochs, best {trained['best_epoch']}, optimizer {options['optimizer']}, seed"
-        f" {options['seed']}, {trained['precision']}, {trained['seconds']:.1f} s.",
-        *(() if (others := begun_with(trained)) is None else [f"- It holds weights of others: {others}."]),
-    ]
 
 
 def _figures(figures: dict[str, Any], calibration: AlarmCalibration | None) -> list[str]:
