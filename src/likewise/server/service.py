@@ -146,9 +146,10 @@ class Service:
         """The gallery.
 
         Raises:
-            UsageError: the service has none.
+            UsageError: the service has none. ModelError: it classifies.
         """
         if self._gallery is None:
+            _ = self.model  # one that classifies can have none
             raise UsageError(
                 "Names are asked for where a gallery is served", "a service without", "Start it with --gallery."
             )
@@ -224,7 +225,7 @@ class Service:
             {"file": name, "reason": one} for name, one in zip(names, answers, strict=True) if isinstance(one, str)
         ]
         if not said:
-            raise DataError("At least one item can be read", skipped[0]["reason"].rstrip("."))
+            raise DataError("At least one item can be read", skipped[0]["reason"].rstrip("."), "Send others.")
         return said, {
             "fingerprint": self.fingerprint,
             "head": classifier.head.kind,
