@@ -24,6 +24,7 @@ from likewise.apps.classify import (
     prepare,
     report_on,
 )
+from likewise.apps.classify.learn import drawn_weights
 from likewise.data import Dataset, arrays
 from likewise.encoder import Encoder, Head, Seen
 from likewise.errors import DataError, ModelError, UsageError
@@ -304,6 +305,35 @@ class TestObjective:
         targets = targets_for(head, uneven)
         weights = torch.tensor(objective.options()["class_weights"])
         torch.testing.assert_close((targets * weights).sum(dim=0), torch.full((5,), len(uneven) / 5))
+
+    def test_drawn_alike_what_is_rare_is_said_as_often_as_it_is_met(self, tmp_path: Path) -> None:
+        """One of ten pictures is bright by nature; by chance many others are as bright."""
+        rng = np.random.default_rng(0)
+        bright = np.arange(8000) % 10 == 0
+        light = rng.normal(np.where(bright, 140, 110), 20).clip(0, 255)
+        pictures = np.broadcast_to(light[:, None, None], (8000, 8, 8)).astype(np.uint8)
+        data = arrays(pictures, np.where(bright, "rare", "usual").tolist())
+        for head in ("multiclass", "binary"):
+            out, fit = tmp_path / head, replace(FIT, balanced=True)
+            model = made(data.subset(range(6000)), out, head=head, fit=fit).model
+            outputs, rare = model.encoder.encode_all(pictures[6000:]), model.head.names.index("rare")
+            assert model.answers(outputs)[:, rare].mean() == pytest.approx(0.1, abs=0.03)
+            assert Classifier(model.encoder).answers(outputs)[:, rare].mean() > 0.2  # as training left it
+
+    @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+    def test_drawing_shifts_as_the_weights_of_all_items_would(self, kind: str) -> None:
+        rng, labels = np.random.default_rng(0), np.repeat([0, 1, 2], [20, 50, 130])
+        held = (
+            np.eye(3)[labels]
+            if kind == "multiclass"
+            else (rng.random((200, 3)) < np.array([0.2, 0.5, 0.9])[:, None][labels]) * 1.0
+        )
+        copies = np.repeat(np.arange(200), (1300 / np.bincount(labels)[labels]).round().astype(int))  # of each as many
+        shares, drawn = held.mean(0), held[copies].mean(0)
+        odds = drawn / shares if kind == "multiclass" else drawn / (1 - drawn) / shares * (1 - shares)
+        head = Head(kind, ("a", "b", "c"))
+        found = drawn_weights(head, torch.tensor(held), labels)
+        np.testing.assert_allclose(found, odds, rtol=1e-9)
 
     def test_with_class_weights_what_holds_counts_as_much_as_what_does_not(self) -> None:
         data = halves(200).subset(np.flatnonzero((halves(200).targets[:, 0] == 0) | (np.arange(200) % 4 == 0)))

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
@@ -144,6 +147,8 @@ def learn(
         watch=watcher.step, observe=recorder,
     )  # fmt: skip
     encoder.seen = parts.seen().joined(met)
+    if options.fit.balanced and head.kind != "regression":
+        encoder.trained["drawn"] = drawn_weights(head, targets_for(head, train), train.labels)
     skipped = dict(history.skipped)
     notes = list(history.warnings)
     if known:
@@ -186,6 +191,26 @@ def learn(
         discard_snapshots(checkpoint)
         discard(checkpoint)
     return LearnedAnswers(history, out, tuple(notes), model, report, parts)
+
+
+def drawn_weights(head: Head, targets: Tensor, labels: NDArray[np.int64]) -> list[float]:
+    """What classes count where every label is drawn equally often: class weights that would shift outputs as far.
+
+    Args:
+        head: what the targets are of.
+        targets: (N, K) as `targets_for` gives them, of all items.
+        labels: (N,) by which they are drawn.
+
+    Returns:
+        (K,) the share of each class among items as drawn, over that among all; of sigmoids the same of its odds.
+    """
+    held = targets.double().numpy()
+    drawn = 1 / np.bincount(labels)[labels]
+    shares, as_drawn = held.mean(axis=0), drawn @ held / drawn.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_sigmoids = (1 - shares) / (1 - as_drawn) if head.kind != "multiclass" else 1.0
+        found = as_drawn / shares * of_sigmoids
+    return np.where(np.isfinite(found) & (found > 0), found, 1.0).tolist()
 
 
 def prepare(options: ClassifyOptions) -> Encoder | None:

@@ -192,9 +192,16 @@ class Classifier(TaskModel[Encoder, AnswerCalibration]):
         return cls(encoder, calibration)
 
     def _class_weights(self) -> tuple[float, ...]:
-        """(K,) what each output counted in training; empty where all did the same."""
-        objective = self.encoder.trained.get("objective", {})
-        return tuple(objective.get("class_weights") or objective.get("positive_weights") or ())
+        """(K,) what each output counted in training, by its weight and by how often it was drawn; empty where all did
+        the same.
+        """
+        trained = self.encoder.trained
+        objective = trained.get("objective", {})
+        given: Sequence[float] = objective.get("class_weights") or objective.get("positive_weights") or ()
+        drawn: Sequence[float] = trained.get("drawn") or ()
+        if not given or not drawn:
+            return tuple(given or drawn)
+        return tuple(a * b for a, b in zip(given, drawn, strict=True))
 
     def _answer(self, file: str, row: NDArray[np.float64], best: int) -> Answer:
         names, said = self.head.names, dict(zip(self.head.names, row.tolist(), strict=True))
