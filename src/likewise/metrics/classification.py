@@ -107,12 +107,22 @@ def share_right(
         _, of = np.unique(groups, return_inverse=True)
         count = int(of.max()) + 1
         freedom = max(1.0, count - 1.0)
-        off = np.bincount(of, weights=right - share)
-        variance = float((off**2).sum()) * count / max(1, count - 1) / len(right) ** 2
+        variance = variance_of_sum((right - share) / len(right), of)
         # Where all are right, or all wrong, or of one group, nothing can vary: then groups are what there is.
         varied = count > 1 and 0 < share < 1
         trials = min(trials, share * (1 - share) / max(variance, LEAST_VARIANCE)) if varied else float(count)
     return wilson(share, max(trials, 1e-9), freedom=freedom, confidence=confidence)
+
+
+def variance_of_sum(parts: Floats, of: NDArray[np.int64]) -> float:
+    """Of the sum of what items are off their mean, where those of one group vary together (Kish 1965).
+
+    Args:
+        parts: (N,) what each is off, times its weight in the mean.
+        of: (N,) its group, from 0.
+    """
+    together = np.bincount(of, weights=parts)
+    return float(np.square(together).sum()) * len(together) / max(1, len(together) - 1)
 
 
 def log_loss(probability: Floats) -> float:

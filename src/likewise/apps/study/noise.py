@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from likewise.apps.study.study import EACH, Run
 from likewise.metrics import Estimate
-from likewise.metrics.classification import share_right
+from likewise.metrics.classification import share_right, variance_of_sum
 from likewise.metrics.intervals import wilson
 
 CHANCE = 0.05  # of taking two for different that are not, one-sided
@@ -90,8 +90,8 @@ def share_in(
     varied = count > 1 and 0 < right[weights > 0].mean() < 1
     # Where nothing can vary, groups are what there is.
     most = 1 / float(np.square(weights if varied or not grouped else np.bincount(of, weights)).sum())
-    variance = float(np.square(np.bincount(of, weights * (right - value))).sum())
-    variance *= count / (count - 1) if grouped and varied else 1
+    off = weights * (right - value)
+    variance = variance_of_sum(off, of) if grouped else float(np.square(off).sum())
     trials = min(most, value * (1 - value) / variance) if varied and variance > 0 else most
     return wilson(value, trials, freedom=max(1.0, count - 1.0) if grouped else np.inf)
 
@@ -119,9 +119,8 @@ def worth(runs: Sequence[Run]) -> float:
         right = np.array(run.figures[EACH]["right"], float)
         share = float(right.mean())
         of = np.unique(run.figures[EACH]["cluster"], return_inverse=True)[1]
-        off = np.bincount(of, weights=right - share)
         alone += share * (1 - share) / len(right)
-        together += float((off**2).sum()) * len(off) / max(1, len(off) - 1) / len(right) ** 2
+        together += variance_of_sum((right - share) / len(right), of)
     return count / max(1.0, together / alone) if alone > 0 and groups > 1 else float(groups)
 
 
