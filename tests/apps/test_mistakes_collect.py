@@ -60,9 +60,38 @@ def test_groups_are_ranked_beside_labels() -> None:
     assert first.startswith("Group harbour: 11 of 13 mistakes (85%), with 36.67% (95%: ")
     assert "Mostly night as day (11)." in first
     assert first.endswith("collect more items of group harbour next, such as those that go wrong.")
-    # Of night one camera has nearly all: with others it might be anything.
+    # Night is from two cameras, of which one has nearly all: with others it might be anything.
     assert second.startswith("night: 12 of 13 mistakes (92%), with 40.00% (95%: ")
-    assert second.endswith("but items that belong together go wrong together: it need not be.")
+    assert second.endswith(
+        "but its items are of only 2 groups, and those of one go wrong together: it takes 5 to tell."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cameras", "end"),
+    [
+        (1, "but its items are of only 1 group, and those of one go wrong together: it takes 5 to tell."),
+        (4, "but its items are of only 4 groups, and those of one go wrong together: it takes 5 to tell."),
+        (5, "collect more items of night next, such as those that go wrong."),
+    ],
+)
+def test_few_cameras_show_nothing_however_many_items(cameras: int, end: str) -> None:
+    """Everything they take at night goes wrong, and nothing by day."""
+    night: list[Kind] = [("night", "day", f"c{i}", 40 // cameras, 40 // cameras) for i in range(cameras)]
+    day: list[Kind] = [("day", "night", f"c{i}", 40, 0) for i in range(cameras)]
+    found = judged([*night, *day], grouped=True)
+    (sentence,) = (s for s in advised(found) if s.startswith("night: "))
+    assert sentence.endswith(end)
+    (origin,) = (s.origin for s in sources_of(found)[0] if s.name == "night")
+    assert origin.samples == cameras
+    assert origin.chance < 1e-9
+
+
+def test_five_cameras_of_which_one_has_nearly_all_need_not_be_more_than_chance() -> None:
+    night: list[Kind] = [("night", "day", f"c{i}", 20, 20 if i == 0 else 0) for i in range(5)]
+    found = judged([*night, ("day", "night", "c0", 300, 12)], grouped=True)
+    (sentence,) = (s for s in advised(found) if s.startswith("night: "))
+    assert sentence.endswith("but items that belong together go wrong together: it need not be.")
 
 
 def test_chance_is_that_of_an_exact_test_over_all_labels() -> None:

@@ -326,6 +326,35 @@ class TestRelabel:
         same_items(data, manifest(tmp_path / "errors" / "relabel.csv"))
         assert root.is_dir()
 
+    @pytest.mark.parametrize("targets", [("much",), ("wide", "night"), ()])
+    def test_other_columns_of_the_table_are_kept(self, targets: tuple[str, ...], tmp_path: Path) -> None:
+        """Above all the label, where it is targets that are answered: to train by it afterwards."""
+        pictures_below(tmp_path / "data", ["ada", "bob"])
+        lines = [
+            f"data/{name}/{i}.png,{name},{'=x' if i else ''},{i % 2},{i // 3},{i / 7},c{i % 3}"
+            for name in ("ada", "bob")
+            for i in range(6)
+        ]
+        (tmp_path / "m.csv").write_text("\n".join(["path,label,note,wide,night,much,group", *lines]) + "\n")
+        data = manifest(tmp_path / "m.csv", targets=targets)
+        replace(placed(manifest(tmp_path / "m.csv")), whole=data).write(tmp_path / "errors")
+        table = tmp_path / "errors" / "relabel.csv"
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = {tuple(Path(row["path"]).parts[-2:]): row for row in csv.DictReader(file)}
+        assert len(rows) == 12
+        for line in lines:
+            path, label, note, wide, night, much, group = line.split(",")
+            row = rows[tuple(Path(path).parts[-2:])]
+            assert [row["label"], row["note"].removeprefix("'"), row["group"]] == [label, note, group]
+            assert [float(row["wide"]), float(row["night"])] == [int(wide), int(night)]
+            assert float(row["much"]) == pytest.approx(float(much))
+        for again in ((), targets):
+            same_items(manifest(tmp_path / "m.csv", targets=again), manifest(table, targets=again))
+        replace(placed(manifest(table)), whole=manifest(table, targets=targets)).write(tmp_path / "later")
+        with (tmp_path / "later" / "relabel.csv").open(encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file))
+        assert sorted(header) == sorted(next(iter(rows.values())))  # its own columns are not taken for the user's
+
     def test_pictures_in_memory_and_in_a_zip_become_files(self, tmp_path: Path) -> None:
         pictures = np.random.default_rng(0).integers(0, 255, (12, 8, 8, 3), dtype=np.uint8)
         in_memory = arrays(pictures, ["a"] * 6 + ["b"] * 6)

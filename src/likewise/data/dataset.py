@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
@@ -67,6 +67,8 @@ class Dataset:
         parts: (N,) or None; the part ("train", "test", ...) the data themselves put each item in.
         targets: (N, K) float32 or None; numbers that are to be answered for each item, where its label is not.
         target_names: (K,) what each of them says.
+        others: columns of the table that the items are listed in and that say none of this, (N,) cells each; whoever
+            writes the table again writes them too.
         origin: where it all came from and which part of it this is, in words; recorded with models.
         whole: the dataset this one was split off from, in any number of steps; None if from none.
     """
@@ -80,6 +82,7 @@ class Dataset:
     parts: NDArray[np.str_] | None = None
     targets: NDArray[np.float32] | None = None
     target_names: tuple[str, ...] = ()
+    others: Mapping[str, NDArray[np.generic]] = field(default_factory=dict[str, NDArray[np.generic]], repr=False)
     origin: str = "in memory"
     whole: Dataset | None = field(default=None, repr=False)
 
@@ -99,6 +102,9 @@ class Dataset:
         if self.targets is not None and self.targets.shape != (len(labels), len(self.target_names)):
             shape = f"{self.targets.shape}, {len(self.target_names)} names"
             raise DataError(f"Targets of {len(labels)} items are a row for each, with a name for each column", shape)
+        for name, cells in self.others.items():
+            if len(cells) != len(labels):
+                raise DataError(f"There is one {name} for each item", f"{len(cells)} for {len(labels)} items")
         object.__setattr__(self, "labels", labels.astype(np.int64))
 
     def __len__(self) -> int:
@@ -150,6 +156,7 @@ class Dataset:
             groups=None if self.groups is None else self.groups[chosen],
             parts=None if self.parts is None else self.parts[chosen],
             targets=None if self.targets is None else self.targets[chosen],
+            others={name: cells[chosen] for name, cells in self.others.items()},
             origin=origin or self.origin,
             whole=self if self.whole is None else self.whole,
         )

@@ -308,7 +308,9 @@ def manifest(path: str | os.PathLike[str], *, group_by: str | None = None, targe
         origin=str(path),
         place=_row_of(path),
     )
-    return replace(data, targets=values, target_names=tuple(targets))
+    known = {"path", "split", *(targets or ("label",))}
+    others = {str(name): table[name].to_numpy() for name in table.columns if name not in known}
+    return replace(data, targets=values, target_names=tuple(targets), others=others)
 
 
 def _numbers(column: Any, name: str, row_of: Callable[[int], str]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from likewise.metrics.classification import share_right
 from likewise.metrics.estimate import Estimate
 
 LIKELY = 0.05  # chance below which a kind is said to go wrong more than by chance
+FEWEST_SAMPLES = 5  # that go wrong together: if all of fewer do, so would the tosses of a coin more often than that
 
 IntArray = NDArray[np.int64]
 
@@ -29,6 +30,7 @@ class Origin:
         share: of all mistakes, in [0, 1].
         rate: mistakes among its items, with the 95% interval.
         rest: mistakes among all other items, in [0, 1]; None where there are none.
+        samples: how many the interval counts where items go wrong together, such as cameras; None where each is one.
         chance: how often it would have so many mistakes or more if all of them had been dealt to the items blindly,
             corrected for having looked at several kinds (Holm 1979).
     """
@@ -39,6 +41,7 @@ class Origin:
     share: float
     rate: Estimate
     rest: float | None
+    samples: int | None
     chance: float
 
     @property
@@ -50,9 +53,15 @@ class Origin:
     def likely(self) -> bool:
         """Whether it goes wrong more than the others, and chance is no likely reason.
 
-        Neither if its items went wrong one by one, nor as the interval has it, which counts those that do together.
+        Neither if its items went wrong one by one, nor as the interval has it, which counts those that do together. One
+        camera, or two, cannot show that: what they have in common beside their kind is as good a reason.
         """
-        return self.chance < LIKELY and self.rate.low > (self.rest or 0.0)
+        return not self.lacking and self.chance < LIKELY and self.rate.low > (self.rest or 0.0)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether its items are of too few samples to tell a reason from chance."""
+        return self.samples is not None and self.samples < FEWEST_SAMPLES
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -64,6 +73,7 @@ class Origin:
             "rate_low": self.rate.low,
             "rate_high": self.rate.high,
             "rate_of_the_rest": self.rest,
+            "samples": self.samples,
             "chance": self.chance,
         }
 
@@ -90,7 +100,8 @@ def origins(of: IntArray, wrong: NDArray[np.bool_], sample: IntArray | None = No
         others = total - int(sizes[i])
         rest = (mistakes - int(hits[i])) / others if others else None
         share = float(hits[i] / mistakes) if mistakes else 0.0
-        found.append(Origin(int(kinds[i]), int(sizes[i]), int(hits[i]), share, rate, rest, float(chances[i])))
+        samples = None if sample is None else len(np.unique(sample[inside]))
+        found.append(Origin(int(kinds[i]), int(sizes[i]), int(hits[i]), share, rate, rest, samples, float(chances[i])))
     return tuple(sorted(found, key=lambda origin: (-origin.excess, origin.kind)))
 
 

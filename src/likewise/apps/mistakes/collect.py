@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from likewise.apps.mistakes.findings import Judged, Source, counted, interval
 from likewise.metrics import Origin, origins
-from likewise.metrics.origins import LIKELY
+from likewise.metrics.origins import FEWEST_SAMPLES, LIKELY
 
 NAMED = 10  # labels and groups that get a sentence
 TAKEN = 3  # of what their items are taken for
@@ -87,6 +87,16 @@ def sentence(source: Source, mistakes: int) -> str:
         verdict = f"More than chance (p = {origin.chance:.2g}), but look at its labels before collecting more."
     elif origin.likely:
         verdict = f"More than chance (p = {origin.chance:.2g}): collect more {what} next, such as those that go wrong."
+    elif origin.chance < LIKELY and origin.lacking:
+        few = (
+            f"its items are of only {counted(origin.samples or 0, 'group')}, and those of one go wrong together"
+            if source.of == "label"
+            else f"there are only {origin.samples} in it that go wrong by themselves"
+        )
+        verdict = (
+            f"One by one that would be more than chance (p = {origin.chance:.2g}), but {few}: it takes {FEWEST_SAMPLES}"
+            " to tell."
+        )
     elif origin.chance < LIKELY:
         verdict = (
             f"One by one that would be more than chance (p = {origin.chance:.2g}), but items that belong together go"

@@ -23,6 +23,7 @@ COLUMNS = (
     "kind", "file", "label", "said", "probability", "distance", "group", "trained_on", "why", "second", "second_label",
     "third", "third_label", "start", "end",
 )  # fmt: skip
+OWN = ("suggested", "why")  # columns of the list to correct
 ITEMS = "items"  # folder of what has no file of its own
 HASH_DIGITS = 16
 
@@ -55,8 +56,9 @@ def write_manifest(
 ) -> None:
     """All items of `whole` with their present labels, those that are suspected first, with what they should perhaps be.
 
-    `likewise.data.manifest` reads it back: the same items, labels, groups, parts and targets. Paths are absolute, so
-    that the table may be moved. What has no file of its own, or one whose name no table can hold, is written into a
+    `likewise.data.manifest` reads it back: the same items, labels, groups, parts and targets. Other columns of the
+    table that they are listed in are kept, the label among them where targets are what is answered. Paths are absolute,
+    so that the table may be moved. What has no file of its own, or one whose name no table can hold, is written into a
     folder.
 
     Args:
@@ -73,24 +75,28 @@ def write_manifest(
         suggested.setdefault(int(place[finding.items[0]]), []).append((said, finding.why))
     reasons = dict(judged.skipped)
     targets = whole.target_names
-    columns = ["path", *targets]
-    optional = {
-        "label": whole.labels if "label" not in targets else None,
-        "split": whole.parts if "split" not in targets else None,
-        "group": whole.groups if "group" not in targets else None,
+    others = dict(whole.others)
+    if all(name in others for name in OWN):  # of the table that this one replaces
+        others = {name: cells for name, cells in others.items() if name not in OWN}
+    read = {
+        "label": whole.labels if whole.targets is None else None,  # with targets it only says which of them hold
+        "split": whole.parts,
+        "group": whole.groups,
     }
-    columns += [name for name, values in optional.items() if values is not None]
-    own = [_free(name, columns) for name in ("suggested", "why")]
+    optional = {name: v for name, v in read.items() if v is not None and name not in targets and name not in others}
+    columns = ["path", *targets, *optional, *others]
+    own = [_free(name, columns) for name in OWN]
 
     def row(i: int) -> Iterable[Cell]:
         yield _path_of(whole.sources[i], i, file.parent / ITEMS, items, judged.how)
         if whole.targets is not None:
-            yield from (str(value) for value in whole.targets[i])
-        for name in columns[1 + len(targets) :]:
-            number = optional[name]
-            assert number is not None
+            yield from (str(value).removesuffix(".0") for value in whole.targets[i])
+        for name, number in optional.items():
             of = {"label": whole.names, "group": whole.group_names}.get(name)
             yield str(number[i]) if of is None else of[int(number[i])]
+        for cells in others.values():
+            cell: object = cells[i]
+            yield None if cell is None or cell != cell else str(cell)  # what is not itself is no number
         found = suggested.get(i, [])
         yield " ".join(said for said, _ in found)
         yield "; ".join(why for _, why in found) or (
