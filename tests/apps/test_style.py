@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import likewise as lw
-from likewise.apps.style import Judge, StyleOptions, sizes_of, steps_of, stylise
+from likewise.apps.style import Judge, StyleOptions, Targets, sizes_of, steps_of, stylise
 from likewise.apps.style.colour import luminance, matched, with_colours
 from likewise.apps.style.tiles import tiles_of
 from likewise.encoder import Encoder, Pictures, Sounds
@@ -265,6 +265,26 @@ class TestStylise:
         assert (made.stopped, made.steps) == ("interrupted", after)
         assert made.pixels.shape == (36, 48, 3)
 
+    def test_a_second_ctrl_c_loses_the_figures_and_not_the_picture(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        good = Judge.losses
+
+        def interrupted(self: Judge, pictures: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+            if not pictures.requires_grad:  # it is the picture as it will be written
+                raise KeyboardInterrupt
+            return good(self, pictures, targets)
+
+        def interrupt(done: int, *_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Judge, "losses", interrupted)
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge, progress=interrupt)
+        assert (made.stopped, made.steps, made.content_loss, made.style_loss) == ("interrupted", 1, None, None)
+        assert made.pixels.shape == (36, 48, 3)
+        late = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)  # Ctrl-C when all steps are done
+        assert (late.stopped, late.steps, late.as_dict()["content_loss"]) == ("interrupted", 12, None)
+
     def test_a_time_limit_leaves_something_for_each_size(self, judge: Encoder) -> None:
         options = StyleOptions(size=96, steps=50_000, smallest=48, time_limit=1.5, precision="float32", device="cpu")
         made = stylise(drawn(96, 96), drawn(seed=2), options, judge=judge)
@@ -288,6 +308,8 @@ class TestStylise:
         spoil_at = 8
         made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
         assert (made.stopped, made.steps) == ("not finite", 7)
+        assert made.content_loss is not None
+        assert made.style_loss is not None
         assert math.isfinite(made.content_loss + made.style_loss)
         spoil_at, passes[:] = 1, []
         with pytest.raises(DataError, match="finite"):

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def test_ctrl_c_writes_the_best_so_far(run: Run, given: list[object], monkeypatc
     assert found.status == 130
     assert (found.json["stopped"], found.json["steps"]) == ("interrupted", 5)
     assert "out.png is the best so far" in found.err
+    assert Image.open("out.png").size == (40, 30)
+
+
+def test_a_second_ctrl_c_still_writes_the_picture(
+    run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comes at the last of the steps, the second as soon as what is written is measured."""
+    from likewise.apps.style import Judge
+
+    good = Judge.losses
+
+    def interrupted(self: Judge, pictures: Any, targets: Any) -> Any:
+        if not pictures.requires_grad:
+            raise KeyboardInterrupt
+        return good(self, pictures, targets)
+
+    monkeypatch.setattr(Judge, "losses", interrupted)
+    found = run(*given, "--json")
+    assert found.status == 130
+    assert (found.json["stopped"], found.json["content_loss"]) == ("interrupted", None)
     assert Image.open("out.png").size == (40, 30)
 
 

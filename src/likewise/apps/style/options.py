@@ -139,9 +139,10 @@ class Styled:
         pixels: (H, W, 3) uint8.
         steps: how many were taken.
         content_loss: of these pixels against the content, 0 where none of it is missed, before weights; and
-        style_loss: against the styles; both by the judge in float32.
+        style_loss: against the styles; both by the judge in float32, and None where Ctrl-C came while they were
+            measured.
         seconds: it took.
-        stopped: why before the last step; None where it was not.
+        stopped: why before the end; None where it was not.
         moments: the way there, step after step.
         judge: what told style and content.
         seed: of the noise.
@@ -149,8 +150,8 @@ class Styled:
 
     pixels: Pixels
     steps: int
-    content_loss: float
-    style_loss: float
+    content_loss: float | None
+    style_loss: float | None
     seconds: float
     stopped: Stopped | None
     moments: tuple[Moment, ...]

@@ -47,7 +47,8 @@ def stylise(
 ) -> Styled:
     """Gives a picture the style of others (Gatys, Ecker and Bethge 2016).
 
-    Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so.
+    Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so. A
+    second Ctrl-C, while the picture is measured, leaves it without figures.
 
     Args:
         content: a picture: a path, bytes, an array, or of PIL.
@@ -115,16 +116,24 @@ class _Work:
         """The picture, and how it came about."""
         picture, stopped = self._painted(progress, preview, every)
         pixels = self._shown(_resized(picture, self._size))
+        found: tuple[float, float] | tuple[None, None]
+        try:
+            found = self._measured(pixels)
+        except KeyboardInterrupt:  # the picture is there, and figures are not worth losing it
+            found, stopped = (None, None), "interrupted"
+        return Styled(
+            pixels, len(self._moments), *found, time.monotonic() - self._began, stopped,
+            tuple(self._moments), self._encoder.backbone, self._options.seed,
+        )  # fmt: skip
+
+    def _measured(self, pixels: Pixels) -> tuple[float, float]:
+        """Content and style loss of a picture of the wanted size, in float32."""
         exact = self._judge_in(torch.float32)
         with torch.no_grad():
             final = _tensor(pixels, self._device)
             final = luminance(final) if self._grey else final
-            found = exact.losses(final, self._targets(exact, self._size))
-        content_loss, style_loss = (float(loss) for loss in found)
-        return Styled(
-            pixels, len(self._moments), content_loss, style_loss, time.monotonic() - self._began, stopped,
-            tuple(self._moments), self._encoder.backbone, self._options.seed,
-        )  # fmt: skip
+            content_loss, style_loss = exact.losses(final, self._targets(exact, self._size))
+        return float(content_loss), float(style_loss)
 
     def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
         """What the pixels have become, (1, 1 or 3, h, w), and why no more steps were made."""
