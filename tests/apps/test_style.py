@@ -315,6 +315,14 @@ class TestStylise:
         with pytest.raises(DataError, match="finite"):
             stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
 
+    @pytest.mark.parametrize("callback", ["preview", "progress"])
+    def test_errors_of_callbacks_are_theirs_and_no_end_of_finite_numbers(self, judge: Encoder, callback: str) -> None:
+        def fail(*_: object) -> None:
+            raise DataError("What is saved is written whole or not at all", "a full disk")
+
+        with pytest.raises(DataError, match="a full disk"):
+            stylise(drawn(), drawn(seed=2), SMALL, judge=judge, every=5, **{callback: fail})  # type: ignore[arg-type]
+
     def test_several_styles_and_files(self, judge: Encoder, tmp_path: Path) -> None:
         for name, seed in (("a", 1), ("b", 2), ("c", 3)):
             Image.fromarray(drawn(seed=seed)).save(tmp_path / f"{name}.png")

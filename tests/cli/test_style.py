@@ -65,6 +65,16 @@ def test_previews_are_shown_on_the_way_and_go(run: Run, given: list[object], mon
     assert sorted(path.name for path in Path().glob("*.png")) == ["content.png", "out.png", "style.png"]
 
 
+def test_a_preview_that_cannot_be_written_is_told_once_and_all_steps_are_made(run: Run, given: list[object]) -> None:
+    Path("out.preview.png").mkdir()  # in the place of the file
+    found = run(*given, "--preview", 2, "--json")
+    assert found.status == 0, found.err
+    assert (found.json["stopped"], found.json["steps"]) == (None, 8)
+    assert found.err.count("no preview") == 1
+    assert Image.open("out.png").size == (40, 30)
+    assert Path("out.preview.png").is_dir()
+
+
 def test_ctrl_c_writes_the_best_so_far(run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     from likewise.cli.console import Bar
 

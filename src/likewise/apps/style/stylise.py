@@ -15,14 +15,14 @@ from likewise.apps.style.colour import luminance, matched, with_colours
 from likewise.apps.style.judge import Judge, Targets
 from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE, Moment, Stopped, Styled, StyleOptions
 from likewise.encoder import Encoder, Progress
-from likewise.errors import DataError, UsageError
+from likewise.errors import UsageError
 from likewise.matching import registered
 from likewise.media.pictures import Pixels, Source, read_picture, resize_picture
 from likewise.objective.style import total_variation
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.movers import LBFGS, Adam, Mover
+from likewise.training.pixels import NotFiniteError, PixelStep, optimise_pixels, seeded
 from likewise.training.pixels import Pixels as Moved
-from likewise.training.pixels import PixelStep, optimise_pixels, seeded
 
 JUDGE = "vgg19-average"  # of smoother pictures than "vgg19", with the same weights
 LAST_SHARE = 0.4  # of the steps are of the last size, and the others have equal shares
@@ -64,6 +64,7 @@ def stylise(
         UsageError: too small a picture, weights that are not one for each style, or a judge that cannot tell style;
             the package with VGG19 is not installed.
         KeyboardInterrupt: Ctrl-C before the first step was done.
+        Exception: whatever `progress` and `preview` raise.
     """
     pictures = list(styles) if isinstance(styles, (list, tuple)) else [styles]
     if not pictures:
@@ -162,7 +163,7 @@ class _Work:
             if best is None:
                 raise
             return best.pictures, "interrupted"
-        except DataError:
+        except NotFiniteError:
             if best is None:
                 raise
             return best.pictures, "not finite"
