@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import likewise as lw
-from likewise.apps.style import Judge, StyleOptions, sizes_of, steps_of, stylise
+from likewise.apps.style import Judge, StyleOptions, Targets, pace, sizes_of, steps_of, stylise
 from likewise.apps.style.colour import luminance, matched, with_colours
 from likewise.apps.style.tiles import tiles_of
 from likewise.encoder import Encoder, Pictures, Sounds
@@ -43,6 +43,28 @@ def drawn(height: int = 60, width: int = 80, seed: int = 0, fine: int = 6) -> np
 
 def tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous() / 255
+
+
+class Clock:
+    """Time that passes with pixels alone: `look` and `step` seconds for each, and twice as much in float32."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, judge: Encoder, *, look: float, step: float) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(pace, "monotonic", lambda: self.now)
+
+        def seen(told: Judge, pixels: int, rate: float) -> None:
+            self.now += pixels * rate * (2 if told._dtype == torch.float32 else 1)
+
+        def targets(told: Judge, content: Tensor, styles: list[tuple[Tensor, float]]) -> Targets:
+            seen(told, content[0, 0].numel() + sum(style[0, 0].numel() for style, _ in styles), look)
+            return Targets({}, {}, {}, {})
+
+        def losses(told: Judge, pictures: Tensor, _: Targets) -> tuple[Tensor, Tensor]:
+            seen(told, pictures[0, 0].numel(), step if pictures.requires_grad else look)
+            return pictures.mean(), pictures.square().mean()
+
+        monkeypatch.setattr(Judge, "targets", targets)
+        monkeypatch.setattr(Judge, "losses", losses)
 
 
 def losses(judge: Encoder, pixels: np.ndarray, content: np.ndarray, style: np.ndarray) -> tuple[float, float]:
@@ -251,26 +273,97 @@ class TestStylise:
             drawn(), drawn(seed=2), SMALL, judge=judge, progress=lambda *what: told.append(what),
             preview=lambda pixels, step: shown.append((step, pixels.shape)), every=5,
         )  # fmt: skip
-        assert [(done, total) for done, total, _ in told] == [(i, 12) for i in range(1, 13)]
-        assert "48 x 36, content 0." in told[-1][2]
+        pixels = np.cumsum([25 * 34] * 7 + [36 * 48] * 5)  # what steps take is as their pixels, and so is time left
+        assert [done for done, _, _ in told] == np.round(1000 * pixels / pixels[-1]).tolist()
+        assert {total for _, total, _ in told} == {1000}
+        assert "step 12 of 12, 48 x 36, content 0." in told[-1][2]
         assert shown == [(5, (25, 34, 3)), (10, (36, 48, 3))]
 
     @pytest.mark.parametrize("after", [3, 9])
     def test_ctrl_c_keeps_the_best_so_far(self, judge: Encoder, after: int) -> None:
-        def interrupt(done: int, *_: object) -> None:
-            if done == after:
+        told: list[object] = []
+
+        def interrupt(*what: object) -> None:
+            told.append(what)
+            if len(told) == after:
                 raise KeyboardInterrupt
 
         made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge, progress=interrupt)
         assert (made.stopped, made.steps) == ("interrupted", after)
         assert made.pixels.shape == (36, 48, 3)
 
-    def test_a_time_limit_leaves_something_for_each_size(self, judge: Encoder) -> None:
-        options = StyleOptions(size=96, steps=50_000, smallest=48, time_limit=1.5, precision="float32", device="cpu")
-        made = stylise(drawn(96, 96), drawn(seed=2), options, judge=judge)
+    def test_a_second_ctrl_c_loses_the_figures_and_not_the_picture(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        good = Judge.losses
+
+        def interrupted(self: Judge, pictures: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+            if not pictures.requires_grad:  # it is the picture as it will be written
+                raise KeyboardInterrupt
+            return good(self, pictures, targets)
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Judge, "losses", interrupted)
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge, progress=interrupt)
+        assert (made.stopped, made.steps, made.content_loss, made.style_loss) == ("interrupted", 1, None, None)
+        assert made.pixels.shape == (36, 48, 3)
+        late = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)  # Ctrl-C when all steps are done
+        assert (late.stopped, late.steps, late.as_dict()["content_loss"]) == ("interrupted", 12, None)
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("size", [96, 400, 1600])
+    @pytest.mark.parametrize("limit", [2.0, 8.0, 60.0])
+    def test_a_time_limit_holds_by_the_clock(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, size: int, limit: float, precision: str
+    ) -> None:
+        """Of a machine that looks at a megapixel in 10 s (float32: 20 s) and takes 30 s to step over it."""
+        clock = Clock(monkeypatch, judge, look=10e-6, step=30e-6)
+        options = StyleOptions(size, 5000, smallest=48, time_limit=limit, precision=precision, device="cpu")
+        made = stylise(drawn(96, 96), drawn(96, 96, seed=2), options, judge=judge)
         assert made.stopped == "time limit"
-        assert {moment.width for moment in made.moments} == {48, 68, 96}
-        assert made.seconds < 10
+        assert 0.5 * limit < made.seconds == clock.now <= 1.05 * limit
+        measuring = 1e-6 * size**2 * (20 if made.moments[-1].width == size and precision == "float32" else 60)
+        assert (made.content_loss is None) == (measuring > limit / 4)
+        assert made.pixels.shape == (size, size, 3)
+        widths = {moment.width for moment in made.moments}
+        assert sorted(widths) == [w for _, w in sizes_of((size, size), 48)][: len(widths)]
+
+    def test_a_time_limit_leaves_something_for_each_size_that_fits(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Clock(monkeypatch, judge, look=10e-6, step=30e-6)
+        options = StyleOptions(96, 50_000, smallest=48, time_limit=60, precision="float32", device="cpu")
+        made = stylise(drawn(96, 96), drawn(seed=2), options, judge=judge)
+        taken = [sum(m.width**2 for m in made.moments if m.width == width) for width in (48, 68, 96)]
+        due = [n * w**2 for n, w in zip(steps_of(50_000, 3), (48, 68, 96), strict=True)]
+        for found, expected in zip(taken, due, strict=True):
+            assert found / sum(taken) == pytest.approx(expected / sum(due), abs=0.05)
+
+    def test_without_a_limit_all_steps_are_made_however_long(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Clock(monkeypatch, judge, look=1.0, step=3.0)
+        made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
+        assert (made.steps, made.stopped) == (12, None)
+        assert made.content_loss is not None
+
+    @pytest.mark.parametrize(("precision", "expected"), [("float32", [34, 48]), ("bfloat16", [34, 48, 48])])
+    def test_targets_of_a_judge_in_float32_serve_for_measuring(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, precision: str, expected: list[int]
+    ) -> None:
+        looked: list[int] = []
+        good = Judge.targets
+
+        def look(self: Judge, content: Tensor, styles: list[tuple[Tensor, float]]) -> Targets:
+            looked.append(content.shape[3])
+            return good(self, content, styles)
+
+        monkeypatch.setattr(Judge, "targets", look)
+        options = StyleOptions(48, 12, smallest=32, precision=precision, device="cpu")
+        stylise(drawn(), drawn(seed=2), options, judge=judge)
+        assert looked == expected
 
     def test_numbers_that_are_not_finite_leave_the_last_good_picture(
         self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
@@ -288,10 +381,20 @@ class TestStylise:
         spoil_at = 8
         made = stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
         assert (made.stopped, made.steps) == ("not finite", 7)
+        assert made.content_loss is not None
+        assert made.style_loss is not None
         assert math.isfinite(made.content_loss + made.style_loss)
         spoil_at, passes[:] = 1, []
         with pytest.raises(DataError, match="finite"):
             stylise(drawn(), drawn(seed=2), SMALL, judge=judge)
+
+    @pytest.mark.parametrize("callback", ["preview", "progress"])
+    def test_errors_of_callbacks_are_theirs_and_no_end_of_finite_numbers(self, judge: Encoder, callback: str) -> None:
+        def fail(*_: object) -> None:
+            raise DataError("What is saved is written whole or not at all", "a full disk")
+
+        with pytest.raises(DataError, match="a full disk"):
+            stylise(drawn(), drawn(seed=2), SMALL, judge=judge, every=5, **{callback: fail})  # type: ignore[arg-type]
 
     def test_several_styles_and_files(self, judge: Encoder, tmp_path: Path) -> None:
         for name, seed in (("a", 1), ("b", 2), ("c", 3)):

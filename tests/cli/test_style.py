@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,11 +65,21 @@ def test_previews_are_shown_on_the_way_and_go(run: Run, given: list[object], mon
     assert sorted(path.name for path in Path().glob("*.png")) == ["content.png", "out.png", "style.png"]
 
 
+def test_a_preview_that_cannot_be_written_is_told_once_and_all_steps_are_made(run: Run, given: list[object]) -> None:
+    Path("out.preview.png").mkdir()  # in the place of the file
+    found = run(*given, "--preview", 2, "--json")
+    assert found.status == 0, found.err
+    assert (found.json["stopped"], found.json["steps"]) == (None, 8)
+    assert found.err.count("no preview") == 1
+    assert Image.open("out.png").size == (40, 30)
+    assert Path("out.preview.png").is_dir()
+
+
 def test_ctrl_c_writes_the_best_so_far(run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     from likewise.cli.console import Bar
 
     def stop(self: Bar, done: int, total: int, note: str = "") -> None:
-        if done == 5:
+        if "step 5 of 8" in note:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Bar, "__call__", stop)
@@ -76,6 +87,26 @@ def test_ctrl_c_writes_the_best_so_far(run: Run, given: list[object], monkeypatc
     assert found.status == 130
     assert (found.json["stopped"], found.json["steps"]) == ("interrupted", 5)
     assert "out.png is the best so far" in found.err
+    assert Image.open("out.png").size == (40, 30)
+
+
+def test_a_second_ctrl_c_still_writes_the_picture(
+    run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comes at the last of the steps, the second as soon as what is written is measured."""
+    from likewise.apps.style import Judge
+
+    good = Judge.losses
+
+    def interrupted(self: Judge, pictures: Any, targets: Any) -> Any:
+        if not pictures.requires_grad:
+            raise KeyboardInterrupt
+        return good(self, pictures, targets)
+
+    monkeypatch.setattr(Judge, "losses", interrupted)
+    found = run(*given, "--json")
+    assert found.status == 130
+    assert (found.json["stopped"], found.json["content_loss"]) == ("interrupted", None)
     assert Image.open("out.png").size == (40, 30)
 
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from likewise.encoder import Encoder, Pictures, Sounds
-from likewise.errors import DataError
 from likewise.training.movers import LBFGS, Adam, Mover
-from likewise.training.pixels import CONTRAST, Pixels, Waves, _shifted, optimise_pixels, through_taps
+from likewise.training.pixels import CONTRAST, NotFiniteError, Pixels, Waves, _shifted, optimise_pixels, through_taps
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +128,7 @@ def test_numbers_that_are_not_finite_are_an_error_and_what_was_before_is_kept(wh
     steps = optimise_pixels(pictures, objective, Adam(0.1), steps=9)
     good += [next(steps).pictures]
     good += [next(steps).pictures]
-    with pytest.raises(DataError, match="step 3"):
+    with pytest.raises(NotFiniteError, match="step 3"):
         next(steps)
     assert len(good) == 2
     assert all(bool(one.isfinite().all()) for one in (*good, pictures()))

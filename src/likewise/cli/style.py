@@ -70,7 +70,7 @@ def style(
     """Paint CONTENT in the style of others. Ctrl-C keeps the best so far."""
     from likewise.apps.inspect import open_encoder
     from likewise.apps.style import StyleOptions, stylise
-    from likewise.errors import UsageError
+    from likewise.errors import LikewiseError, UsageError
     from likewise.media.pictures import Pixels, png_bytes
 
     if out.suffix.lower() != ".png":
@@ -84,12 +84,21 @@ def style(
         optimiser=optimiser, tile=tile, time_limit=time_limit, precision=precision, device=device, seed=seed,
     )  # fmt: skip
     shown = out.with_suffix(".preview.png")
+    unseen: list[LikewiseError] = []
+    seen: list[Path] = []
 
     def show(pixels: Pixels, _: int) -> None:
+        """A preview that cannot be written is told of once, and is no reason to stop painting."""
         from likewise.media.files import replacing_file
 
-        with replacing_file(shown) as fresh:
-            fresh.write_bytes(png_bytes(pixels))
+        try:
+            with replacing_file(shown) as fresh:
+                fresh.write_bytes(png_bytes(pixels))
+            seen[:] = [shown]
+        except LikewiseError as error:
+            if not unseen:
+                say(f"no preview: {error}")
+            unseen.append(error)
 
     try:
         with progress("style") as bar:
@@ -98,8 +107,8 @@ def style(
             )
         made.save(out)
     finally:
-        if preview:
-            shown.unlink(missing_ok=True)
+        for file in seen:
+            file.unlink(missing_ok=True)
     if made.stopped is not None:
         say(f"stopped after {made.steps} of {steps} steps ({made.stopped}); {out} is the best so far")
     answer(as_json, {"file": str(out), **made.as_dict()})

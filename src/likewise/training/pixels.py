@@ -18,6 +18,12 @@ from likewise.encoder import Encoder, evaluating
 from likewise.errors import DataError
 from likewise.training.movers import Mover
 
+
+@final
+class NotFiniteError(DataError):
+    """Pixels cannot be moved any further, as numbers are no longer finite."""
+
+
 Objective = Callable[[Tensor], Tensor]
 ObjectiveOnTaps = Callable[[Tensor, dict[str, Tensor]], Tensor]
 
@@ -142,7 +148,7 @@ def optimise_pixels(
             step, noise above all, is not in the mean (Polyak and Juditsky 1992).
 
     Raises:
-        DataError: the objective, or its gradient, is no longer finite.
+        NotFiniteError: the objective, or its gradient, is no longer finite.
     """
     values = pictures.values
     mean: Tensor | None = None
@@ -152,7 +158,9 @@ def optimise_pixels(
         # Gradients of the pixels alone, not of weights, which are to be left as they are found.
         (gradient,) = torch.autograd.grad(loss, values)
         if not (loss.isfinite() and gradient.isfinite().all()):
-            raise DataError("Optimising pixels stays within finite numbers", f"{float(loss.detach())} in step {number}")
+            raise NotFiniteError(
+                "Optimising pixels stays within finite numbers", f"{float(loss.detach())} in step {number}"
+            )
         with torch.no_grad():
             # The mean of the first n counts each alike until it has seen enough of them.
             share = max(1 - average, 1 / number) if average else 1.0

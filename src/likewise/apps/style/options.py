@@ -41,7 +41,8 @@ class StyleOptions:
         average: how much of the mean of pictures is kept at each step; None for 0.95 with Adam and 0 with L-BFGS.
         smallest: pixels of the longer side to begin with; from there on sizes grow by the square root of 2.
         tile: pixels; what is wider or higher is computed in tiles of about this side, to bound memory.
-        time_limit: seconds after which the best so far is taken; None for none.
+        time_limit: seconds in which all is done, as far as can be told ahead, and the best so far is taken; None for
+            none.
         precision: "bfloat16" computes the judge in it; "auto" does so where the processor gains from it.
         device: "auto", "cpu", "cuda".
         seed: of the noise.
@@ -139,9 +140,10 @@ class Styled:
         pixels: (H, W, 3) uint8.
         steps: how many were taken.
         content_loss: of these pixels against the content, 0 where none of it is missed, before weights; and
-        style_loss: against the styles; both by the judge in float32.
+        style_loss: against the styles; both by the judge in float32, and None where Ctrl-C came while they were
+            measured, or measuring would have taken more than a quarter of the time limit.
         seconds: it took.
-        stopped: why before the last step; None where it was not.
+        stopped: why before the end; None where it was not.
         moments: the way there, step after step.
         judge: what told style and content.
         seed: of the noise.
@@ -149,8 +151,8 @@ class Styled:
 
     pixels: Pixels
     steps: int
-    content_loss: float
-    style_loss: float
+    content_loss: float | None
+    style_loss: float | None
     seconds: float
     stopped: Stopped | None
     moments: tuple[Moment, ...]

