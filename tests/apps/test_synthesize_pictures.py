@@ -298,7 +298,7 @@ class TestBadInput:
             drawn(photos, lw.arrays(np.linspace(-1, 1, 200).reshape(2, 100), [0, 1]))
 
     def test_out_may_not_lie_in_a_pile_or_hold_something_else(self, tmp_path, photos):
-        with pytest.raises(UsageError, match="outside of the piles"):
+        with pytest.raises(UsageError, match="outside of what it is made from"):
             lw.synthesize_pictures(squares(), photos, photos / "out")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")

@@ -25,12 +25,13 @@ from likewise.apps.synthesize.cutouts import (
     read_objects,
 )
 from likewise.apps.synthesize.files import File, list_piles
-from likewise.apps.synthesize.flow import DrawOptions, Folders, check_outside, conduct, digest, listed
+from likewise.apps.synthesize.flow import DrawOptions, Folders, conduct, digest, listed
 from likewise.apps.synthesize.store import Store
 from likewise.data import BoxSet, Dataset
 from likewise.data.annotations.coco import FILE, PICTURES, document
 from likewise.errors import UsageError
 from likewise.media import jpeg_bytes, replacing_file
+from likewise.media.files import check_outside
 
 RECORD = "pictures.json"
 LEAST_SIZE, MOST_SIZE = 16, 4_096
