@@ -30,6 +30,49 @@ def test_the_usual_box_is_at_least_two_cells_wide(side: float, stride: int) -> N
     assert _stride(of_size(side), Pictures(1, 320, 320, "pad")) == stride
 
 
+def test_ignored_boxes_do_not_choose_the_cells() -> None:
+    small = of_size(12)
+    boxes = tuple(np.concatenate([each, np.full((3, 4), 150.0)]) for each in small.boxes)
+    both = replace(small, boxes=boxes, labels=(np.zeros(4, int),) * 4, ignored=(np.arange(4) > 0,) * 4)
+    assert _stride(both, Pictures(1, 320, 320, "pad")) == 8
+
+
+def test_boxes_to_be_measured_on_do_not_choose_the_cells(tmp_path: Path, watcher) -> None:
+    """Of 60 pictures, 20 to learn from show small things, and all the others what is as large as the picture."""
+    data = scenes(60)
+    large = tuple(np.array([[0.0, 0, 64, 64]]) if i >= 20 else each[:1] for i, each in enumerate(data.boxes))
+    parts = np.array(["train"] * 20 + ["valid"] * 10 + ["tune"] * 10 + ["test"] * 20)
+    data = replace(
+        data, boxes=large, labels=tuple(each[:1] for each in data.labels), ignored=(np.zeros(1, bool),) * 60,
+        parts=parts,
+    )  # fmt: skip
+    learned = learn(data, tmp_path / "m", DetectOptions(size=SIDE, fit=FitOptions(epochs=1)), watcher=watcher)
+    assert learned.model.head.stride == 8
+    assert np.bincount(learned.model.encoder.seen.parts).tolist() == [20, 10, 10, 20]
+
+
+@pytest.mark.parametrize("own", [("train", "test"), ("train", "valid", "test"), ("train", "valid")])
+def test_the_data_s_own_parts_are_used(own: tuple[str, ...]) -> None:
+    data = replace(scenes(120), parts=np.array(own)[np.arange(120) % len(own)])
+    parts = _divided(data, "item", 0, Seen())
+    assert list(parts) == ["train", "valid", "tune", "test"]
+    for name in own[1:]:
+        assert set(parts[name].files) == set(data.part(name).files)
+    taken = [name for name in parts if name not in own[1:]]
+    assert sorted(file for name in taken for file in parts[name].files) == sorted(data.part("train").files)
+    with pytest.raises(DataError, match="Call one of them train"):
+        _divided(data.part(own[1]), "item", 0, Seen())
+
+
+def test_a_test_part_that_was_trained_on_is_told(tmp_path: Path, watcher) -> None:
+    data = scenes(40)
+    twice = data.subset([*range(40), *range(4)])
+    twice = replace(twice, parts=np.array(["train"] * 30 + ["test"] * 14))
+    options = DetectOptions(size=SIDE, stride=8, fit=FitOptions(epochs=1, precision="float32"))
+    learned = learn(twice, tmp_path / "m", options, watcher=watcher)
+    assert any("4 of 14 pictures were trained on" in note for note in learned.notes)
+
+
 def test_large_pictures_are_measured_as_the_network_sees_them() -> None:
     assert _stride(of_size(130), Pictures(1, 160, 160, "pad")) == 32  # 65 pixels of them
     assert _stride(of_size(120), Pictures(1, 160, 160, "pad")) == 16
@@ -60,7 +103,7 @@ def test_rare_classes_are_told() -> None:
     "options",
     [
         DetectOptions(size=100), DetectOptions(size=32), DetectOptions(size=4096), DetectOptions(per_cell=0),
-        DetectOptions(coord=0), DetectOptions(precision=1.0), DetectOptions(frozen=True),
+        DetectOptions(coord=0), DetectOptions(stride=7), DetectOptions(precision=1.0), DetectOptions(frozen=True),
         DetectOptions(start="efficientnet-lite0", backbone="convnet-small"),
     ],
     ids=str,

@@ -401,7 +401,7 @@ class TestFolders:
             synthesize(piles.positive, [piles.negative, tmp_path / "none"], piles.background, tmp_path / "c", QUICK)
 
     def test_clips_written_into_the_second(self, piles: Piles, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="outside of the piles"):
+        with pytest.raises(UsageError, match="outside of what it is made from"):
             synthesize(piles.positive, [tmp_path / "more", piles.negative], piles.background, piles.negative / "c")
 
     def test_no_backgrounds(self, piles: Piles, tmp_path: Path) -> None:
@@ -679,7 +679,7 @@ class TestBadInput:
             synthesize(*piles, tmp_path / "clips", QUICK)
 
     def test_clips_written_into_a_pile(self, piles: Piles) -> None:
-        with pytest.raises(UsageError, match="outside of the piles"):
+        with pytest.raises(UsageError, match="outside of what it is made from"):
             synthesize(*piles, piles.background / "clips", QUICK)
 
     def test_a_pile_that_is_missing_altogether(self, piles: Piles, tmp_path: Path) -> None:

@@ -150,6 +150,81 @@ def test_an_object_stands_out_from_what_is_under_it(photos):
             assert abs(inner.mean() - around) > 0.25 * 255
 
 
+def made_to_differ(pixels, boxes, alpha):
+    """How much each object changed the mean luminance of where it is, on a photo of one colour, by its alpha."""
+    luma = np.array([0.299, 0.587, 0.114])
+    for x, y, width, height in boxes.astype(int):
+        weight = np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BILINEAR), float)
+        part = pixels[y : y + height, x : x + width].astype(float) - pixels[0, 0]
+        yield abs(float(((part @ luma) * weight).sum() / weight.sum()))
+
+
+def disc(inside):
+    """(40, 40, 4): a disc of colours `inside` (40, 40, 3), all of it opaque."""
+    away = np.hypot(*(np.mgrid[:40, :40] - 19.5))
+    return np.concatenate([inside, np.where(away < 19.5, 255, 0)[..., None]], axis=2).astype(np.uint8)
+
+
+def levels(dark, share=0.0):
+    """(40, 40, 3) of one level, of which a `share` is a highlight of 250, in stripes."""
+    rows = np.arange(40) % 10 < 10 * share
+    return np.where(rows[:, None, None], 250, dark) + np.zeros((40, 40, 3), int)
+
+
+@pytest.mark.parametrize(
+    ("inside", "photo"),
+    [
+        (levels(0), 10),
+        (levels(0), 40),
+        (levels(3), 20),
+        (levels(40, 0.5), 128),
+        (levels(60, 0.3), 120),
+        (levels(255), 230),
+    ],
+)
+def test_objects_that_no_gain_shows_are_lifted(tmp_path, inside, photo):
+    """Black on dark, highlights cut off at white on grey: rendered, they differ by the contrast all the same."""
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (2 * SIZE, 2 * SIZE), (photo,) * 3).save(tmp_path / "photos" / "a.png")
+    thing = disc(inside)
+    options = {"contrast": 0.2, "brightness": (0.6, 1.0), "objects": (1, 1), "extent": (0.3, 0.4)}
+    data = drawn(tmp_path / "photos", lw.arrays(thing[None], ["disc"]), count=10, **options)
+    assert sum(map(len, data.boxes)) == 10
+    for pixels, boxes in zip(data.sources, data.boxes, strict=True):
+        pixels[0, 0] = photo  # a disc leaves the corner of its box
+        assert all(each >= 0.2 * 255 - 0.5 for each in made_to_differ(pixels, boxes, thing[..., 3]))
+
+
+def test_what_is_hardly_opaque_is_left_out_and_counted(tmp_path, photos):
+    ghost = disc(levels(255))
+    ghost[..., 3] //= 5
+    made = lw.synthesize_pictures(
+        lw.arrays(np.stack([ghost, disc(levels(255))]), ["ghost", "disc"]), photos, tmp_path / "out",
+        lw.PictureOptions(count=20, size=SIZE, objects=(1, 2), extent=(0.2, 0.3), contrast=0.2),
+    )  # fmt: skip
+    assert list(made.classes) == ["disc"]
+    assert made.unseen > 0
+    assert made.as_dict()["unseen"] == made.unseen
+    drawn = sum(len(each) for each in lw.open_boxes(tmp_path / "out").boxes)
+    assert (drawn, made.left_out) == (made.boxes, 0)
+
+
+@pytest.mark.parametrize("faint", [1, 31])
+def test_a_halo_is_in_no_box(photos, faint):
+    """A disc of 16 x 16 in a halo of 62 x 62 that nobody sees."""
+    thing = np.full((64, 64, 4), 255, np.uint8)
+    thing[..., 3] = 0
+    thing[1:63, 1:63, 3] = faint
+    thing[24:40, 24:40, 3] = 255
+    data = drawn(photos, lw.arrays(thing[None], ["x"]), extent=(0.25, 0.25), objects=(1, 1))
+    for pixels, ((x, y, width, height),) in zip(data.sources, (each.astype(int) for each in data.boxes), strict=True):
+        rows, columns = (np.flatnonzero(bright(pixels).any(axis=axis)) for axis in (1, 0))
+        assert (
+            np.abs(np.array([x, y, x + width, y + height]) - [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]).max()
+            <= 1
+        )
+
+
 def test_a_written_folder_is_read_as_boxes(tmp_path, photos):
     options = lw.PictureOptions(count=12, size=SIZE)
     made = lw.synthesize_pictures(squares(), photos, tmp_path / "out", options)
@@ -298,7 +373,7 @@ class TestBadInput:
             drawn(photos, lw.arrays(np.linspace(-1, 1, 200).reshape(2, 100), [0, 1]))
 
     def test_out_may_not_lie_in_a_pile_or_hold_something_else(self, tmp_path, photos):
-        with pytest.raises(UsageError, match="outside of the piles"):
+        with pytest.raises(UsageError, match="outside of what it is made from"):
             lw.synthesize_pictures(squares(), photos, photos / "out")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")

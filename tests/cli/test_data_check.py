@@ -122,16 +122,36 @@ def test_boxes_are_converted(run: Run, marked: Path, tmp_path: Path) -> None:
     assert run("data", "check", tmp_path / "coco", "--json").json["problems"] == []
 
 
+@pytest.mark.parametrize("to", ["coco", "voc", "yolo"])
+@pytest.mark.parametrize("out", [".", "..", "images", "new"])
+def test_a_folder_is_not_converted_onto_itself(run: Run, marked: Path, to: str, out: str) -> None:
+    before = {file: file.read_bytes() for file in marked.parent.rglob("*") if file.is_file()}
+    result = run("data", "boxes", marked, "--to", to, "-o", marked / out)
+    assert result.status == 2
+    assert "outside of what it is made from" in result.err
+    assert {file: file.read_bytes() for file in marked.parent.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("to", ["coco", "voc", "yolo"])
+def test_another_labelled_folder_is_not_replaced(run: Run, marked: Path, tmp_path: Path, to: str) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("classes.txt", "annotations.json", "notes.txt"):
+        (other / name).write_text("mine")
+    result = run("data", "boxes", marked, "--to", to, "-o", other)
+    assert result.status == 2
+    assert "new or empty" in result.err
+    assert sorted(file.name for file in other.iterdir()) == ["annotations.json", "classes.txt", "notes.txt"]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [(["--to", "kitti"], 2, "coco, voc or yolo"), (["--to", "coco"], 2, "annotations.json is overwritten")],
+    ("to", "out", "said"),
+    [("kitti", "new", "coco, voc or yolo"), ("coco", "full", "new or empty"), ("kitti", "full", "new or empty")],
 )
-def test_boxes_that_cannot_be_converted(
-    run: Run, marked: Path, tmp_path: Path, arguments: list[str], status: int, said: str
-) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    result = run("data", "boxes", marked, "-o", tmp_path / "out", *arguments)
-    assert result.status == status
+def test_boxes_that_cannot_be_converted(run: Run, marked: Path, tmp_path: Path, to: str, out: str, said: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    result = run("data", "boxes", marked, "-o", tmp_path / out, "--to", to)
+    assert result.status == 2
     assert said in result.err
     assert run("data", "boxes", tmp_path / "gone", "-o", tmp_path / "x").status == 3

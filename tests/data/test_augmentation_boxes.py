@@ -58,7 +58,7 @@ def test_pictures_change_as_they_do_without_boxes(name: str) -> None:
     plain = augmentation(name, "picture")
     assert plain is not None
     assert plain.items is not None
-    assert changed(name, values, boxes, seed=5)[0].shape == seeded(plain.items, values, 5).shape
+    torch.testing.assert_close(changed(name, values, boxes, seed=5)[0], seeded(plain.items, values, 5))
     again = changed(name, values, boxes, seed=5)
     assert all(torch.equal(a, b) for a, b in zip(changed(name, values, boxes, seed=5), again, strict=True))
 
@@ -77,6 +77,17 @@ def test_a_box_that_is_mostly_gone_is_there_no_more() -> None:
     corners = torch.cat([found[kept, 0, :2] - found[kept, 0, 2:4] / 2, found[kept, 0, :2] + found[kept, 0, 2:4] / 2])
     assert corners.min() >= -1e-6
     assert corners.max() <= 1 + 1e-6
+
+
+def test_of_an_ignored_box_whatever_is_left_is_there() -> None:
+    boxes = torch.zeros(400, 2, 5)
+    boxes[..., :2], boxes[..., 2:4], boxes[:, 1, 4] = 0.08, 0.1, -2
+    _, found = changed("scene", torch.zeros(400, 3, 32, 32), boxes, seed=2)
+    torch.testing.assert_close(found[:, 0, :4], found[:, 1, :4])
+    area = found[:, 0, 2:4].prod(dim=1)
+    thing, ignored = found[..., 4].T
+    assert torch.equal(ignored == -2, area > 0)
+    assert int(((thing == -1) & (ignored == -2)).sum()) > 20
 
 
 def test_signs_are_never_mirrored() -> None:

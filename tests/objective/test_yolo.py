@@ -21,9 +21,16 @@ def naive(outputs, boxes, per_cell, coord=5.0, no_object=0.5):
             for j in range(columns):
                 cell = out[n][i][j]
                 said = cell[per_cell * 5 :]
+                ignored = any(
+                    box[0] == n and box[5] == -2
+                    and abs(box[1] - (j + 0.5) / columns) < box[3] / 2 + 0.5 / columns
+                    and abs(box[2] - (i + 0.5) / rows) < box[4] / 2 + 0.5 / rows
+                    for box in boxes
+                )  # fmt: skip
                 inside = [
                     box for box in boxes
-                    if box[0] == n and math.floor(box[1] * columns) == j and math.floor(box[2] * rows) == i
+                    if box[0] == n and box[5] >= 0
+                    and math.floor(box[1] * columns) == j and math.floor(box[2] * rows) == i
                 ]  # fmt: skip
                 truth = max(inside, key=lambda box: box[3] * box[4], default=None)
                 responsible = None
@@ -46,7 +53,7 @@ def naive(outputs, boxes, per_cell, coord=5.0, no_object=0.5):
                         centre += coord * ((x - tx) ** 2 + (y - ty) ** 2)
                         size += coord * ((r - math.sqrt(truth[3])) ** 2 + (s - math.sqrt(truth[4])) ** 2)
                         obj += (confidence - ious[b]) ** 2
-                    else:
+                    elif not ignored:
                         noobj += no_object * confidence**2
                 if truth is not None:
                     classes += sum((p - (c == truth[5])) ** 2 for c, p in enumerate(said))
@@ -87,7 +94,7 @@ def test_it_is_the_paper_s_sums(seed, pictures, grid, per_cell, classes, objects
     drawn = torch.rand(objects, 4, generator=random, dtype=torch.float64)
     boxes = [
         (int(seed + k) % pictures, *(0.02 + 0.96 * drawn[k, :2]).tolist(), *(0.01 + 0.9 * drawn[k, 2:]).tolist(),
-         (seed + 3 * k) % classes)
+         -2 if (seed + k) % 3 == 0 else (seed + 3 * k) % classes)
         for k in range(objects)
     ]  # fmt: skip
     found = yolo_terms(outputs, padded(boxes, pictures), per_cell, coord=5.0, no_object=0.5)
@@ -136,6 +143,25 @@ def test_no_gradient_flows_through_the_iou():
     outputs = one_cell(0.4, 0.5, 0.8, 0.9, 0.1, 1.0).requires_grad_()
     yolo_terms(outputs, padded([(0, 0.5, 0.5, 1, 1, 0)], 1), 1).object.backward()
     assert outputs.grad.flatten().nonzero().flatten().tolist() == [4]  # the confidence, and nothing else
+
+
+def test_what_is_said_where_an_ignored_box_lies_has_no_gradient():
+    random = torch.Generator().manual_seed(1)
+    outputs = torch.rand(1, 4, 4, 2 * 5 + 3, generator=random, dtype=torch.float64).requires_grad_()
+    boxes = padded([(0, 0.5, 0.5, 0.4, 0.2, -2)], 1)  # reaches into the four cells in the middle
+    yolo_terms(outputs, boxes, 2).total.backward()
+    moved = (outputs.grad != 0).any(dim=-1)[0]
+    expected = torch.ones(4, 4, dtype=torch.bool)
+    expected[1:3, 1:3] = False
+    assert torch.equal(moved, expected)
+
+
+def test_an_object_beside_an_ignored_one_in_its_cell_is_learned_all_the_same():
+    outputs = one_cell(0.4, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.9, 0.9, 0.6, 1.0)
+    thing = (0, 0.4, 0.5, 0.25, 0.25, 0)
+    alone, both = (yolo_terms(outputs, padded(some, 1), 2) for some in ([thing], [thing, (0, 0.8, 0.8, 0.2, 0.2, -2)]))
+    assert both._replace(no_object=alone.no_object) == alone
+    assert (alone.no_object, both.no_object) == (pytest.approx(0.5 * 0.36), 0)
 
 
 def test_the_sum_is_divided_by_the_pictures():

@@ -31,12 +31,28 @@ def test_targets_are_shares_of_the_page() -> None:
     assert found.tolist() == [[[0.5, 0.5, 0.5, 0.25, 1.0]]]  # 16 of 64 rows lie above the picture
 
 
-def test_ignored_boxes_are_not_learned_from() -> None:
+def test_ignored_boxes_are_neither_to_be_found_nor_background() -> None:
     data = scenes(6)
     ignored = replace(data, ignored=tuple(np.arange(len(each)) == 0 for each in data.labels))
     encoder = network()
-    found = box_targets(encoder, ignored, encoder.ready())
+    found, whole = (box_targets(encoder, each, encoder.ready()) for each in (ignored, data))
     assert [int((each[:, 4] >= 0).sum()) for each in found] == [len(each) - 1 for each in data.labels]
+    assert (found[:, 0, 4] == -2).all()
+    assert torch.equal(found[..., :4], whole[..., :4])
+
+
+def test_where_something_is_ignored_its_cells_have_no_gradient() -> None:
+    """All of one picture ignored, nothing of another: of the first, only cells beside what it shows learn."""
+    data = scenes(2)
+    data = replace(data, ignored=(np.ones(len(data.labels[0]), bool), data.ignored[1]))
+    encoder = network()
+    outputs = torch.full((2, 8, 8, 2 * 5 + len(NAMES)), 0.5, requires_grad=True)
+    Yolo(2)(outputs, box_targets(encoder, data, encoder.ready())).backward()
+    assert outputs.grad is not None
+    learned = (outputs.grad[0] != 0).any(dim=-1).numpy()
+    for x, y, width, height in data.boxes[0] / 8:
+        assert not learned[int(y) : int(np.ceil(y + height)), int(x) : int(np.ceil(x + width))].any()
+    assert learned.any()
 
 
 def test_the_loss_falls_and_runs_repeat() -> None:

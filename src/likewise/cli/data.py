@@ -122,13 +122,16 @@ def _check_boxes(data: str, group_from: str | None, as_json: bool) -> None:
 
 def boxes(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of pictures with boxes, or a COCO .json.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to write, new or empty.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="coco, voc or yolo.")] = "coco",
     as_json: Json = False,
 ) -> None:
     """Convert pictures with boxes between Pascal VOC, COCO and YOLO: into a folder with copies of the pictures."""
     from likewise.data import open_boxes, write_boxes
+    from likewise.media.files import check_outside, check_replaceable
 
+    check_outside(out, [data])
+    check_replaceable(out, marker=None)
     with progress("converting") as bar:
         opened = open_boxes(data, progress=bar)
         problems = [*opened.problems, *write_boxes(opened, out, to, progress=bar)]

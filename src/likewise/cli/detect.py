@@ -78,9 +78,10 @@ def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | No
     """Mean average precision of a model, and what it finds at its threshold."""
     from likewise.apps.detect import Detector, report_on
     from likewise.data.annotations import open_boxes
-    from likewise.media.files import check_replaceable, replacing_folder
+    from likewise.media.files import check_outside, check_replaceable, replacing_folder
 
     if out is not None:
+        check_outside(out, [data])
         check_replaceable(out, marker=METRICS)
     loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
     report_skipped(opened.problems)

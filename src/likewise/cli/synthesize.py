@@ -174,6 +174,10 @@ def _make_pictures(objects: str, background: list[Path], out: Path, options: Pic
     ]
     if made.left_out:
         rows.append(("left out", f"{made.left_out} objects, for lack of room: see --objects, --extent and --gap"))
+    if made.unseen:
+        rows.append(
+            ("unseen", f"{made.unseen} objects, left out as nobody could see them: see --extent and --contrast")
+        )
     _answer(made, rows, as_json)
 
 

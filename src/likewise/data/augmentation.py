@@ -78,12 +78,13 @@ def moved_along(steps: Sequence[Any], values: Tensor, boxes: Tensor) -> tuple[Te
     """Changes pictures (N, C, H, W) by kornia's `steps`, and the boxes in them with them.
 
     Of a box that is turned, the upright one around its corners is taken; what reaches over the edge is cut off, and a
-    box of which less than `KEPT` is left is there no more.
+    box of which less than `KEPT` is left is there no more; an ignored one is as long as anything is left of it.
 
     Args:
         steps: augmentations of kornia.
         values: floats.
-        boxes: (N, M, 5) centre x and y, width and height as shares of the picture, and class; -1 for none.
+        boxes: (N, M, 5) centre x and y, width and height as shares of the picture, and class; -1 for none, -2 for an
+            ignored box.
     """
     import kornia.augmentation as K
 
@@ -100,7 +101,8 @@ def moved_along(steps: Sequence[Any], values: Tensor, boxes: Tensor) -> tuple[Te
     whole = (found.amax(2) - found.amin(2)).prod(dim=-1)
     first, last = found.amin(2).clamp(0, 1), found.amax(2).clamp(0, 1)
     side = last - first
-    there = side.prod(dim=-1) >= KEPT * whole.clamp_min(1e-12)
+    left = side.prod(dim=-1)
+    there = torch.where(boxes[..., 4] < -1, left > 0, left >= KEPT * whole.clamp_min(1e-12))
     label = torch.where(there, boxes[..., 4], -1.0)
     return changed, torch.cat([(first + last) / 2, side, label[..., None]], dim=-1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.data.contents import content_keys
-from likewise.data.dataset import Dataset, IntArray
+from likewise.data.dataset import Dataset, IntArray, of_part
 from likewise.data.dataset import Source as DatasetSource
 from likewise.errors import DataError, UsageError
 
@@ -39,6 +39,7 @@ class BoxSet:
         sizes: (N, 2) int64 height and width of each picture.
         groups: (N,) int64 or None; pictures of one group (camera, place) were made together.
         group_names: name of each group.
+        parts: (N,) or None; the part ("train", "valid", "tune", "test") the data themselves put each picture in.
         origin: where it all came from and which part of it this is, in words; recorded with models.
         problems: file and reason of all that was left out or put right when it was read; none in a part of a set.
     """
@@ -52,6 +53,7 @@ class BoxSet:
     sizes: IntArray
     groups: IntArray | None = None
     group_names: tuple[str, ...] = ()
+    parts: NDArray[np.str_] | None = None
     origin: str = "in memory"
     problems: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -59,7 +61,7 @@ class BoxSet:
         """Raises DataError for columns of unlike lengths and for a box that cannot be."""
         count = len(self.files)
         columns = [self.sources, self.boxes, self.labels, self.ignored, self.sizes]
-        columns += [] if self.groups is None else [self.groups]
+        columns += [each for each in (self.groups, self.parts) if each is not None]
         if any(len(column) != count for column in columns):
             of = f"{', '.join(str(len(column)) for column in columns)} of these for {count} files"
             raise DataError("Each picture has a source, boxes, labels, flags and a size", of)
@@ -137,12 +139,21 @@ class BoxSet:
             ignored=tuple(self.ignored[i] for i in chosen),
             sizes=self.sizes[chosen],
             groups=None if self.groups is None else self.groups[chosen],
+            parts=None if self.parts is None else self.parts[chosen],
             origin=origin or self.origin,
             problems=(),
         )
         if "contents" in vars(self):  # what was read is not read again
             vars(found)["contents"] = self.contents[chosen]
         return found
+
+    def part(self, name: str) -> BoxSet:
+        """The pictures which the data themselves put in part `name` ("train", "test", ...).
+
+        Raises:
+            UsageError: the data say nothing of parts, or have none of that name.
+        """
+        return self.subset(of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
     def split(
         self, *shares: float, by: str = "item", seed: int = 0, kept: IntArray | None = None
@@ -162,14 +173,14 @@ class BoxSet:
             UsageError: shares that cannot be, or another `by`.
             DataError: a part would be empty, or there are no groups.
         """
-        from likewise.data.splits import assigned, of_part
+        from likewise.data.splits import assigned
+        from likewise.data.splits import of_part as called
 
         if by not in ("item", "group"):
             raise UsageError("Pictures with boxes are split by item or by group", repr(by), "Use one of these.")
         part = assigned(self._by_rarest(), shares, by=by, seed=seed, kept=kept)
         return tuple(
-            self.subset(np.flatnonzero(part == i), of_part(self.origin, i, shares, by, seed))
-            for i in range(len(shares))
+            self.subset(np.flatnonzero(part == i), called(self.origin, i, shares, by, seed)) for i in range(len(shares))
         )
 
     def _by_rarest(self) -> Dataset:

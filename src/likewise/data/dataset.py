@@ -170,7 +170,7 @@ class Dataset:
         Raises:
             UsageError: the data say nothing of parts, or have none of that name.
         """
-        return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
+        return self.subset(of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
     def of_identities(self, labels: Sequence[int] | IntArray) -> Dataset:
         """The items of the given identities."""
@@ -213,7 +213,7 @@ class Dataset:
         )
 
 
-def _of_part(parts: NDArray[np.str_] | None, name: str) -> IntArray:
+def of_part(parts: NDArray[np.str_] | None, name: str) -> IntArray:
     """Where `parts` says `name`."""
     if parts is None or name not in parts:
         have = "none" if parts is None else ", ".join(sorted(set(parts.tolist())))
@@ -288,7 +288,7 @@ class PairSet:
         Raises:
             UsageError: the data say nothing of parts, or have none of that name.
         """
-        return self.subset(_of_part(self.parts, name), f"{self.origin}, its own {name} part")
+        return self.subset(of_part(self.parts, name), f"{self.origin}, its own {name} part")
 
     @property
     def contents(self) -> IntArray:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ _LONGEST_LINE = 1 << 20  # bytes looked through for where the last line begins
 
 
 @contextmanager
-def replacing_folder(target: str | Path, *, marker: str) -> Generator[Path]:
+def replacing_folder(target: str | Path, *, marker: str | None) -> Generator[Path]:
     """Yields a fresh folder to write into, which takes the place of `target` when the block ends well.
 
     A folder that was there is exchanged as a whole, so files of the old one never mix with the new. On Linux's usual
@@ -36,10 +36,11 @@ def replacing_folder(target: str | Path, *, marker: str) -> Generator[Path]:
 
     Args:
         target: where the folder is to be; missing parents are made.
-        marker: a file that only a folder of the right kind has, e.g. ``"config.json"``.
+        marker: a file that only a folder of the right kind has, e.g. ``"config.json"``, and no other program writes;
+            None where nothing that is there is replaced.
 
     Raises:
-        UsageError: `target` is there and is not a folder of that kind.
+        UsageError: `target` is there, not empty, and is not a folder of that kind.
         DataError: writing failed; `target` is as it was.
     """
     target = Path(target)
@@ -90,8 +91,8 @@ def replacing_file(target: str | Path) -> Generator[Path]:
             fresh.unlink(missing_ok=True)
 
 
-def check_replaceable(target: str | Path, *, marker: str) -> None:
-    """Raises UsageError unless there is nothing, an empty folder, or a folder with the file `marker`.
+def check_replaceable(target: str | Path, *, marker: str | None) -> None:
+    """Raises UsageError unless there is nothing, an empty folder, or a folder with the file `marker`, if there is one.
 
     `replacing_folder` asks it; so may a caller, before the hours of work whose result is to go there.
     """
@@ -99,11 +100,36 @@ def check_replaceable(target: str | Path, *, marker: str) -> None:
     recover_folder(target)
     with _whole_or_not_at_all(target):
         if target.is_dir():
-            replaceable = (target / marker).is_file() or not any(target.iterdir())
+            known = marker is not None and (target / marker).is_file()
+            replaceable = known or not any(target.iterdir())
         else:
             replaceable = not target.exists()
+    if not replaceable and marker is None:
+        raise UsageError("What is made goes into a folder that is new or empty", target, "Choose another place.")
     if not replaceable:
         raise UsageError(f"Only a folder that holds a {marker} is overwritten", target, "Choose another place.")
+
+
+def check_outside(out: str | Path, sources: Iterable[str | Path]) -> None:
+    """Refuses to write a folder over, into or around what it is made from.
+
+    Args:
+        out: the folder that is to be written.
+        sources: files and folders that are read. A folder may not hold `out`.
+
+    Raises:
+        UsageError: `out` is one of them, lies in one or holds one.
+    """
+    target = Path(out).resolve()
+    for source in map(Path, sources):
+        there = source.resolve()
+        if target == there or there in target.parents or target in there.parents:
+            where = "as" if target == there else "in" if there in target.parents else "around"
+            raise UsageError(
+                "What is made is written outside of what it is made from",
+                f"{str(out)!r} {where} {str(source)!r}",
+                "Choose another place.",
+            )
 
 
 def recover_folder(target: str | Path) -> None:

@@ -25,6 +25,7 @@ from likewise.objective.objective import Objective, Outcome, positive
 PER_BOX = 5  # numbers: x, y, the roots of width and height, confidence
 BOX = 5  # numbers of a box that is to be found: centre x and y, width, height, class
 NO_BOX = -1  # class of a row that fills up a picture with fewer boxes than others
+IGNORED = -2  # class of a box that is not to be found, while to find something there is no mistake
 
 
 class Grid(NamedTuple):
@@ -86,7 +87,7 @@ def yolo_terms(outputs: Tensor, boxes: Tensor, per_cell: int, *, coord: float = 
     Args:
         outputs: (N, R, S, B * 5 + C), see the head of this file.
         boxes: (N, M, 5) centre x and y, width and height as shares of the picture, and class from 0, or -1 in rows that
-            only fill up.
+            only fill up, or -2 of ignored boxes: boxes of the cells that these reach into are not to be unsure.
         per_cell: B.
         coord: lambda_coord, what centre and size count.
         no_object: lambda_noobj, what the confidence of every box counts that is not responsible, in a cell with an
@@ -109,7 +110,7 @@ def yolo_terms(outputs: Tensor, boxes: Tensor, per_cell: int, *, coord: float = 
     found = torch.arange(len(item), device=outputs.device)
     off, fit, sure = off[found, chosen], fits[found, chosen], each[found, chosen, 4]
 
-    idle = torch.ones_like(said.confidence, dtype=torch.bool)
+    idle = ~_ignored(boxes, rows, columns)[..., None].repeat(1, 1, 1, per_cell)
     idle[item, row, column, chosen] = False
     wanted = torch.zeros_like(said.classes[item, row, column])
     wanted[found, target[:, 4].long()] = 1.0
@@ -121,6 +122,17 @@ def yolo_terms(outputs: Tensor, boxes: Tensor, per_cell: int, *, coord: float = 
         classes=(said.classes[item, row, column] - wanted).square().sum(),
     )
     return Terms(*(term / count for term in terms))
+
+
+def _ignored(boxes: Tensor, rows: int, columns: int) -> Tensor:
+    """(N, R, S) the cells that ignored boxes reach into: something is there, and what is found there is not counted."""
+    corners = centred_to_corners(boxes[..., :4])
+    edges = [torch.arange(count + 1, dtype=boxes.dtype, device=boxes.device) / count for count in (columns, rows)]
+    across, down = (
+        (corners[..., [axis]] < each[1:]) & (corners[..., [axis + 2]] > each[:-1]) for axis, each in enumerate(edges)
+    )  # (N, M, S) and (N, M, R)
+    inside = down[..., :, None] & across[..., None, :] & (boxes[..., 4] == IGNORED)[..., None, None]
+    return inside.any(dim=1)
 
 
 def _objects(boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ from likewise.data.augmentation import Augmentation, seeded
 from likewise.encoder import SEQUENCES, Encoder, Pictures, Preprocessing, Sounds, step_times, to_page
 from likewise.errors import DataError, UsageError
 from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective, Yolo
-from likewise.objective.yolo import BOX, NO_BOX
+from likewise.objective.yolo import BOX, IGNORED, NO_BOX
 from likewise.training.options import FitOptions
 from likewise.training.targets import targets_for
 
@@ -222,7 +222,7 @@ def _number(options: FitOptions, usual: int) -> int:
 def box_targets(encoder: Encoder, data: BoxSet, how: Preprocessing) -> Tensor:
     """(N, M, 5) float32: what a network that sees pictures so is to find in each; see `likewise.objective.yolo_terms`.
 
-    Ignored boxes are not learned from. M is the most boxes of a picture, and at least 1.
+    M is the most boxes of a picture, ignored ones too, and at least 1.
 
     Raises:
         UsageError: the encoder has no head that detects, or one for other classes. DataError: no boxes at all.
@@ -232,12 +232,12 @@ def box_targets(encoder: Encoder, data: BoxSet, how: Preprocessing) -> Tensor:
         there = "without a head" if head is None else f"{head.kind}: {', '.join(head.names[:10])}"
         raise UsageError("Boxes are found by an encoder with a head that detects their classes", there)
     assert isinstance(how, Pictures)  # what has boxes is no sound
-    found = torch.zeros(len(data), max([1, *((~ignored).sum() for ignored in data.ignored)]), BOX)
+    found = torch.zeros(len(data), max([1, *map(len, data.boxes)]), BOX)
     found[..., 4] = NO_BOX
     for i, (boxes, labels, ignored) in enumerate(zip(data.boxes, data.labels, data.ignored, strict=True)):
         height, width = data.sizes[i].tolist()
-        placed = to_page(boxes[~ignored], (height, width), how)
-        found[i, : len(placed)] = torch.from_numpy(np.concatenate([placed, labels[~ignored, None]], axis=1))
+        placed, wanted = to_page(boxes, (height, width), how), np.where(ignored, IGNORED, labels)
+        found[i, : len(placed)] = torch.from_numpy(np.concatenate([placed, wanted[:, None]], axis=1))
     if not bool((found[..., 4] >= 0).any()):
         raise DataError("Training needs boxes", f"none in {len(data)} pictures")
     return found

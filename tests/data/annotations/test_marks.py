@@ -166,3 +166,34 @@ def test_groups_and_progress(tmp_path, opened):
         lw.open_boxes(tmp_path / "boxes.json", group_from="a")
     with pytest.raises(DataError, match="tells its group"):
         lw.open_boxes(tmp_path / "boxes.json", group_from="(z)")
+
+
+@pytest.mark.parametrize("layout", ["{}/images/{}.png", "images/{}/{}.png"])
+def test_folders_of_parts_are_the_data_s_own(tmp_path, layout):
+    """As Roboflow and Ultralytics lay them out: train/images and labels, or images/train and labels/train."""
+    for i, part in enumerate(("train", "train", "valid", "test", "train")):
+        file = tmp_path / layout.format(part, i)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (50, 40), i).save(file)
+        text = tmp_path / layout.replace("images", "labels").replace("png", "txt").format(part, i)
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnames: [cat]\n")
+    for path in (tmp_path, tmp_path / "data.yaml"):
+        data = lw.open_boxes(path)
+        assert data.problems == ()
+        by_file = dict(zip((file.rsplit("/")[-1] for file in data.files), data.parts.tolist(), strict=True))
+        assert by_file == {"0.png": "train", "1.png": "train", "2.png": "valid", "3.png": "test", "4.png": "train"}
+        assert [file.rsplit("/")[-1] for file in data.part("test").files] == ["3.png"]
+    with pytest.raises(UsageError, match="tune"):
+        data.part("tune")
+
+
+def test_folders_of_parts_that_do_not_hold_all_are_told(tmp_path):
+    for i, part in enumerate(("train", "test", "more")):
+        (tmp_path / part).mkdir()
+        Image.new("L", (50, 40), i).save(tmp_path / part / f"{i}.png")
+        (tmp_path / part / f"{i}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    data = lw.open_boxes(tmp_path)
+    assert data.parts is None
+    assert [file for file, reason in data.problems if "not taken for parts" in reason] == ["more/2.png"]

@@ -89,13 +89,14 @@ def test_files_are_copied_as_they_are_and_of_one_name_numbered(tmp_path, picture
     assert len(lw.open_boxes(tmp_path / "out")) == 4
 
 
-def test_an_earlier_folder_is_replaced_but_no_other(tmp_path, picture):
-    data = some(("a.png",), (picture("a.png"),))
-    lw.write_boxes(data, tmp_path / "out", "voc")
-    lw.write_boxes(data, tmp_path / "out", "voc")
-    with pytest.raises(UsageError, match=r"annotations\.json is overwritten"):
-        lw.write_boxes(data, tmp_path / "out", "coco")
-    assert (tmp_path / "out" / "Annotations" / "a.xml").is_file()
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("there", ["classes.txt", "annotations.json", "notes.txt"])
+def test_nothing_that_is_there_is_replaced(tmp_path, picture, format, there):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / there).write_text("mine")
+    with pytest.raises(UsageError, match="new or empty"):
+        lw.write_boxes(some(("a.png",), (picture("a.png"),)), tmp_path / "out", format)
+    assert [(file.name, file.read_text()) for file in (tmp_path / "out").iterdir()] == [(there, "mine")]
 
 
 def test_nothing_is_left_where_a_picture_cannot_be_read(tmp_path, picture):

@@ -12,10 +12,11 @@ import numpy as np
 from likewise.apps.detect.boxes import relabelled
 from likewise.apps.detect.model import Detector
 from likewise.apps.detect.report import DetectReport, report_on
-from likewise.apps.parts import SHARES
-from likewise.apps.training import Trained, Watcher, begin, stopped, write_history
+from likewise.apps.parts import HELD_OUT_ITEMS, HELD_OUT_SHARE, SHARES
+from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import BoxSet
 from likewise.encoder import PARTS, Encoder, Head, Pictures, Seen, to_page
+from likewise.encoder.seen import TRAIN
 from likewise.errors import DataError, UsageError
 from likewise.matching import EMBED, load, task_of
 from likewise.objective import Yolo
@@ -26,7 +27,8 @@ BACKBONE = "darknet-tiny"
 SIDE = 320  # pixels
 LEAST_SIDE, MOST_SIDE = 64, 1280
 SMALL = 2.0  # cells along a side of the usual box, so that few centres share a cell; a finer grid sees less of each
-FINEST, COARSEST = 8, 32
+STRIDES = (8, 16, 32)
+FINEST, COARSEST = STRIDES[0], STRIDES[-1]
 
 
 @final
@@ -117,9 +119,17 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
         raise DataError("A detector learns from boxes", f"none in {len(data)} pictures", "Bring annotated ones.")
     names = tuple(name for name, count in zip(data.names, data.counts().tolist(), strict=True) if count)
     data = relabelled(data, names)
-    parts = _divided(data, by, options.fit.seed, Seen() if before is None else before.seen)
-    watcher.say(f"split by {by}: {', '.join(f'{name} {len(part):,}' for name, part in parts.items())}")
-    encoder = _encoder(before, data, options, watcher.say)
+    met = Seen() if before is None else before.seen
+    parts = _divided(data, by, options.fit.seed, met)
+    own = f" (the data's own: {', '.join(_own(data))})" if data.parts is not None else ""
+    watcher.say(f"split by {by}{own}: {', '.join(f'{name} {len(part):,}' for name, part in parts.items())}")
+    fitted = Seen.of("train", parts["train"].contents, parts["train"].identity_keys()).joined(met)
+    rows = fitted.rows(parts["test"].contents)
+    again = int((fitted.parts[rows[rows >= 0]] == TRAIN).sum())
+    notes = [FLATTERED.format(f"{again:,} of {len(parts['test']):,} pictures")] if again else []
+    for note in notes:
+        watcher.say(note)
+    encoder = _encoder(before, parts["train"], options, watcher.say)
     objective = Yolo(options.per_cell, options.coord, options.no_object)
     history = fit(
         encoder, parts["train"], objective, validation=parts["valid"], options=options.fit, checkpoint=checkpoint,
@@ -127,7 +137,7 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     )  # fmt: skip
     seen = (Seen.of(name, part.contents, part.identity_keys()) for name, part in parts.items())
     encoder.seen = Seen().joined(*seen).joined(encoder.seen)
-    notes, skipped = [*history.warnings, *_untaught(parts["train"])], dict(history.skipped)
+    notes, skipped = [*notes, *history.warnings, *_untaught(parts["train"])], dict(history.skipped)
     if history.stopped == "interrupted":
         notes.append(stopped(f"in epoch {len(history.epochs) + 1}", checkpoint))
     model, report = Detector(encoder), None
@@ -149,7 +159,7 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
         return {} if report is None else report.write(folder, model)
 
     encoder.trained["options"] = options.as_dict()
-    encoder.trained["split"] = {"by": by, "seed": options.fit.seed}
+    encoder.trained["split"] = {"by": by, "seed": options.fit.seed, "own": _own(data)}
     model.save(out, write_report)
     if checkpoint is not None and history.stopped != "interrupted":
         discard(checkpoint)
@@ -169,6 +179,8 @@ def prepare(options: DetectOptions) -> Encoder | None:
             f"A detector sees squares of {LEAST_SIDE} to {MOST_SIDE} pixels a side, a multiple of {COARSEST}",
             options.size, f"Pass for example --size {SIDE}.",
         )  # fmt: skip
+    if options.stride is not None and options.stride not in STRIDES:
+        raise UsageError(f"A cell is {', '.join(map(str, STRIDES))} pixels wide", options.stride)
     if options.precision is not None and not 0 < options.precision < 1:
         raise UsageError("A promised precision is between 0 and 1", options.precision, "0.9 is usual.")
     if options.start is None:
@@ -214,9 +226,16 @@ def _encoder(before: Encoder | None, data: BoxSet, options: DetectOptions, say: 
 
 
 def _stride(data: BoxSet, how: Pictures) -> int:
-    """Side of a cell of which the usual box has at least `SMALL` along a side."""
-    sizes = data.sizes[data.picture_of].tolist()
-    placed = [to_page(box[None], (h, w), how) for box, (h, w) in zip(data.every_box, sizes, strict=True)]
+    """Side of a cell of which the usual box that is learned from has at least `SMALL` along a side.
+
+    Raises:
+        DataError: there is none.
+    """
+    counted = ~data.every_ignored
+    if not counted.any():
+        raise DataError("Training needs boxes", f"none in {len(data)} pictures")
+    sizes = data.sizes[data.picture_of[counted]].tolist()
+    placed = [to_page(box[None], (h, w), how) for box, (h, w) in zip(data.every_box[counted], sizes, strict=True)]
     side = float(np.median(np.sqrt(np.concatenate(placed)[:, 2:].prod(axis=1)))) * how.width
     stride = COARSEST
     while stride > FINEST and side < SMALL * stride:
@@ -224,12 +243,33 @@ def _stride(data: BoxSet, how: Pictures) -> int:
     return stride
 
 
+def _own(data: BoxSet) -> list[str]:
+    """The parts that the data themselves have."""
+    return [] if data.parts is None else [name for name in PARTS if name in data.parts]
+
+
 def _divided(data: BoxSet, by: str, seed: int, before: Seen) -> dict[str, BoxSet]:
-    """The four parts; pictures that a model to start from has met keep the use they had."""
-    rows = before.rows(data.contents)
-    kept = np.full(len(data), -1)
-    kept[rows >= 0] = before.parts[rows[rows >= 0]]
-    return dict(zip(PARTS, data.split(*SHARES.values(), by=by, seed=seed, kept=kept), strict=True))
+    """The four parts: the data's own, and what they lack of these taken from train.
+
+    Pictures that a model to start from has met keep the use they had, as far as the data do not say another.
+
+    Raises:
+        DataError: too little for four parts, or parts of the data's own and none of them train.
+    """
+    own = {name: data.part(name) for name in _own(data)}
+    if own and "train" not in own:
+        raise DataError("Data that come in parts have one to train on", ", ".join(own), "Call one of them train.")
+    rest, lacking = own.get("train", data), [name for name in PARTS[1:] if name not in own]
+    if not lacking:
+        return own
+    most = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / max(len(rest), 1))
+    shares = [most if "test" in own else SHARES[name] for name in lacking]
+    rows, open_ = before.rows(rest.contents), ["train", *lacking]
+    place = np.array([open_.index(name) if name in open_ else -1 for name in PARTS])
+    kept = np.full(len(rest), -1)
+    kept[rows >= 0] = place[before.parts[rows[rows >= 0]]]
+    taken = dict(zip(open_, rest.split(1 - sum(shares), *shares, by=by, seed=seed, kept=kept), strict=True))
+    return {name: taken[name] if name in taken else own[name] for name in PARTS}
 
 
 def _untaught(train: BoxSet) -> list[str]:

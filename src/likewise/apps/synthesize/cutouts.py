@@ -29,6 +29,7 @@ PLAIN = 0.75  # of the border: the rest may be where the object touches it
 NOISE = 16  # levels of luminance: so little is none of the object
 EDGE = 5  # pixels across which an object fades into what is around it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
+VISIBLE = 32  # of 255: what is less opaque nobody sees, so it is cut off and no box holds it
 RICHEST = 4  # times the side of what is made: of larger photos no more is kept
 
 Read = TypeVar("Read")
@@ -169,8 +170,8 @@ def cut_out(pixels: Pixels) -> tuple[Pixels, bool]:
 
 
 def visible(pixels: Pixels) -> tuple[int, int, int, int] | None:
-    """Top, bottom, left and right of what is not wholly transparent in (H, W, 4); None where all is."""
-    there = pixels[..., 3] > 0
+    """Top, bottom, left and right of what is an eighth opaque or more in (H, W, 4); None where nothing is."""
+    there = pixels[..., 3] >= VISIBLE
     rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
     return (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1) if len(rows) else None
 

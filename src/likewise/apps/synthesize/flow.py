@@ -161,21 +161,6 @@ def listed(given: Folders | None) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
 
 
-def check_outside(out: Path, folders: Sequence[Path]) -> None:
-    """Refuses an `out` that lies in a pile.
-
-    Raises:
-        UsageError: it does.
-    """
-    target = out.resolve()
-    for folder in folders:
-        if target == folder.resolve() or folder.resolve() in target.parents:
-            raise UsageError(
-                "What is made is written outside of the piles", f"{str(out)!r} in {str(folder)!r}",
-                "Choose another place.",
-            )  # fmt: skip
-
-
 def option(name: str) -> str:
     """What the command calls an option."""
     if name == "background_db":

@@ -25,12 +25,13 @@ from likewise.apps.synthesize.cutouts import (
     read_objects,
 )
 from likewise.apps.synthesize.files import File, list_piles
-from likewise.apps.synthesize.flow import DrawOptions, Folders, check_outside, conduct, digest, listed
+from likewise.apps.synthesize.flow import DrawOptions, Folders, conduct, digest, listed
 from likewise.apps.synthesize.store import Store
 from likewise.data import BoxSet, Dataset
 from likewise.data.annotations.coco import FILE, PICTURES, document
 from likewise.errors import UsageError
 from likewise.media import jpeg_bytes, replacing_file
+from likewise.media.files import check_outside
 
 RECORD = "pictures.json"
 LEAST_SIZE, MOST_SIZE = 16, 4_096
@@ -48,8 +49,9 @@ class PictureOptions(DrawOptions):
         objects: range of how many objects are drawn for each.
         extent: range of the longer side of what is visible of an object, in parts of `size`.
         brightness: range of how many times as bright as in its file an object is.
-        contrast: least difference, in parts of white, of an object's mean luminance from that of what is under it;
-            where the brightness that was drawn gives less, the nearest that does not is taken.
+        contrast: least difference, in parts of white, that an object makes to the mean luminance of where it is (its
+            pixels counted by their alpha); where the brightness that was drawn gives less, the nearest that does not is
+            taken; where none does, as black has none, the object is lifted; where that does not do, it is left out.
         gap: least pixels between two objects.
     """
 
@@ -96,6 +98,7 @@ class SynthesizedPictures:
         boxes: objects placed.
         classes: how many of each.
         left_out: objects for which a picture had no room.
+        unseen: objects that were left out because nobody could have told them from what would be under them.
         files: how many of each pile were used.
         skipped: file and reason of each that could not be.
         notes: what the person should know.
@@ -106,6 +109,7 @@ class SynthesizedPictures:
     boxes: int
     classes: dict[str, int]
     left_out: int
+    unseen: int
     files: dict[str, int]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -123,6 +127,7 @@ class SynthesizedPictures:
             "manifest": str(self.manifest),
             "classes": self.classes,
             "left_out": self.left_out,
+            "unseen": self.unseen,
             "files": self.files,
             "skipped": [{"file": file, "reason": reason} for file, reason in self.skipped],
             "notes": list(self.notes),
@@ -282,6 +287,7 @@ class _Pictures:
             boxes=len(data.every_label),
             classes={name: int(count) for name, count in zip(data.names, data.counts(), strict=True) if count},
             left_out=sum(each.left_out for each in scenes),
+            unseen=sum(each.unseen for each in scenes),
             files={
                 "objects": sum(map(len, self._piles.objects)),
                 "backgrounds": len(self._piles.backgrounds),
@@ -294,7 +300,11 @@ class _Pictures:
             picture |= {"background": collage.background.name, "cut": [round(each, 2) for each in collage.cut]}
         every = [each for collage in scenes for each in collage.placed]
         for annotation, each in zip(manifest["annotations"], every, strict=True):
-            annotation |= {"object": each.object.name, "brightness": each.brightness}
+            annotation |= {
+                "object": each.object.name,
+                "brightness": round(each.brightness, 4),
+                "lift": round(each.lift, 2),
+            }
         with replacing_file(result.manifest) as fresh:
             fresh.write_text(json.dumps(manifest) + "\n", "utf-8", "surrogateescape")
         return result

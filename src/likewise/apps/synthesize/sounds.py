@@ -13,12 +13,12 @@ import numpy as np
 
 from likewise.apps.making import Progress
 from likewise.apps.synthesize.files import LEAST_RATE, File, bandwidths, list_piles
-from likewise.apps.synthesize.flow import DrawOptions, Folders, check_outside, conduct, digest, listed
+from likewise.apps.synthesize.flow import DrawOptions, Folders, conduct, digest, listed
 from likewise.apps.synthesize.piles import Kind, Skipped, Word, hard_negatives, read_backgrounds, read_words
 from likewise.apps.synthesize.scene import Piles, Rules, Scene, draw_scene, mix
 from likewise.apps.synthesize.store import Store
 from likewise.errors import UsageError
-from likewise.media.files import replacing_file
+from likewise.media.files import check_outside, replacing_file
 from likewise.media.sounds import HIGHEST_RATE, write_sound
 
 MANIFEST = "manifest.csv"

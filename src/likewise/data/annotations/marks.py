@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from likewise.data.boxes import Boxes, BoxSet, Flags, shown
 from likewise.data.dataset import IntArray
-from likewise.data.loaders import groups_in
+from likewise.data.loaders import groups_in, part_name
 from likewise.errors import DataError, LikewiseError
 from likewise.media.opening import opened
 from likewise.media.pictures import picture_shape
@@ -94,6 +94,7 @@ def gathered(
             reason = f"none of {len(problems)}: {problems[0][0]}: {problems[0][1]}"
         raise DataError("At least one picture with its boxes can be used", reason)
     files = tuple(each.marked.file for each in kept)
+    parts = _parts(files, problems)
     groups, group_names = (None, ()) if group_from is None else groups_in(files, group_from)
     return BoxSet(
         sources=tuple(each.marked.source for each in kept),
@@ -105,9 +106,29 @@ def gathered(
         sizes=np.array([each.size for each in kept], np.int64).reshape(-1, 2),
         groups=groups,
         group_names=group_names,
+        parts=parts,
         origin=origin,
         problems=tuple(problems),
     )
+
+
+def _parts(files: Sequence[str], problems: Problems) -> NDArray[np.str_] | None:
+    """The part that a folder on the way to each picture is called by, as Ultralytics and Roboflow lay them out.
+
+    None where all are in one part, or in none; a problem where only some are in one.
+    """
+    found = [
+        next((part for folder in PurePosixPath(file).parts[:-1] if (part := part_name(folder))), None) for file in files
+    ]
+    named = [part for part in found if part]
+    if len(set(named)) < 2:
+        return None
+    if len(named) < len(found):
+        rule = "Where pictures lie in folders called train, valid and test, all do"
+        received = f"{len(found) - len(named):,} of {len(found):,} that lie in none"
+        problems.append(flaw(files[found.index(None)], rule, received, "these folders are not taken for parts"))
+        return None
+    return np.array(named)
 
 
 @final

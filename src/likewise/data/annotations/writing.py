@@ -36,19 +36,17 @@ class Format:
         called: its name when speaking to a person.
         write: writes the annotations of a set, whose pictures lie in a folder.
         pictures: what that folder is called.
-        marker: a file that what is written always has.
     """
 
     called: str
     write: _Write
     pictures: str
-    marker: str
 
 
 FORMATS = {
-    "coco": Format("COCO", coco.write, coco.PICTURES, coco.FILE),
-    "voc": Format("Pascal VOC", voc.write, voc.PICTURES, voc.CLASSES),
-    "yolo": Format("YOLO text", yolo.write, yolo.PICTURES, yolo.CLASSES),
+    "coco": Format("COCO", coco.write, coco.PICTURES),
+    "voc": Format("Pascal VOC", voc.write, voc.PICTURES),
+    "yolo": Format("YOLO text", yolo.write, yolo.PICTURES),
 }
 
 
@@ -57,11 +55,12 @@ def write_boxes(
 ) -> Problems:
     """Writes a folder with copies of the pictures and their boxes, which `open_boxes` reads.
 
-    Pictures of files are copied as they are, arrays become PNG. An earlier folder of the format is replaced.
+    Pictures of files are copied as they are, arrays become PNG. Nothing that is there is replaced: folders of labels
+    look alike, whoever wrote them.
 
     Args:
         data: what to write.
-        out: the folder.
+        out: the folder, new or empty.
         format: "coco", "voc" or "yolo".
         progress: told how many pictures are copied.
 
@@ -69,14 +68,14 @@ def write_boxes(
         File and reason of what the format cannot say.
 
     Raises:
-        UsageError: another format, or `out` is there and something else.
+        UsageError: another format, or `out` holds something.
         DataError: a picture cannot be read, or the folder not be written.
     """
     if format not in FORMATS:
         raise UsageError("Boxes are written in coco, voc or yolo", repr(format))
     form = FORMATS[format]
     _check_names(data.names)
-    with replacing_folder(Path(out), marker=form.marker) as fresh:
+    with replacing_folder(Path(out), marker=None) as fresh:
         (fresh / form.pictures).mkdir()
         names = _file_names(data)
         for i, name in enumerate(names):
