@@ -95,12 +95,20 @@ class TestJudge:
         for tap in told.style:
             torch.testing.assert_close(both[tap], 0.25 * alone[tap] + 0.75 * other[tap])
 
-    @pytest.mark.parametrize("size", [(192, 320), (150, 333)])
-    def test_tiles_give_the_losses_and_gradients_of_the_whole(self, judge: Encoder, size: tuple[int, int]) -> None:
-        content, style = tensor(drawn(*size, seed=1)), tensor(drawn(200, 170, seed=2, fine=40))
+    @pytest.mark.parametrize("size", [(192, 320), (150, 333), (127, 405), (129, 289)])
+    @pytest.mark.parametrize(
+        "backbone", ["convnet-small", "darknet-tiny", "convnet", "resnet-18", "vgg19", "efficientnet-lite0"]
+    )
+    def test_tiles_give_the_losses_and_gradients_of_the_whole(self, backbone: str, size: tuple[int, int]) -> None:
+        """Where sizes are odd too, at any of the strides."""
+        encoder = Encoder(backbone, 8, preprocessing=HOW, seed=0).eval()
+        taps = encoder.taps[1], tuple(encoder.taps[:3])  # the first are enough, and soon computed
+        if backbone == "efficientnet-lite0":
+            taps = "block5", ("stem", "block2", "block4")  # with strides on the way
+        content, style = tensor(drawn(*size, seed=1)), tensor(drawn(140, 131, seed=2, fine=40))
         found: list[tuple[Tensor, ...]] = []
         for side in (128, 4096):
-            told = Judge(judge, tile=side)
+            told = Judge(encoder, (taps[0],), taps[1], tile=side)
             targets = told.targets(content, [(style, 1.0)])
             assert (len(targets.content) > 1) == (side == 128)
             pixels = tensor(drawn(*size, seed=3, fine=12)).requires_grad_()
@@ -108,6 +116,14 @@ class TestJudge:
             found.append((*both, *torch.autograd.grad(0.3 * both[0] + both[1], pixels)))
         for tiled, whole in zip(*found, strict=True):
             torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=2e-4 * float(whole.detach().abs().max()))
+
+    def test_networks_that_lose_borders_are_refused_where_they_would_need_tiles(self) -> None:
+        encoder = Encoder("tutorial", 8, preprocessing=HOW).eval()
+        made = stylise(drawn(140, 150), drawn(), StyleOptions(150, 1, smallest=150, tile=150), judge=encoder)
+        assert made.pixels.shape == (140, 150, 3)
+        for options in (StyleOptions(151, 1, tile=150), StyleOptions(100, 1, tile=150, style_scale=1.6)):
+            with pytest.raises(UsageError, match="tutorial does not allow them"):
+                stylise(drawn(140, 150), drawn(200, 200), options, judge=encoder)
 
     @needs_vgg19
     def test_vgg19_is_asked_where_gatys_asked(self) -> None:
@@ -154,7 +170,8 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> Non
         top, bottom, left, right = tile.seen
         assert top % 16 == left % 16 == tile.top % 16 == tile.left % 16 == 0
         assert top == max(0, tile.top - 32)
-        assert right == min(width, tile.right + 32)
+        assert (height - bottom) % 16 == (width - right) % 16 == 0
+        assert min(width, tile.right + 20) <= right <= min(width, tile.right + 20 + 15)
         assert bottom - top <= side + 16 + 2 * 32 + 16
     assert (counted == 1).all()
 

@@ -98,12 +98,29 @@ class Judge:
         for stage in self._network.stages.values():
             stage.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
+    def check(self, height: int, width: int) -> None:
+        """Refuses, before any work, pictures that could not be computed.
+
+        Raises:
+            UsageError: larger than a tile, and the taps do not allow tiles.
+        """
+        if max(height, width) > self._tile and self._grid is None:
+            raise UsageError(
+                f"Pictures of more than {self._tile} pixels are computed in tiles, and "
+                f"{self._encoder.backbone} does not allow them, as it loses borders",
+                f"{width} x {height}",
+                "Pass a smaller size, a larger tile if there is memory for it, or another judge.",
+            )
+
     def targets(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Targets:
         """What pictures of the size of `content` are to come near to.
 
         Args:
             content: (1, C, H, W) in [0, 1].
             styles: (1, C, h, w) each, of any size, and its share.
+
+        Raises:
+            UsageError: see `check`.
         """
         with torch.no_grad():
             grams: Maps = {}
@@ -143,6 +160,7 @@ class Judge:
 
     def _tiles(self, picture: Tensor) -> list[Tile]:
         height, width = picture.shape[2:]
+        self.check(height, width)
         if max(height, width) <= self._tile or self._grid is None:
             return [Tile(0, height, 0, width, (0, height, 0, width))]
         return tiles_of(height, width, self._tile, self._margin, self._grid)

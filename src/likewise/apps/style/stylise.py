@@ -94,6 +94,8 @@ class _Work:
         self._exact = choose_precision(options.precision, self._device) != "bfloat16"
         self._judge = self._judge_in(torch.float32 if self._exact else torch.bfloat16)
         self._held: tuple[Judge, Size, Targets] | None = None
+        for size in (self._size, *(self._style_size(style, self._size) for style in self._styles)):
+            self._judge.check(*size)
         self._grey = options.keep_colour or self._judge.channels == 1
         self._moments: list[Moment] = []
 
