@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import likewise as lw
 from likewise.apps.style import Judge, StyleOptions, Targets, pace, sizes_of, steps_of, stylise
-from likewise.apps.style.colour import luminance, matched, with_colours
+from likewise.apps.style.colour import luminance, matched, room, with_colours
 from likewise.apps.style.tiles import tiles_of
 from likewise.encoder import Encoder, Pictures, Sounds
 from likewise.errors import DataError, UsageError
@@ -199,12 +199,23 @@ class TestSizes:
 class TestColour:
     def test_the_brightness_of_one_and_the_colours_of_the_other(self) -> None:
         """I and Q of YIQ, and Y."""
-        content, other = tensor(drawn(seed=1)), tensor(drawn(seed=2))
+        content, other = tensor(drawn(seed=1)) / 4 + 0.4, tensor(drawn(seed=2)) / 4 + 0.4  # so that there is room
         found = with_colours(luminance(other), content)
         yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
         a, b, c = (torch.einsum("kc,nchw->nkhw", yiq, one) for one in (found, content, other))
         torch.testing.assert_close(a[:, 1:], b[:, 1:], rtol=0, atol=1e-4)
         torch.testing.assert_close(a[:, :1], c[:, :1], rtol=0, atol=1e-4)
+
+    def test_brightness_goes_as_far_as_all_channels_can_be_shown(self) -> None:
+        content = torch.tensor([[1.0, 0.5, 0.0], [0.2, 0.5, 0.6]]).T.view(1, 3, 1, 2)  # no room; 0.2 down and 0.4 up
+        now = luminance(content)
+        for wanted, moved in ((0.0, (0.0, -0.2)), (1.0, (0.0, 0.4))):
+            found = with_colours(torch.full((1, 1, 1, 2), wanted), content)
+            torch.testing.assert_close(found - content, torch.tensor(moved).view(1, 1, 1, 2).expand(1, 3, 1, 2))
+        least, most = room(content)
+        torch.testing.assert_close(
+            torch.cat([least, most]) - now, torch.tensor([[0.0, -0.2], [0, 0.4]]).view(2, 1, 1, 2)
+        )
 
     def test_matched_styles_have_mean_and_spread_of_the_content(self) -> None:
         content, style = luminance(tensor(drawn(seed=1))), luminance(tensor(drawn(seed=2, fine=30)))
@@ -269,6 +280,19 @@ class TestStylise:
         made = stylise(content, drawn(seed=2), replace(SMALL, size=64, keep_colour=True), judge=judge).pixels
         difference = made.astype(int) - content
         assert np.abs(difference).max() > 4
+        assert (difference.max(axis=2) - difference.min(axis=2)).max() <= 1
+
+    @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+    def test_colours_of_a_saturated_picture_are_kept(self, judge: Encoder, optimiser: str) -> None:
+        from dataclasses import replace
+
+        content = drawn(48, 64, seed=1).astype(float)
+        content = np.clip(2.5 * (content - 128) + 128, 0, 255).astype(np.uint8)  # most pixels have a channel at an end
+        assert ((content == 0) | (content == 255)).any(axis=2).mean() > 0.5
+        options = replace(SMALL, size=64, steps=30, keep_colour=True, start="style", optimiser=optimiser)
+        made = stylise(content, drawn(seed=2, fine=30), options, judge=judge).pixels
+        difference = made.astype(int) - content
+        assert np.abs(difference).max() > 20
         assert (difference.max(axis=2) - difference.min(axis=2)).max() <= 1
 
     def test_grey_judges_see_brightness_alone(self) -> None:

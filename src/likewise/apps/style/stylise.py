@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from likewise.apps.style.colour import luminance, matched, with_colours
+from likewise.apps.style.colour import luminance, matched, room, with_colours
 from likewise.apps.style.judge import Judge, Targets
 from likewise.apps.style.options import LEAST_SIDE, Moment, Stopped, Styled, StyleOptions
 from likewise.apps.style.pace import Pace
@@ -186,7 +186,8 @@ class _Work:
                 + wanted.smooth_weight * total_variation(shown).sum()
             )
 
-        steps = optimise_pixels(Moved(start), objective, mover, steps=count, average=self._average)
+        moved = Moved(start, *room(self._coloured(size))) if self._grey else Moved(start)
+        steps = optimise_pixels(moved, objective, mover, steps=count, average=self._average)
         while True:
             with self._pace.noted("step", math.prod(size)):
                 step = next(steps, None)
@@ -252,6 +253,10 @@ class _Work:
             return 0.5 + NOISE * noise.to(content.device)
         return self._given(self._styles[0], size) if self._options.start == "style" else content
 
+    def _coloured(self, size: Size) -> Tensor:
+        """The content, (1, 3, *size) in [0, 1]."""
+        return _tensor(resize_picture(self._content, *size, "squash"), self._device)
+
     def _given(self, pixels: Pixels, size: Size) -> Tensor:
         """(H, W, 3) uint8 -> (1, 1 or 3, *size) in [0, 1], as it is seen."""
         picture = _tensor(resize_picture(pixels, *size, "squash"), self._device)
@@ -261,8 +266,7 @@ class _Work:
         """(1, 1 or 3, h, w) -> (h, w, 3) uint8, with the colours of the content where only brightness was moved."""
         height, width = picture.shape[2:]
         if self._grey:
-            content = _tensor(resize_picture(self._content, height, width, "squash"), self._device)
-            picture = with_colours(picture, content)
+            picture = with_colours(picture, self._coloured((height, width)))
         levels = picture[0].clamp(0, 1).mul(255).round().to(torch.uint8)
         return levels.permute(1, 2, 0).cpu().numpy().copy()
 
