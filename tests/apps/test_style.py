@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 import likewise as lw
 from likewise.apps.style import Judge, StyleOptions, Targets, pace, sizes_of, steps_of, stylise
 from likewise.apps.style.colour import luminance, matched, room, with_colours
-from likewise.apps.style.tiles import tiles_of
+from likewise.apps.style.tiles import Tile, tiles_of
 from likewise.encoder import Encoder, Pictures, Sounds
 from likewise.errors import DataError, UsageError
 from likewise.objective.style import gram, style_loss
@@ -116,6 +117,21 @@ class TestJudge:
             found.append((*both, *torch.autograd.grad(0.3 * both[0] + both[1], pixels)))
         for tiled, whole in zip(*found, strict=True):
             torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=2e-4 * float(whole.detach().abs().max()))
+
+    def test_of_a_style_in_tiles_outputs_of_one_are_kept(self, judge: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: list[weakref.ref[Tensor]] = []
+        good = Judge._outputs
+
+        def outputs(self: Judge, part: Tensor, tile: Tile) -> dict[str, Tensor]:
+            found = good(self, part, tile)
+            assert sum(maps() is not None for maps in kept) <= len(self.style)  # those of the tile before
+            kept.extend(weakref.ref(found[tap]) for tap in self.style)
+            return found
+
+        monkeypatch.setattr(Judge, "_outputs", outputs)
+        told = Judge(judge, tile=128)
+        told.targets(tensor(drawn(40, 40)), [(tensor(drawn(500, 500)), 1.0)])
+        assert len(kept) == len(told.style) * 17
 
     def test_networks_that_lose_borders_are_refused_where_they_would_need_tiles(self) -> None:
         encoder = Encoder("tutorial", 8, preprocessing=HOW).eval()
@@ -299,6 +315,41 @@ class TestStylise:
         grey = Encoder("convnet-small", 8, preprocessing=Pictures(1, 28, 28)).eval()
         made = stylise(drawn(), drawn(seed=2), SMALL, judge=grey)
         assert made.pixels.shape == (36, 48, 3)
+
+    def test_a_grey_judge_says_that_colours_are_kept(self, judge: Encoder) -> None:
+        grey = Encoder("convnet-small", 8, preprocessing=Pictures(1, 28, 28)).eval()
+        (note,) = stylise(drawn(), drawn(seed=2), SMALL, judge=grey).notes
+        assert "convnet-small sees brightness alone" in note
+        assert stylise(drawn(), drawn(seed=2), SMALL, judge=judge).notes == ()
+
+    def test_a_style_that_brightness_begins_with_has_that_of_the_content(self, judge: Encoder) -> None:
+        content, style = drawn(48, 64, seed=1) // 4 + 96, drawn(48, 64, seed=2) // 8
+        options = StyleOptions(64, 1, smallest=64, start="style", keep_colour=True, precision="float32")
+        made = luminance(tensor(stylise(content, style, options, judge=judge).pixels))
+        assert float(made.mean()) == pytest.approx(float(luminance(tensor(content)).mean()), abs=0.01)
+
+    @pytest.mark.parametrize(
+        "weights", [(0.1, 1.0, 0.01), (1e38, 1e39, 1e37), (1e307, 1e308, 1e306), (1e-40, 1e-39, 1e-41)]
+    )
+    def test_weights_count_beside_each_other(self, judge: Encoder, weights: tuple[float, float, float]) -> None:
+        from dataclasses import replace
+
+        asked = dict(zip(("content_weight", "style_weight", "smooth_weight"), weights, strict=True))
+        made = stylise(drawn(), drawn(seed=2), replace(SMALL, style_weights=(1e308,), **asked), judge=judge)
+        usual = stylise(drawn(), drawn(seed=2), replace(SMALL, smooth_weight=0.01), judge=judge)
+        assert np.abs(made.pixels.astype(int) - usual.pixels).max() <= 2
+        assert made.content_loss is not None
+        assert made.content_loss > 0.001
+
+    def test_styles_are_not_enlarged_beyond_reason_and_that_is_told(self, judge: Encoder) -> None:
+        from likewise.apps.style.stylise import _Work
+
+        for side, size, expected in ((100, 50, 100), (400, 50, 400), (100, 100, 200), (2000, 50, 800)):
+            work = _Work(drawn(), [drawn(side, side)], StyleOptions(size, style_scale=16), judge)
+            assert max(work._style_size(drawn(side, side), work._size)) == expected
+            assert len([*work._notes()]) == (expected < 16 * size)
+        made = stylise(drawn(), drawn(60, 50), StyleOptions(48, 2, style_scale=16, smallest=48), judge=judge)
+        assert "style 1 is scaled by 2 and not 16: to 80 x 96 pixels" in made.notes[0]
 
     def test_larger_styles_are_seen_larger(self, judge: Encoder) -> None:
         from likewise.apps.style.stylise import _Work

@@ -32,6 +32,7 @@ USUAL = StyleOptions()
 MEASURING = 0.25  # of a time limit is left for measuring at most
 FLOAT32 = 2  # times as long as in bfloat16
 WHOLE = 1000  # parts that progress is told in
+LARGEST_SCALE = 2  # of a style beside the picture, where its file is not larger
 NOISE = 0.15  # standard deviation of pixels that begin as noise
 
 Preview = Callable[[Pixels, int], None]
@@ -118,7 +119,7 @@ class _Work:
             stopped = "interrupted"
         return Styled(
             pixels, len(self._moments), *found, self._pace.seconds, stopped, tuple(self._moments),
-            self._encoder.backbone, self._options.seed,
+            self._encoder.backbone, self._options.seed, tuple(self._notes()),
         )  # fmt: skip
 
     def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
@@ -174,17 +175,14 @@ class _Work:
 
     def _steps(self, start: Tensor, size: Size, count: int, mover: Mover) -> Iterator[PixelStep]:
         """The steps of one size; each is noted among the moments."""
-        targets, wanted = self._targets(self._judge, size), self._options
+        targets = self._targets(self._judge, size)
+        content_weight, style_weight, smooth_weight = self._options.weights
         told: list[Tensor] = []
 
         def objective(shown: Tensor) -> Tensor:
             content, style = self._judge.losses(shown, targets)
             told[:] = content.detach(), style.detach()
-            return (
-                wanted.content_weight * content
-                + wanted.style_weight * style
-                + wanted.smooth_weight * total_variation(shown).sum()
-            )
+            return content_weight * content + style_weight * style + smooth_weight * total_variation(shown).sum()
 
         moved = Moved(start, *room(self._coloured(size))) if self._grey else Moved(start)
         steps = optimise_pixels(moved, objective, mover, steps=count, average=self._average)
@@ -241,9 +239,24 @@ class _Work:
 
     def _style_size(self, style: Pixels, size: Size) -> Size:
         """As long as the picture on the longer side, times the scale; no side is too small to be seen."""
-        scale = self._options.style_scale * max(size) / max(style.shape[:2])
+        scale = self._scale(style) * max(size) / max(style.shape[:2])
         height, width = (max(LEAST_SIDE, round(length * scale)) for length in style.shape[:2])
         return height, width
+
+    def _scale(self, style: Pixels) -> float:
+        """As asked; but what is not in the file, and could not be told at the last size, is not worth its memory."""
+        return min(self._options.style_scale, max(LARGEST_SCALE, max(style.shape[:2]) / max(self._size)))
+
+    def _notes(self) -> Iterator[str]:
+        if self._grey and not self._options.keep_colour:
+            yield f"{self._encoder.backbone} sees brightness alone: the colours are those of the content"
+        for number, style in enumerate(self._styles, start=1):
+            if (scale := self._scale(style)) < self._options.style_scale:
+                height, width = self._style_size(style, self._size)
+                yield (
+                    f"style {number} is scaled by {scale:.3g} and not {self._options.style_scale:.3g}: to {width} x "
+                    f"{height} pixels, as it is no larger than its file and than twice the picture"
+                )
 
     def _start(self, size: Size) -> Tensor:
         """What pixels begin as, (1, 1 or 3, H, W)."""
@@ -251,7 +264,10 @@ class _Work:
         if self._options.start == "noise":
             noise = torch.randn(content.shape, generator=seeded(self._options.seed))
             return 0.5 + NOISE * noise.to(content.device)
-        return self._given(self._styles[0], size) if self._options.start == "style" else content
+        if self._options.start == "content":
+            return content
+        style = self._given(self._styles[0], size)
+        return matched(style, content) if self._grey else style
 
     def _coloured(self, size: Size) -> Tensor:
         """The content, (1, 3, *size) in [0, 1]."""

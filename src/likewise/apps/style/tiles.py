@@ -102,7 +102,8 @@ def summed(pixels: Tensor, tiles: list[Tile], sums: Sums) -> tuple[Tensor, ...]:
     """`sums` over all places of a picture (N, C, H, W); gradients pass back to it."""
     if len(tiles) == 1:
         return sums(pixels, tiles[0])
-    return _InTiles.apply(pixels, tiles, sums)  # pyright: ignore[reportReturnType]
+    found: Any = _InTiles.apply(pixels, tiles, sums)
+    return found
 
 
 class _InTiles(torch.autograd.Function):
