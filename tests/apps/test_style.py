@@ -441,9 +441,12 @@ class TestStylise:
         assert (made.steps, made.stopped) == (12, None)
         assert made.content_loss is not None
 
-    @pytest.mark.parametrize(("precision", "expected"), [("float32", [34, 48]), ("bfloat16", [34, 48, 48])])
-    def test_targets_of_a_judge_in_float32_serve_for_measuring(
-        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, precision: str, expected: list[int]
+    @pytest.mark.parametrize(
+        ("precision", "steps", "expected"),
+        [("float32", 12, [34, 48]), ("bfloat16", 12, [34, 48, 48]), ("float32", 1, [48])],
+    )
+    def test_targets_of_a_judge_in_float32_serve_for_measuring_and_sizes_without_steps_have_none(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, precision: str, steps: int, expected: list[int]
     ) -> None:
         looked: list[int] = []
         good = Judge.targets
@@ -453,7 +456,7 @@ class TestStylise:
             return good(self, content, styles)
 
         monkeypatch.setattr(Judge, "targets", look)
-        options = StyleOptions(48, 12, smallest=32, precision=precision, device="cpu")
+        options = StyleOptions(48, steps, smallest=32, precision=precision, device="cpu")
         stylise(drawn(), drawn(seed=2), options, judge=judge)
         assert looked == expected
 

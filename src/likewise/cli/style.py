@@ -119,7 +119,7 @@ def style(
     for note in made.notes:
         say(note)
     if made.content_loss is None:
-        say(f"{out} was not measured, as there was no time for it")
+        say(f"{out} was not measured")
     if made.stopped is not None:
         say(f"stopped after {made.steps} of {steps} steps ({made.stopped}); {out} is the best so far")
     answer(as_json, {"file": str(out), **made.as_dict()})

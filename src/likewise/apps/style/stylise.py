@@ -124,19 +124,21 @@ class _Work:
 
     def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
         """What the pixels have become, (1, 1 or 3, h, w), and why no more steps were made."""
-        sizes, best = sizes_of(self._size, self._options.smallest), None
-        counts, mover = steps_of(self._options.steps, len(sizes)), self._mover()
-        costs = [count * math.prod(size) for size, count in zip(sizes, counts, strict=True)]
-        done = 0
+        sizes = sizes_of(self._size, self._options.smallest)
+        plan = [
+            (size, count) for size, count in zip(sizes, steps_of(self._options.steps, len(sizes)), strict=True) if count
+        ]
+        costs = [count * math.prod(size) for size, count in plan]
+        mover, best, done = self._mover(), None, 0
         try:
-            for i, size in enumerate(sizes):
+            for i, (size, count) in enumerate(plan):
                 if best is not None and not self._fits(size):
                     break
                 start = self._start(size) if best is None else _resized(best.pictures, size)
                 if best is not None:
                     larger = start.numel() / best.pictures.numel()
                     mover.resized(lambda values, size=size: _resized(values, size), larger)
-                for step in self._steps(start, size, counts[i], mover):
+                for step in self._steps(start, size, count, mover):
                     # A mean of pictures is better than any; of pictures the one of least loss, as no step looks ahead.
                     if self._average or best is None or step.number == 1 or step.loss <= best.loss:
                         best = step
@@ -149,7 +151,7 @@ class _Work:
                         return best.pictures, self._ended
                     # Each size has its share of the time, unless the next would be too large for what is left.
                     share = sum(costs[: i + 1]) / sum(costs)
-                    if self._pace.seconds > share * self._pace.limit and self._fits(sizes[min(i + 1, len(sizes) - 1)]):
+                    if self._pace.seconds > share * self._pace.limit and self._fits(plan[min(i + 1, len(plan) - 1)][0]):
                         break
         except KeyboardInterrupt:
             if best is None:
