@@ -422,6 +422,16 @@ class TestStylise:
         widths = {moment.width for moment in made.moments}
         assert sorted(widths) == [w for _, w in sizes_of((size, size), 48)][: len(widths)]
 
+    @pytest.mark.parametrize(("steps", "limit"), [(40, 1.0), (40, 4.0), (40, 32.0), (12, 32.0), (12, 64.0)])
+    def test_a_time_limit_holds_where_all_steps_of_a_size_were_made(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, steps: int, limit: float
+    ) -> None:
+        clock = Clock(monkeypatch, judge, look=1e-6, step=300e-6)
+        options = StyleOptions(1600, steps, smallest=48, time_limit=limit, precision="float32", device="cpu")
+        made = stylise(drawn(96, 96), drawn(96, 96, seed=2), options, judge=judge)
+        assert made.stopped == "time limit"
+        assert made.seconds == clock.now <= max(1.05 * limit, 50**2 * 610e-6)  # one step is always made
+
     def test_a_time_limit_leaves_something_for_each_size_that_fits(
         self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -53,7 +53,7 @@ def stylise(
     Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so. A
     second Ctrl-C, while the picture is measured, leaves it without figures.
 
-    A time limit counts from here on. At least one step of the smallest size is made. A size is begun where its targets
+    A time limit counts from here on. At least one step of the first size is made. A size is begun where its targets
     and a step are within the limit, by what pixels have taken so far, and what was reached is enlarged to the wanted
     size. It is measured where that takes a quarter of the limit at most.
 
@@ -188,13 +188,12 @@ class _Work:
 
         moved = Moved(start, *room(self._coloured(size))) if self._grey else Moved(start)
         steps = optimise_pixels(moved, objective, mover, steps=count, average=self._average)
-        while True:
-            with self._pace.noted("step", math.prod(size)):
-                step = next(steps, None)
-            if step is None:
-                return
+        began = self._pace.seconds
+        for step in steps:
+            self._pace.learn("step", math.prod(size), self._pace.seconds - began)
             self._moments.append(Moment(len(self._moments) + 1, *size, *(float(loss) for loss in told)))
             yield step
+            began = self._pace.seconds
 
     def _fits(self, size: Size) -> bool:
         """Whether targets and a step of this size, and measuring, are within the time limit."""
@@ -230,8 +229,9 @@ class _Work:
         styles = [self._given(style, self._style_size(style, size)) for style in self._styles]
         if self._grey:
             styles = [matched(style, content) for style in styles]
-        with self._pace.noted("look", self._seen(size)):
-            targets = judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        began = self._pace.seconds
+        targets = judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        self._pace.learn("look", self._seen(size), self._pace.seconds - began)
         self._held = judge, size, targets
         return targets
 
