@@ -18,6 +18,7 @@ import likewise as lw
 
 # VGG19 is asked where pictures are given; here a network that knows nothing but digits shall do.
 SIDE = 64
+Picture = str | np.ndarray
 
 
 def main() -> None:
@@ -35,8 +36,8 @@ def main() -> None:
     paint(content, np.tile(stripes, (SIDE, 1)), out, judge, lw.StyleOptions(steps=40, smallest=32))
 
 
-def paint(content: object, style: object, out: Path, judge: lw.Encoder | None, options: lw.StyleOptions) -> None:
-    made = lw.stylise(content, style, options, judge=judge)  # type: ignore[arg-type]
+def paint(content: Picture, style: Picture, out: Path, judge: lw.Encoder | None, options: lw.StyleOptions) -> None:
+    made = lw.stylise(content, style, options, judge=judge)
     for moment in (made.moments[0], made.moments[-1]):
         print(f"step {moment.step}, {moment.width} x {moment.height}: style loss {moment.style_loss:.4f}")
     made.save(out / "painted.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
@@ -17,8 +18,8 @@ from torch.nn import functional as F
 
 import likewise as lw
 from likewise.apps.style import Judge, StyleOptions, Targets, pace, sizes_of, steps_of, stylise
-from likewise.apps.style.colour import luminance, matched, with_colours
-from likewise.apps.style.tiles import tiles_of
+from likewise.apps.style.colour import luminance, matched, room, with_colours
+from likewise.apps.style.tiles import Tile, tiles_of
 from likewise.encoder import Encoder, Pictures, Sounds
 from likewise.errors import DataError, UsageError
 from likewise.objective.style import gram, style_loss
@@ -95,12 +96,20 @@ class TestJudge:
         for tap in told.style:
             torch.testing.assert_close(both[tap], 0.25 * alone[tap] + 0.75 * other[tap])
 
-    @pytest.mark.parametrize("size", [(192, 320), (150, 333)])
-    def test_tiles_give_the_losses_and_gradients_of_the_whole(self, judge: Encoder, size: tuple[int, int]) -> None:
-        content, style = tensor(drawn(*size, seed=1)), tensor(drawn(200, 170, seed=2, fine=40))
+    @pytest.mark.parametrize("size", [(192, 320), (150, 333), (127, 405), (129, 289)])
+    @pytest.mark.parametrize(
+        "backbone", ["convnet-small", "darknet-tiny", "convnet", "resnet-18", "vgg19", "efficientnet-lite0"]
+    )
+    def test_tiles_give_the_losses_and_gradients_of_the_whole(self, backbone: str, size: tuple[int, int]) -> None:
+        """Where sizes are odd too, at any of the strides."""
+        encoder = Encoder(backbone, 8, preprocessing=HOW, seed=0).eval()
+        taps = encoder.taps[1], tuple(encoder.taps[:3])  # the first are enough, and soon computed
+        if backbone == "efficientnet-lite0":
+            taps = "block5", ("stem", "block2", "block4")  # with strides on the way
+        content, style = tensor(drawn(*size, seed=1)), tensor(drawn(140, 131, seed=2, fine=40))
         found: list[tuple[Tensor, ...]] = []
         for side in (128, 4096):
-            told = Judge(judge, tile=side)
+            told = Judge(encoder, (taps[0],), taps[1], tile=side)
             targets = told.targets(content, [(style, 1.0)])
             assert (len(targets.content) > 1) == (side == 128)
             pixels = tensor(drawn(*size, seed=3, fine=12)).requires_grad_()
@@ -108,6 +117,29 @@ class TestJudge:
             found.append((*both, *torch.autograd.grad(0.3 * both[0] + both[1], pixels)))
         for tiled, whole in zip(*found, strict=True):
             torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=2e-4 * float(whole.detach().abs().max()))
+
+    def test_of_a_style_in_tiles_outputs_of_one_are_kept(self, judge: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: list[weakref.ref[Tensor]] = []
+        good = Judge._outputs
+
+        def outputs(self: Judge, part: Tensor, tile: Tile) -> dict[str, Tensor]:
+            found = good(self, part, tile)
+            assert sum(maps() is not None for maps in kept) <= len(self.style)  # those of the tile before
+            kept.extend(weakref.ref(found[tap]) for tap in self.style)
+            return found
+
+        monkeypatch.setattr(Judge, "_outputs", outputs)
+        told = Judge(judge, tile=128)
+        told.targets(tensor(drawn(40, 40)), [(tensor(drawn(500, 500)), 1.0)])
+        assert len(kept) == len(told.style) * 17
+
+    def test_networks_that_lose_borders_are_refused_where_they_would_need_tiles(self) -> None:
+        encoder = Encoder("tutorial", 8, preprocessing=HOW).eval()
+        made = stylise(drawn(140, 150), drawn(), StyleOptions(150, 1, smallest=150, tile=150), judge=encoder)
+        assert made.pixels.shape == (140, 150, 3)
+        for options in (StyleOptions(151, 1, tile=150), StyleOptions(100, 1, tile=150, style_scale=1.6)):
+            with pytest.raises(UsageError, match="tutorial does not allow them"):
+                stylise(drawn(140, 150), drawn(200, 200), options, judge=encoder)
 
     @needs_vgg19
     def test_vgg19_is_asked_where_gatys_asked(self) -> None:
@@ -154,7 +186,8 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> Non
         top, bottom, left, right = tile.seen
         assert top % 16 == left % 16 == tile.top % 16 == tile.left % 16 == 0
         assert top == max(0, tile.top - 32)
-        assert right == min(width, tile.right + 32)
+        assert (height - bottom) % 16 == (width - right) % 16 == 0
+        assert min(width, tile.right + 20) <= right <= min(width, tile.right + 20 + 15)
         assert bottom - top <= side + 16 + 2 * 32 + 16
     assert (counted == 1).all()
 
@@ -182,12 +215,23 @@ class TestSizes:
 class TestColour:
     def test_the_brightness_of_one_and_the_colours_of_the_other(self) -> None:
         """I and Q of YIQ, and Y."""
-        content, other = tensor(drawn(seed=1)), tensor(drawn(seed=2))
+        content, other = tensor(drawn(seed=1)) / 4 + 0.4, tensor(drawn(seed=2)) / 4 + 0.4  # so that there is room
         found = with_colours(luminance(other), content)
         yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
         a, b, c = (torch.einsum("kc,nchw->nkhw", yiq, one) for one in (found, content, other))
         torch.testing.assert_close(a[:, 1:], b[:, 1:], rtol=0, atol=1e-4)
         torch.testing.assert_close(a[:, :1], c[:, :1], rtol=0, atol=1e-4)
+
+    def test_brightness_goes_as_far_as_all_channels_can_be_shown(self) -> None:
+        content = torch.tensor([[1.0, 0.5, 0.0], [0.2, 0.5, 0.6]]).T.view(1, 3, 1, 2)  # no room; 0.2 down and 0.4 up
+        now = luminance(content)
+        for wanted, moved in ((0.0, (0.0, -0.2)), (1.0, (0.0, 0.4))):
+            found = with_colours(torch.full((1, 1, 1, 2), wanted), content)
+            torch.testing.assert_close(found - content, torch.tensor(moved).view(1, 1, 1, 2).expand(1, 3, 1, 2))
+        least, most = room(content)
+        torch.testing.assert_close(
+            torch.cat([least, most]) - now, torch.tensor([[0.0, -0.2], [0, 0.4]]).view(2, 1, 1, 2)
+        )
 
     def test_matched_styles_have_mean_and_spread_of_the_content(self) -> None:
         content, style = luminance(tensor(drawn(seed=1))), luminance(tensor(drawn(seed=2, fine=30)))
@@ -254,10 +298,58 @@ class TestStylise:
         assert np.abs(difference).max() > 4
         assert (difference.max(axis=2) - difference.min(axis=2)).max() <= 1
 
+    @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+    def test_colours_of_a_saturated_picture_are_kept(self, judge: Encoder, optimiser: str) -> None:
+        from dataclasses import replace
+
+        content = drawn(48, 64, seed=1).astype(float)
+        content = np.clip(2.5 * (content - 128) + 128, 0, 255).astype(np.uint8)  # most pixels have a channel at an end
+        assert ((content == 0) | (content == 255)).any(axis=2).mean() > 0.5
+        options = replace(SMALL, size=64, steps=30, keep_colour=True, start="style", optimiser=optimiser)
+        made = stylise(content, drawn(seed=2, fine=30), options, judge=judge).pixels
+        difference = made.astype(int) - content
+        assert np.abs(difference).max() > 20
+        assert (difference.max(axis=2) - difference.min(axis=2)).max() <= 1
+
     def test_grey_judges_see_brightness_alone(self) -> None:
         grey = Encoder("convnet-small", 8, preprocessing=Pictures(1, 28, 28)).eval()
         made = stylise(drawn(), drawn(seed=2), SMALL, judge=grey)
         assert made.pixels.shape == (36, 48, 3)
+
+    def test_a_grey_judge_says_that_colours_are_kept(self, judge: Encoder) -> None:
+        grey = Encoder("convnet-small", 8, preprocessing=Pictures(1, 28, 28)).eval()
+        (note,) = stylise(drawn(), drawn(seed=2), SMALL, judge=grey).notes
+        assert "convnet-small sees brightness alone" in note
+        assert stylise(drawn(), drawn(seed=2), SMALL, judge=judge).notes == ()
+
+    def test_a_style_that_brightness_begins_with_has_that_of_the_content(self, judge: Encoder) -> None:
+        content, style = drawn(48, 64, seed=1) // 4 + 96, drawn(48, 64, seed=2) // 8
+        options = StyleOptions(64, 1, smallest=64, start="style", keep_colour=True, precision="float32")
+        made = luminance(tensor(stylise(content, style, options, judge=judge).pixels))
+        assert float(made.mean()) == pytest.approx(float(luminance(tensor(content)).mean()), abs=0.01)
+
+    @pytest.mark.parametrize(
+        "weights", [(0.1, 1.0, 0.01), (1e38, 1e39, 1e37), (1e307, 1e308, 1e306), (1e-40, 1e-39, 1e-41)]
+    )
+    def test_weights_count_beside_each_other(self, judge: Encoder, weights: tuple[float, float, float]) -> None:
+        from dataclasses import replace
+
+        asked = dict(zip(("content_weight", "style_weight", "smooth_weight"), weights, strict=True))
+        made = stylise(drawn(), drawn(seed=2), replace(SMALL, style_weights=(1e308,), **asked), judge=judge)
+        usual = stylise(drawn(), drawn(seed=2), replace(SMALL, smooth_weight=0.01), judge=judge)
+        assert np.abs(made.pixels.astype(int) - usual.pixels).max() <= 2
+        assert made.content_loss is not None
+        assert made.content_loss > 0.001
+
+    def test_styles_are_not_enlarged_beyond_reason_and_that_is_told(self, judge: Encoder) -> None:
+        from likewise.apps.style.stylise import _Work
+
+        for side, size, expected in ((100, 50, 100), (400, 50, 400), (100, 100, 200), (2000, 50, 800)):
+            work = _Work(drawn(), [drawn(side, side)], StyleOptions(size, style_scale=16), judge)
+            assert max(work._style_size(drawn(side, side), work._size)) == expected
+            assert len([*work._notes()]) == (expected < 16 * size)
+        made = stylise(drawn(), drawn(60, 50), StyleOptions(48, 2, style_scale=16, smallest=48), judge=judge)
+        assert "style 1 is scaled by 2 and not 16: to 80 x 96 pixels" in made.notes[0]
 
     def test_larger_styles_are_seen_larger(self, judge: Encoder) -> None:
         from likewise.apps.style.stylise import _Work
@@ -330,6 +422,16 @@ class TestStylise:
         widths = {moment.width for moment in made.moments}
         assert sorted(widths) == [w for _, w in sizes_of((size, size), 48)][: len(widths)]
 
+    @pytest.mark.parametrize(("steps", "limit"), [(40, 1.0), (40, 4.0), (40, 32.0), (12, 32.0), (12, 64.0)])
+    def test_a_time_limit_holds_where_all_steps_of_a_size_were_made(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, steps: int, limit: float
+    ) -> None:
+        clock = Clock(monkeypatch, judge, look=1e-6, step=300e-6)
+        options = StyleOptions(1600, steps, smallest=48, time_limit=limit, precision="float32", device="cpu")
+        made = stylise(drawn(96, 96), drawn(96, 96, seed=2), options, judge=judge)
+        assert made.stopped == "time limit"
+        assert made.seconds == clock.now <= max(1.05 * limit, 50**2 * 610e-6)  # one step is always made
+
     def test_a_time_limit_leaves_something_for_each_size_that_fits(
         self, judge: Encoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -349,9 +451,12 @@ class TestStylise:
         assert (made.steps, made.stopped) == (12, None)
         assert made.content_loss is not None
 
-    @pytest.mark.parametrize(("precision", "expected"), [("float32", [34, 48]), ("bfloat16", [34, 48, 48])])
-    def test_targets_of_a_judge_in_float32_serve_for_measuring(
-        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, precision: str, expected: list[int]
+    @pytest.mark.parametrize(
+        ("precision", "steps", "expected"),
+        [("float32", 12, [34, 48]), ("bfloat16", 12, [34, 48, 48]), ("float32", 1, [48])],
+    )
+    def test_targets_of_a_judge_in_float32_serve_for_measuring_and_sizes_without_steps_have_none(
+        self, judge: Encoder, monkeypatch: pytest.MonkeyPatch, precision: str, steps: int, expected: list[int]
     ) -> None:
         looked: list[int] = []
         good = Judge.targets
@@ -361,7 +466,7 @@ class TestStylise:
             return good(self, content, styles)
 
         monkeypatch.setattr(Judge, "targets", look)
-        options = StyleOptions(48, 12, smallest=32, precision=precision, device="cpu")
+        options = StyleOptions(48, steps, smallest=32, precision=precision, device="cpu")
         stylise(drawn(), drawn(seed=2), options, judge=judge)
         assert looked == expected
 

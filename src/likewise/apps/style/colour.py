@@ -19,9 +19,17 @@ def matched(style: Tensor, content: Tensor) -> Tensor:
     return (style - style.mean()) * spread + content.mean()
 
 
+def room(content: Tensor) -> tuple[Tensor, Tensor]:
+    """(1, 3, H, W) -> (1, 1, H, W) each: the least and the greatest brightness that its colours can be shown at."""
+    now = luminance(content)
+    return now - content.amin(dim=1, keepdim=True), now + (1 - content.amax(dim=1, keepdim=True))
+
+
 def with_colours(brightness: Tensor, content: Tensor) -> Tensor:
     """(1, 1, H, W) and (1, 3, H, W) -> (1, 3, H, W) with the brightness of one and the colours of the other.
 
-    All three channels move by the same, which leaves I and Q of YIQ as they are.
+    All three channels move by the same, which leaves I and Q of YIQ as they are, and no further than all can be shown:
+    what is cut off at black or white would be another colour.
     """
-    return content + (brightness - luminance(content))
+    least, most = room(content)
+    return content + (brightness.clamp(least, most) - luminance(content))

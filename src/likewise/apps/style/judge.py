@@ -96,7 +96,23 @@ class Judge:
         self._network.stages = nn.ModuleDict({tap: self._network.stages[tap] for tap in needed})
         self._network.stages.to(device, dtype)
         for stage in self._network.stages.values():
-            stage.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for parameter in stage.parameters():
+                if parameter.ndim == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    def check(self, height: int, width: int) -> None:
+        """Refuses, before any work, pictures that could not be computed.
+
+        Raises:
+            UsageError: larger than a tile, and the taps do not allow tiles.
+        """
+        if max(height, width) > self._tile and self._grid is None:
+            raise UsageError(
+                f"Pictures of more than {self._tile} pixels are computed in tiles, and "
+                f"{self._encoder.backbone} does not allow them, as it loses borders",
+                f"{width} x {height}",
+                "Pass a smaller size, a larger tile if there is memory for it, or another judge.",
+            )
 
     def targets(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Targets:
         """What pictures of the size of `content` are to come near to.
@@ -104,20 +120,37 @@ class Judge:
         Args:
             content: (1, C, H, W) in [0, 1].
             styles: (1, C, h, w) each, of any size, and its share.
+
+        Raises:
+            UsageError: see `check`.
         """
+        grams: Maps = {}
+        wanted: dict[Tile, Maps] = {}
+        energy: Maps = {}
+        places = dict.fromkeys(self.style, 0)
         with torch.no_grad():
-            grams: Maps = {}
             for picture, share in styles:
-                outputs = [self._outputs(tile.crop(picture), tile) for tile in self._tiles(picture)]
-                for tap, places in self._places(outputs).items():
-                    found = torch.stack([gram(maps[tap]) for maps in outputs]).sum(dim=0) / places
+                for tap, found in self._grams(picture).items():
                     grams[tap] = share * found + grams.get(tap, 0)
-            tiles = self._tiles(content)
-            outputs = [self._outputs(tile.crop(content), tile) for tile in tiles]
-            places = self._places(outputs)
-            wanted = [{tap: maps[tap].float() for tap in self.content} for maps in outputs]
-            energy = {tap: torch.stack([maps[tap].square().sum() for maps in wanted]).sum() for tap in self.content}
-        return Targets(dict(zip(tiles, wanted, strict=True)), energy, places, grams)
+            for tile in self._tiles(content):
+                maps = self._outputs(tile.crop(content), tile)
+                wanted[tile] = {tap: maps[tap].float() for tap in self.content}
+                for tap in self.content:
+                    energy[tap] = wanted[tile][tap].square().sum() + energy.get(tap, 0)
+                for tap in self.style:
+                    places[tap] += maps[tap][0].numel()
+        return Targets(wanted, energy, places, grams)
+
+    def _grams(self, style: Tensor) -> Maps:
+        """(1, C, h, w) -> by tap (C, C) per place. Of outputs one tile's are kept: all are many times the picture."""
+        grams: Maps = {}
+        places = dict.fromkeys(self.style, 0)
+        for tile in self._tiles(style):
+            maps = self._outputs(tile.crop(style), tile)
+            for tap in self.style:
+                grams[tap] = gram(maps[tap]) + grams.get(tap, 0)
+                places[tap] += maps[tap][0].numel()
+        return {tap: grams[tap] / places[tap] for tap in self.style}
 
     def losses(self, pictures: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """(1, C, H, W) in [0, 1] -> () content loss and () style loss, means over their taps; gradients pass back."""
@@ -138,11 +171,9 @@ class Judge:
         found = self._network.from_features(features, self._taps)
         return {tap: tile.own(maps[0], self._grids[tap]) for tap, maps in found.items()}
 
-    def _places(self, outputs: list[Maps]) -> dict[str, int]:
-        return {tap: sum(maps[tap][0].numel() for maps in outputs) for tap in self.style}
-
     def _tiles(self, picture: Tensor) -> list[Tile]:
         height, width = picture.shape[2:]
+        self.check(height, width)
         if max(height, width) <= self._tile or self._grid is None:
             return [Tile(0, height, 0, width, (0, height, 0, width))]
         return tiles_of(height, width, self._tile, self._margin, self._grid)

@@ -30,9 +30,11 @@ class StyleOptions:
     Attributes:
         size: pixels of the longer side; None for those of the content, 512 at most.
         steps: passes forward and back, over all sizes together.
-        content_weight, style_weight, smooth_weight: what content, style and roughness (total variation) count.
+        content_weight, style_weight, smooth_weight: what content, style and roughness (total variation) count beside
+            each other: ten times as much of all is the same.
         style_weights: what each style counts beside the others; None for all alike.
-        style_scale: size of the style beside that of the picture; larger makes larger brushstrokes.
+        style_scale: size of the style beside that of the picture; larger makes larger brushstrokes. No style is seen
+            larger than it is and than twice the picture; `Styled.notes` tells where that is less than asked.
         content_taps, style_taps: of the judge, by which content and style are told; None for what suits it.
         start: what pixels begin as.
         keep_colour: leave the content its colours, and change brightness alone.
@@ -82,7 +84,7 @@ class StyleOptions:
             raise UsageError("Weights are 0 or more", ", ".join(f"{weight:g}" for weight in weights))
         if self.content_weight + self.style_weight == 0:
             raise UsageError("Content or style counts something", "weights of 0 for both", "Pass one above 0.")
-        if self.style_weights is not None and not sum(self.style_weights) > 0:
+        if self.style_weights is not None and not any(self.style_weights):
             raise UsageError("One of the styles counts something", "weights of 0 for all", "Pass one above 0.")
         if not 0 < self.style_scale <= 16:
             raise UsageError("Style is scaled by a factor above 0 and up to 16", self.style_scale)
@@ -110,7 +112,13 @@ class StyleOptions:
         weights = self.style_weights or (1.0,) * styles
         if len(weights) != styles:
             raise UsageError("There is one weight for each style", f"{len(weights)} for {styles}")
-        return tuple(weight / sum(weights) for weight in weights)
+        beside = _beside_the_largest(weights)
+        return tuple(weight / sum(beside) for weight in beside)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of content, style and roughness, the largest 1: sums of any weights stay within floating point."""
+        return _beside_the_largest((self.content_weight, self.style_weight, self.smooth_weight))
 
 
 @final
@@ -147,6 +155,7 @@ class Styled:
         moments: the way there, step after step.
         judge: what told style and content.
         seed: of the noise.
+        notes: what was done otherwise than one may expect, in words.
     """
 
     pixels: Pixels
@@ -158,6 +167,7 @@ class Styled:
     moments: tuple[Moment, ...]
     judge: str
     seed: int
+    notes: tuple[str, ...] = ()
 
     def save(self, file: str | Path) -> None:
         """Writes a PNG; the file that was there stays until the new one is whole.
@@ -179,7 +189,12 @@ class Styled:
             "stopped": self.stopped,
             "judge": self.judge,
             "seed": self.seed,
+            "notes": list(self.notes),
         }
+
+
+def _beside_the_largest(weights: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(weight / max(weights) for weight in weights)
 
 
 def _whole(rule: str, value: int | None, least: int, most: int) -> None:

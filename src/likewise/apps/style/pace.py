@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Literal, final
 
@@ -32,12 +30,9 @@ class Pace:
         """Since it began."""
         return monotonic() - self._began
 
-    @contextmanager
-    def noted(self, what: Pass, pixels: int) -> Generator[None]:
-        """Learns from the block how long such a pass over so many pixels takes."""
-        began = monotonic()
-        yield
-        self._rates[what] = (monotonic() - began) / pixels
+    def learn(self, what: Pass, pixels: int, seconds: float) -> None:
+        """So long such a pass over so many pixels has taken."""
+        self._rates[what] = seconds / pixels
 
     def takes(self, what: Pass, pixels: int) -> float:
         """Seconds; 0 where no such pass was made."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from likewise.apps.style.colour import luminance, matched, with_colours
+from likewise.apps.style.colour import luminance, matched, room, with_colours
 from likewise.apps.style.judge import Judge, Targets
 from likewise.apps.style.options import LEAST_SIDE, Moment, Stopped, Styled, StyleOptions
 from likewise.apps.style.pace import Pace
@@ -32,6 +32,7 @@ USUAL = StyleOptions()
 MEASURING = 0.25  # of a time limit is left for measuring at most
 FLOAT32 = 2  # times as long as in bfloat16
 WHOLE = 1000  # parts that progress is told in
+LARGEST_SCALE = 2  # of a style beside the picture, where its file is not larger
 NOISE = 0.15  # standard deviation of pixels that begin as noise
 
 Preview = Callable[[Pixels, int], None]
@@ -52,7 +53,7 @@ def stylise(
     Ctrl-C keeps the best so far, as do a time limit and numbers that are no longer finite; `Styled.stopped` says so. A
     second Ctrl-C, while the picture is measured, leaves it without figures.
 
-    A time limit counts from here on. At least one step of the smallest size is made. A size is begun where its targets
+    A time limit counts from here on. At least one step of the first size is made. A size is begun where its targets
     and a step are within the limit, by what pixels have taken so far, and what was reached is enlarged to the wanted
     size. It is measured where that takes a quarter of the limit at most.
 
@@ -94,6 +95,8 @@ class _Work:
         self._exact = choose_precision(options.precision, self._device) != "bfloat16"
         self._judge = self._judge_in(torch.float32 if self._exact else torch.bfloat16)
         self._held: tuple[Judge, Size, Targets] | None = None
+        for size in (self._size, *(self._style_size(style, self._size) for style in self._styles)):
+            self._judge.check(*size)
         self._grey = options.keep_colour or self._judge.channels == 1
         self._moments: list[Moment] = []
 
@@ -116,24 +119,26 @@ class _Work:
             stopped = "interrupted"
         return Styled(
             pixels, len(self._moments), *found, self._pace.seconds, stopped, tuple(self._moments),
-            self._encoder.backbone, self._options.seed,
+            self._encoder.backbone, self._options.seed, tuple(self._notes()),
         )  # fmt: skip
 
     def _painted(self, progress: Progress | None, preview: Preview | None, every: int) -> tuple[Tensor, Stopped | None]:
         """What the pixels have become, (1, 1 or 3, h, w), and why no more steps were made."""
-        sizes, best = sizes_of(self._size, self._options.smallest), None
-        counts, mover = steps_of(self._options.steps, len(sizes)), self._mover()
-        costs = [count * math.prod(size) for size, count in zip(sizes, counts, strict=True)]
-        done = 0
+        sizes = sizes_of(self._size, self._options.smallest)
+        plan = [
+            (size, count) for size, count in zip(sizes, steps_of(self._options.steps, len(sizes)), strict=True) if count
+        ]
+        costs = [count * math.prod(size) for size, count in plan]
+        mover, best, done = self._mover(), None, 0
         try:
-            for i, size in enumerate(sizes):
+            for i, (size, count) in enumerate(plan):
                 if best is not None and not self._fits(size):
                     break
                 start = self._start(size) if best is None else _resized(best.pictures, size)
                 if best is not None:
                     larger = start.numel() / best.pictures.numel()
                     mover.resized(lambda values, size=size: _resized(values, size), larger)
-                for step in self._steps(start, size, counts[i], mover):
+                for step in self._steps(start, size, count, mover):
                     # A mean of pictures is better than any; of pictures the one of least loss, as no step looks ahead.
                     if self._average or best is None or step.number == 1 or step.loss <= best.loss:
                         best = step
@@ -146,7 +151,7 @@ class _Work:
                         return best.pictures, self._ended
                     # Each size has its share of the time, unless the next would be too large for what is left.
                     share = sum(costs[: i + 1]) / sum(costs)
-                    if self._pace.seconds > share * self._pace.limit and self._fits(sizes[min(i + 1, len(sizes) - 1)]):
+                    if self._pace.seconds > share * self._pace.limit and self._fits(plan[min(i + 1, len(plan) - 1)][0]):
                         break
         except KeyboardInterrupt:
             if best is None:
@@ -172,26 +177,23 @@ class _Work:
 
     def _steps(self, start: Tensor, size: Size, count: int, mover: Mover) -> Iterator[PixelStep]:
         """The steps of one size; each is noted among the moments."""
-        targets, wanted = self._targets(self._judge, size), self._options
+        targets = self._targets(self._judge, size)
+        content_weight, style_weight, smooth_weight = self._options.weights
         told: list[Tensor] = []
 
         def objective(shown: Tensor) -> Tensor:
             content, style = self._judge.losses(shown, targets)
             told[:] = content.detach(), style.detach()
-            return (
-                wanted.content_weight * content
-                + wanted.style_weight * style
-                + wanted.smooth_weight * total_variation(shown).sum()
-            )
+            return content_weight * content + style_weight * style + smooth_weight * total_variation(shown).sum()
 
-        steps = optimise_pixels(Moved(start), objective, mover, steps=count, average=self._average)
-        while True:
-            with self._pace.noted("step", math.prod(size)):
-                step = next(steps, None)
-            if step is None:
-                return
+        moved = Moved(start, *room(self._coloured(size))) if self._grey else Moved(start)
+        steps = optimise_pixels(moved, objective, mover, steps=count, average=self._average)
+        began = self._pace.seconds
+        for step in steps:
+            self._pace.learn("step", math.prod(size), self._pace.seconds - began)
             self._moments.append(Moment(len(self._moments) + 1, *size, *(float(loss) for loss in told)))
             yield step
+            began = self._pace.seconds
 
     def _fits(self, size: Size) -> bool:
         """Whether targets and a step of this size, and measuring, are within the time limit."""
@@ -227,8 +229,9 @@ class _Work:
         styles = [self._given(style, self._style_size(style, size)) for style in self._styles]
         if self._grey:
             styles = [matched(style, content) for style in styles]
-        with self._pace.noted("look", self._seen(size)):
-            targets = judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        began = self._pace.seconds
+        targets = judge.targets(content, list(zip(styles, self._shares, strict=True)))
+        self._pace.learn("look", self._seen(size), self._pace.seconds - began)
         self._held = judge, size, targets
         return targets
 
@@ -238,9 +241,24 @@ class _Work:
 
     def _style_size(self, style: Pixels, size: Size) -> Size:
         """As long as the picture on the longer side, times the scale; no side is too small to be seen."""
-        scale = self._options.style_scale * max(size) / max(style.shape[:2])
+        scale = self._scale(style) * max(size) / max(style.shape[:2])
         height, width = (max(LEAST_SIDE, round(length * scale)) for length in style.shape[:2])
         return height, width
+
+    def _scale(self, style: Pixels) -> float:
+        """As asked; but what is not in the file, and could not be told at the last size, is not worth its memory."""
+        return min(self._options.style_scale, max(LARGEST_SCALE, max(style.shape[:2]) / max(self._size)))
+
+    def _notes(self) -> Iterator[str]:
+        if self._grey and not self._options.keep_colour:
+            yield f"{self._encoder.backbone} sees brightness alone: the colours are those of the content"
+        for number, style in enumerate(self._styles, start=1):
+            if (scale := self._scale(style)) < self._options.style_scale:
+                height, width = self._style_size(style, self._size)
+                yield (
+                    f"style {number} is scaled by {scale:.3g} and not {self._options.style_scale:.3g}: to {width} x "
+                    f"{height} pixels, as it is no larger than its file and than twice the picture"
+                )
 
     def _start(self, size: Size) -> Tensor:
         """What pixels begin as, (1, 1 or 3, H, W)."""
@@ -248,7 +266,14 @@ class _Work:
         if self._options.start == "noise":
             noise = torch.randn(content.shape, generator=seeded(self._options.seed))
             return 0.5 + NOISE * noise.to(content.device)
-        return self._given(self._styles[0], size) if self._options.start == "style" else content
+        if self._options.start == "content":
+            return content
+        style = self._given(self._styles[0], size)
+        return matched(style, content) if self._grey else style
+
+    def _coloured(self, size: Size) -> Tensor:
+        """The content, (1, 3, *size) in [0, 1]."""
+        return _tensor(resize_picture(self._content, *size, "squash"), self._device)
 
     def _given(self, pixels: Pixels, size: Size) -> Tensor:
         """(H, W, 3) uint8 -> (1, 1 or 3, *size) in [0, 1], as it is seen."""
@@ -259,8 +284,7 @@ class _Work:
         """(1, 1 or 3, h, w) -> (h, w, 3) uint8, with the colours of the content where only brightness was moved."""
         height, width = picture.shape[2:]
         if self._grey:
-            content = _tensor(resize_picture(self._content, height, width, "squash"), self._device)
-            picture = with_colours(picture, content)
+            picture = with_colours(picture, self._coloured((height, width)))
         levels = picture[0].clamp(0, 1).mul(255).round().to(torch.uint8)
         return levels.permute(1, 2, 0).cpu().numpy().copy()
 

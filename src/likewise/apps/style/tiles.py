@@ -68,15 +68,26 @@ def tiles_of(height: int, width: int, side: int, margin: int, grid: int) -> list
         grid: pixels of a place of the coarsest tap, on whose borders tiles begin.
     """
     rows, columns = (_cuts(length, side, grid) for length in (height, width))
-    margin = -(-margin // grid) * grid
     return [
         Tile(
-            top, bottom, left, right,
-            (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)),
+            top,
+            bottom,
+            left,
+            right,
+            (*_seen(top, bottom, height, margin, grid), *_seen(left, right, width, margin, grid)),
         )
         for top, bottom in rows
         for left, right in columns
-    ]  # fmt: skip
+    ]
+
+
+def _seen(first: int, after: int, length: int, margin: int, grid: int) -> tuple[int, int]:
+    """From where to where is looked at: what is left out, on both sides, are whole places.
+
+    So a tile is as long as the picture up to whole places, and layers whose borders depend on the length (odd or even,
+    at each of their strides: `SameConv2d`) sample both at the same pixels.
+    """
+    return max(0, (first - margin) // grid * grid), length - max(0, (length - after - margin) // grid * grid)
 
 
 def _cuts(length: int, side: int, grid: int) -> list[tuple[int, int]]:
@@ -91,7 +102,8 @@ def summed(pixels: Tensor, tiles: list[Tile], sums: Sums) -> tuple[Tensor, ...]:
     """`sums` over all places of a picture (N, C, H, W); gradients pass back to it."""
     if len(tiles) == 1:
         return sums(pixels, tiles[0])
-    return _InTiles.apply(pixels, tiles, sums)  # pyright: ignore[reportReturnType]
+    found: Any = _InTiles.apply(pixels, tiles, sums)
+    return found
 
 
 class _InTiles(torch.autograd.Function):
