@@ -380,7 +380,7 @@ class TestWriting:
         else:
             place.mkdir()
             (place / "letter.txt").write_text("precious")
-        with pytest.raises(UsageError, match=r"Only a folder that holds a config.json is overwritten"):
+        with pytest.raises(UsageError, match=r"Only a folder that holds config.json is overwritten"):
             learned.model.save(place)
         assert (place if what == "file" else place / "letter.txt").read_text() == "precious"
 

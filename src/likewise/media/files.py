@@ -103,7 +103,7 @@ def check_replaceable(target: str | Path, *, marker: str) -> None:
         else:
             replaceable = not target.exists()
     if not replaceable:
-        raise UsageError(f"Only a folder that holds a {marker} is overwritten", target, "Choose another place.")
+        raise UsageError(f"Only a folder that holds {marker} is overwritten", target, "Choose another place.")
 
 
 def recover_folder(target: str | Path) -> None:

@@ -50,7 +50,9 @@ class Dim(Study):
         fit: FitOptions = FitOptions(),  # noqa: B008 - frozen
     ) -> None:
         if len(dims) < 2 or sorted(set(dims)) != list(dims) or dims[0] < 1:
-            raise UsageError("A study of dim has two lengths or more, rising", ", ".join(map(str, dims)))
+            raise UsageError(
+                "A study of dim has two lengths or more, rising, each 1 or more", ", ".join(map(str, dims))
+            )
         make_objective(loss, dim=dims[0], classes=2)  # an unknown one is said before anything is divided
         self._trainer = Trainer(data, backbone, by, folds, fit)
         self._dims, self._loss = list(dims), loss
