@@ -268,3 +268,22 @@ class TestRefused:
         with pytest.raises(DataError, match="at least 2 classes"):
             small(digits.subset(np.flatnonzero(digits.labels == 3)))
         assert small(grouped(digits, 40), by=None).options()["by"] == "group"
+
+
+def test_runs_that_were_cut_off_do_not_stretch_the_axis(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, file: drawn.append(self))
+    settings = {"lr": 2e-3, "weight_decay": 0.01, "augment": "none", "average": 0.0}
+    figures = [([0.6, 0.2], FINISHED), ([0.5, 0.1], FINISHED), ([16.0], "worse than half of the others")]
+    runs = [
+        judged({"number": i, **settings}, first(400, 300), validation=curve[-1], curve=curve, ended=ended)
+        for i, (curve, ended) in enumerate(figures)
+    ]
+    small(digits).draw(runs, tmp_path / "study.png")
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low < 0.1
+    assert 0.6 < high < 0.7

@@ -269,7 +269,7 @@ def draw_reliability(found: Reliability, before: Reliability, file: Path) -> Pat
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     if before.said.tolist() != found.said.tolist():  # there is a calibration
         label = f"before calibration, error {before.error:.2%}"
-        axes.plot(before.said, before.right, "s--", color="#999999", markersize=4, linewidth=1, label=label)
+        axes.plot(before.said, before.right, "s--", color="#d55e00", markersize=4, linewidth=1, label=label)
     axes.plot(found.said, found.right, "o-", color="#0072b2", label=f"as answered, error {found.error:.2%}")
     axes.set(
         xlabel="said to be probable", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02),

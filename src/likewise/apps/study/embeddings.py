@@ -195,7 +195,7 @@ class Objectives(Study):
             color="#d55e00",
         )  # fmt: skip
         left.set(xlabel="P@1, with 95% interval")
-        right.set(xlabel="EER in %, with 95% interval", xlim=(0, None))
+        right.set(xlabel="EER in %, with 95% interval", xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
         for axes in (left, right):
             axes.grid(alpha=0.3)
         figure.savefig(file)
