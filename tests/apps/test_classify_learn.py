@@ -270,7 +270,7 @@ class TestRefusedBeforeTraining:
         self.refused(UsageError, "columns of numbers; got labels", few, out, head="regression")
         self.refused(UsageError, "no columns", few, out, head="multilabel")
         self.refused(UsageError, "2 classes apart; got 5", few, out, head="binary")
-        self.refused(DataError, "from 0 to 1", grey(), out, head="multilabel")
+        self.refused(UsageError, "yes and no, 1 and 0; got degrees", grey(), out, head="multilabel")
         self.refused(UsageError, "goes with classes", grey(), out, class_weights=True)
 
     def test_an_existing_folder_that_is_no_model(self, few: Dataset, tmp_path: Path) -> None:
