@@ -149,7 +149,10 @@ class TestLearned:
         assert "The test part has no item of upper, so nothing was measured of that." in found.notes
         assert found.report is not None
         assert found.report.figures["mean_f1"] == found.report.by_name["left"]["f1"]
-        assert dict(found.report.rows())["upper"] == "holds of none of these items"
+        rows, items = dict(found.report.rows()), found.report.items
+        assert rows["upper"].startswith("holds of none of these items, said of ")
+        assert rows["upper"].endswith(f" of {items}")
+        assert rows["F1"].endswith("(mean of 1 of 2 classes; the others hold of none of these items)")
 
     def test_too_few_groups_for_an_interval_are_said(self, tmp_path: Path) -> None:
         data = replace(grey(200), groups=np.arange(200) % 20, group_names=tuple(map(str, range(20))))
@@ -268,7 +271,7 @@ class TestRefusedBeforeTraining:
         self.refused(UsageError, "columns of numbers; got labels", few, out, head="regression")
         self.refused(UsageError, "no columns", few, out, head="multilabel")
         self.refused(UsageError, "2 classes apart; got 5", few, out, head="binary")
-        self.refused(DataError, "from 0 to 1", grey(), out, head="multilabel")
+        self.refused(UsageError, "yes and no, 1 and 0; got degrees", grey(), out, head="multilabel")
         self.refused(UsageError, "goes with classes", grey(), out, class_weights=True)
 
     def test_an_existing_folder_that_is_no_model(self, few: Dataset, tmp_path: Path) -> None:

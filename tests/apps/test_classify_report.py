@@ -233,3 +233,24 @@ class TestWritten:
         report = report_on(model, replace(outcome, skipped=(("x.png", "empty"),)))
         assert (report.items, report.skipped) == (ITEMS, (("x.png", "empty"),))
         assert "300 of drawn" in dict(report.rows())["items"]
+
+
+def test_the_picture_of_reliability_has_both_curves_with_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    from likewise.apps.classify.report import draw_reliability
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, file: drawn.append(self))
+    right = np.arange(300) % 4 > 0  # 75%
+    after, before = reliability(np.full(300, 0.75), right), reliability(np.full(300, 0.99), right)
+    draw_reliability(after, before, tmp_path / "r.png")
+    ((legend,), (axes,)) = drawn[0].legends, drawn[0].axes
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "before calibration, error 24.00%", "as answered, error 0.00%",
+    ]  # fmt: skip
+    (_, was, now) = axes.lines
+    for line, said in ((was, 0.99), (now, 0.75)):
+        assert line.get_xdata() == pytest.approx(np.full(len(line.get_xdata()), said))

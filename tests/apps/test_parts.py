@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likewise.apps.classify import Classifier
 from likewise.apps.learn import Learned, LearnOptions, learn
 from likewise.apps.parts import Parts, divide, part_of
 from likewise.data import Dataset, PairSet, arrays, folder
-from likewise.encoder import Encoder, Seen
+from likewise.encoder import Encoder, Head, Seen
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model, load
-from likewise.objective import SupCon
+from likewise.objective import Multiclass, SupCon
 from likewise.training import FitOptions, fit
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -351,6 +352,16 @@ class TestPartOf:
         said: list[str] = []
         part_of(Model(encoder), crowd(["ada", "dan", "eve", "fay"]), None, said.append)
         assert said == ["The model was trained on 8 of 32 items and 1 of 4 identities of these, which flatters it."]
+
+    def test_of_a_classifier_it_is_items_that_were_trained_on(self, crowd: Callable[..., Dataset]) -> None:
+        """What is told apart is no crowd of strangers: labels that were met are all there is."""
+        encoder = Encoder("mlp", head=Head("multiclass", ("ada", "bob", "cem")))
+        fit(encoder, crowd(["ada", "bob", "cem"]), Multiclass(), epochs=1, precision="float32")
+        said: list[str] = []
+        part_of(Classifier(encoder), crowd(["ada", "dan", "eve", "fay"]), None, said.append)
+        assert said == ["The model was trained on 8 of 32 items of these, which flatters it."]
+        part_of(Classifier(encoder), crowd(["dan", "eve"]), None, said.append)
+        assert len(said) == 1
 
     def test_a_test_part_of_the_datas_own_stays_what_it_is(
         self, digits: Dataset, tmp_path: Path, watcher: object

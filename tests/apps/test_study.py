@@ -63,6 +63,17 @@ class Squares(Counting):
         return [{"number": i} for i in self.of]
 
 
+class Fitting(Counting):
+    """One with options within options."""
+
+    def __init__(self, numbers: int = 4, epochs: int = 1) -> None:
+        super().__init__(numbers=numbers)
+        self.epochs = epochs
+
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "fit": {"epochs": self.epochs, "lr": None}}
+
+
 class Doubling(Counting):
     """1, and then twice what came last, up to a number."""
 
@@ -130,6 +141,9 @@ class TestConduct:
             conduct(Counting(), tmp_path / "s", say=print)
         with pytest.raises(UsageError, match="numbers 4, now 5"):
             conduct(Counting(numbers=5), tmp_path / "s", resume=True, say=print)
+        conduct(Fitting(epochs=3), tmp_path / "f", say=print)
+        with pytest.raises(UsageError, match=r"got epochs 3, now 4; numbers 4, now 5\. Take"):
+            conduct(Fitting(numbers=5, epochs=4), tmp_path / "f", resume=True, say=print)
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "thesis.txt").write_text("all of it")
         with pytest.raises(UsageError, match="other things"):

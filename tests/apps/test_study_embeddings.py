@@ -94,7 +94,7 @@ class TestObjectives:
 
 
 def test_what_cannot_be(digits: Dataset) -> None:
-    with pytest.raises(UsageError, match="two lengths or more"):
+    with pytest.raises(UsageError, match="two lengths or more, rising, each 1 or more"):
         Dim(digits, (8, 4))
     with pytest.raises(UsageError, match="got nosuch"):
         Objectives(digits, ("triplet", "nosuch"))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from study_drawn import QUICK, first, grouped, judged, some_digits
 
-from likewise.apps.study import Resolution, conduct
-from likewise.apps.study.resolution import enough
+from likewise.apps.study import Resolution, Run, conduct
+from likewise.apps.study.resolution import draw_accuracy, enough
 from likewise.apps.study.scale import RATES
 from likewise.data import Dataset, arrays, folder
 from likewise.errors import DataError, UsageError
@@ -189,3 +189,15 @@ class TestRefused:
             Resolution(digits, (4, 8), colourless=True)
         with pytest.raises(UsageError, match="A backbone is one of"):
             Resolution(digits, (4, 8), backbone="nosuch")
+
+
+def test_bars_of_two_series_do_not_lie_on_each_other() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    runs = [Run({"size": size}, {"accuracy": 0.9, "low": 0.8, "high": 0.95}) for size in (8, 16)]
+    draw_accuracy(axes, runs, "colour", "black")
+    draw_accuracy(axes, runs, "grey", "grey", beside=1.04)
+    one, other = (lines[0].get_xdata().tolist() for lines in axes.containers)
+    assert one == [8, 16]
+    assert other == pytest.approx([8.32, 16.64])

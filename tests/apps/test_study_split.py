@@ -116,7 +116,12 @@ class TestAdvice:
         runs = [Run(settings, study.run(settings, quiet)) for settings in study.trials([])]
         interval = wilson(0.95, 800)
         half = 100 * (interval.high - interval.low) / 2
-        assert study.advice(runs) == f"Take 80/20 by item: 95% is then known to within {half:.1f} points."
+        said = study.advice(runs)
+        assert said.startswith(
+            f"Take 80/20 by item: 95% is then known to within {half:.1f} points, and 20% of the items"
+        )
+        less = 100 * (runs[-1].figures["high"] - runs[-1].figures["low"]) / 2
+        assert said.endswith(f"; 98/2 by item tells within {less:.1f}.")
 
     def test_rare_and_frequent_classes(self) -> None:
         study = Split(noise(2000, (np.arange(2000) < 30).astype(int)), (0.5, 0.2))

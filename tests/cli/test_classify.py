@@ -103,6 +103,32 @@ def test_from_a_folder_to_answers(run: Run, digit_folder: Path, tmp_path: Path) 
         assert one["values"][one["label"]] == one["probability"] == max(one["values"].values())
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("nan", "Targets are finite numbers, or yes and no; 'left' is one; got 'nan' in row 2"),
+        ("", "Every row has a left; got an empty one in row 2"),
+    ],
+)
+def test_a_cell_without_a_target_is_named_with_what_to_do(run: Run, tmp_path: Path, cell: str, said: str) -> None:
+    (tmp_path / "t.csv").write_text(f"path,left\n0.png,{cell}\n1.png,1\n")
+    refused = run("train", tmp_path / "t.csv", "--out", tmp_path / "m", *QUICK, "--targets", "left").refused(3)
+    assert said in refused
+    assert refused.rstrip().endswith("Fill it in, or leave the row out.")
+
+
+def test_what_cannot_be_learned_that_way_is_refused_with_the_option_that_can(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    tenths = table.parent / "tenths.csv"
+    tenths.write_text("path,much\n" + "".join(f"{i}.png,{i / 10}\n" for i in range(40)))
+    out = ("--out", tmp_path / "m")
+    refused = run("train", tenths, *out, *QUICK, "--targets", "much", "--head", "multilabel").refused(2)
+    assert "got much 0.1 of '1.png'. Numbers take --head regression." in refused
+    refused = run("train", tmp_path / "nowhere", *out, *QUICK, "--batch", "8x16").refused(2)  # before data are read
+    assert "got 8x16. Pass for example --batch 64." in refused
+
+
 def test_the_part_of_its_own_data_that_it_never_saw(run: Run, folder: Path, table: Path, tmp_path: Path) -> None:
     from likewise.apps.classify import Classifier
     from likewise.data import open_data
@@ -152,7 +178,13 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_answered(
     ]  # fmt: skip
     assert [one["file"] for one in found.json["skipped"]] == [str(tmp_path / "bad.png")]
     assert "skipped " in found.err
-    assert "At least one file can be read" in run("classify", folder, tmp_path / "none.png").err
+    alone = run("classify", folder, tmp_path / "none.png")
+    assert alone.refused(3).count("none.png") == 1  # said once
+    assert "skipped" not in alone.err
+    many = run("classify", folder, *(tmp_path / f"none{i}.png" for i in range(14)))
+    assert many.err.count("skipped ") == 10
+    assert "and 4 more" in many.err.splitlines()
+    assert "At least one file can be read; got none of 14" in many.err
     text = run("classify", folder, *pictures, "--top", 1).out.splitlines()
     assert [line.split("%")[0].rsplit(" ", 1)[0] for line in text] == [
         f"{pictures[0]}: bright (bright", f"{pictures[1]}: dark (dark",
@@ -397,7 +429,8 @@ class TestRefused:
         run("train", table, "--out", tmp_path / "m", *QUICK, "--targets", "left,upper")
         assert "Targets are columns of a manifest" in run("evaluate", tmp_path / "m", digit_folder).refused(2)
         (tmp_path / "t.csv").write_text("path,left\n0.png,1\n")
-        assert "'upper', where" in run("evaluate", tmp_path / "m", tmp_path / "t.csv").refused(2)
+        refused = run("evaluate", tmp_path / "m", tmp_path / "t.csv").refused(3)
+        assert "have what it answers: left, upper; got no column upper in" in refused
 
     def test_nothing_to_classify(self, run: Run, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()

@@ -48,7 +48,8 @@ def test_taps_of_a_model_that_is_trained_first(run: Run, digit_folder: Path, tmp
     refused = run("study", "tap", tmp_path / "digits.csv", "--task-column", "colour", "--out", tmp_path / "t").refused(
         2
     )
-    assert "'colour'" in refused
+    assert "--task-column colour for" in refused
+    assert "where there is label, parity, group. Name what is there." in refused
 
 
 def test_resolution(run: Run, digit_folder: Path, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_resolution(run: Run, digit_folder: Path, tmp_path: Path) -> None:
         (("data", "--error", "0"), "between 0 and 1"),
         (("dim", "--loss", "nosuch"), "A loss is one of"),
         (("human", "--person", " "), "A person has a name"),
-        (("tap", "--task-column", "speaker"), "--group-by names a column of a manifest"),
+        (("tap", "--task-column", "speaker"), "--task-column speaker for"),
         (("tune", "--minutes", "0"), "--minutes is above 0"),
         (("tune", "--task", "classify", "--losses", "triplet"), "go with --task embed"),
     ],

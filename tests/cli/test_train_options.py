@@ -124,3 +124,18 @@ def test_snapshots_are_of_embeddings_and_answers(
     assert found.status == 0
     assert {Path(file).name for file in found.json["files"]} >= {"path.webp", "path.html"}
     assert "drawing the path of training: 30 items, 2 times" in found.err
+
+
+def test_what_was_said_before_training_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+    from types import SimpleNamespace
+
+    from likewise.cli.train import _tell
+    from likewise.cli.training_bar import TrainingBar
+
+    flattered, later = "Of the test part 2 of 9 items were trained on.", "Not calibrated."
+    history = SimpleNamespace(stopped="")
+    learned = SimpleNamespace(notes=(flattered, later), as_dict=dict, rows=list, history=history)
+    with TrainingBar("items") as watcher:
+        watcher.say(flattered)
+    _tell(learned, watcher, True)
+    assert capsys.readouterr().err.splitlines() == [flattered, later]

@@ -380,7 +380,7 @@ class TestWriting:
         else:
             place.mkdir()
             (place / "letter.txt").write_text("precious")
-        with pytest.raises(UsageError, match=r"Only a folder that holds a config.json is overwritten"):
+        with pytest.raises(UsageError, match=r"Only a folder that holds config.json is overwritten"):
             learned.model.save(place)
         assert (place if what == "file" else place / "letter.txt").read_text() == "precious"
 
@@ -469,3 +469,9 @@ def test_a_calibration_of_the_same_weights_elsewhere_is_taken(copy: Path, learne
     calibration = replace(learned.model.calibrated(), data="elsewhere")
     (copy / "calibration.json").write_text(calibration.to_json())
     assert load(copy).calibrated().data == "elsewhere"
+
+
+def test_a_file_is_not_said_to_be_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label")
+    with pytest.raises(ModelError, match=r"t\.csv', a file"):
+        read_config(tmp_path / "t.csv")

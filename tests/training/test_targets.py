@@ -95,3 +95,9 @@ class TestTargetsFor:
             targets_for(head, labelled(LABELS))
         with pytest.raises(UsageError, match="no labels day and night"):
             targets_for(Head("binary", ("day", "night")), with_targets({"wet": [0, 1]}))
+
+
+def test_of_many_unknown_classes_it_says_how_many_more() -> None:
+    with pytest.raises(DataError) as refused:
+        targets_for(Head("multiclass", ("cat", "dog")), labelled([f"c{i}" for i in range(8)]))
+    assert "got c0, c1, c2, c3, c4 and 3 more. Leave them out" in str(refused.value)

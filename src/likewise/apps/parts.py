@@ -139,10 +139,12 @@ def part_of(
                 f"{', '.join(uses)}, new {new:,}",
                 "Leave out --part, or name another one.",
             )
-    known = overlap(model.encoder.seen, found).said() if part != "train" else ""
-    if known:
+    again = overlap(model.encoder.seen, found)
+    # Of answers the labels are a fixed list, or which of several hold: not whose the items are.
+    said = again.said() if isinstance(model, Model) else f"{again.items:,} of {len(again.parts):,} items"
+    if part != "train" and said and (again.items or isinstance(model, Model)):
         hint = "; --part test is what it never saw" if part is None and (met.parts == PARTS.index("test")).any() else ""
-        say(f"The model was trained on {known} of these, which flatters it{hint}.")
+        say(f"The model was trained on {said} of these, which flatters it{hint}.")
     return found
 
 

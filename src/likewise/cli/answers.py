@@ -35,8 +35,23 @@ def labelled_items(data: str, *, group_from: str | None, targets: tuple[str, ...
 
 
 def items_for(model: Classifier, data: str, group_from: str | None) -> Dataset:
-    """DATA with what `model` answers: columns of its names, or else labels."""
+    """DATA with what `model` answers: columns of its names, or else labels.
+
+    Raises:
+        DataError: a manifest without one of these columns.
+    """
+    from likewise.data.opening import MANIFEST_SUFFIXES, columns_of
+    from likewise.errors import DataError
+
     columns = model.encoder.trained.get("columns", model.head.kind in ("multilabel", "regression"))
+    if columns and Path(data).suffix.lower() in MANIFEST_SUFFIXES and Path(data).is_file():
+        held = columns_of(Path(data))
+        if missing := [name for name in model.head.names if name not in held]:
+            raise DataError(
+                f"Data to measure a model by have what it answers: {', '.join(model.head.names)}",
+                f"no column {', '.join(missing)} in {data!r}",
+                "Add it, or take a model that answers what there is.",
+            )
     return labelled_items(data, group_from=group_from, targets=model.head.names if columns else ())
 
 

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from likewise.cli.console import answer, progress, report_skipped
+from likewise.cli.console import answer, progress, report_skipped, say
 from likewise.cli.options import FilesArgument, Json, ModelArgument
 from likewise.errors import visible
+
+SHOWN = 10  # files that are named of those that cannot be read; --json names all
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +38,14 @@ def classify(
     with progress("classifying") as bar:
         answers = loaded.classify(found, bar)
     skipped = [(str(file), said) for file, said in zip(found, answers, strict=True) if isinstance(said, str)]
-    report_skipped(skipped)
     said = [said for said in answers if isinstance(said, Answer)]
+    if len(skipped) == 1 and not said:
+        raise DataError(skipped[0][1])
+    report_skipped(skipped[:SHOWN])
+    if len(skipped) > SHOWN:
+        say(f"and {len(skipped) - SHOWN:,} more")
     if not said:
-        raise DataError("At least one file can be read", skipped[0][1])
+        raise DataError("At least one file can be read", f"none of {len(skipped):,}")
     values = {
         "model": model,
         "head": loaded.head.kind,

@@ -220,6 +220,10 @@ def train(
     """Train an encoder on DATA, calibrate and measure it on parts of DATA kept aside, and save it as OUT."""
     check_given(context, foreign_to(task, OPTIONS_OF), task)
     parsed = parse_batch(batch)
+    if isinstance(parsed, tuple) and task != "embed":
+        from likewise.errors import UsageError
+
+        raise UsageError(f"--batch of --task {task} is a number of items", batch, "Pass for example --batch 64.")
 
     from likewise.apps.learn import LearnOptions
     from likewise.training import FitOptions
@@ -296,7 +300,7 @@ def _train_embedding(
     labelled = open_data(data, group_from=group_from)
     with TrainingBar(kind_in(labelled), tensorboard) as watcher:
         learned = learn(labelled, out, options, resume=resume, snapshots=snapshots, watcher=watcher)
-    _tell(learned, as_json)
+    _tell(learned, watcher, as_json)
 
 
 def _train_answers(
@@ -317,7 +321,7 @@ def _train_answers(
     labelled = labelled_items(data, group_from=group_from, targets=targets)
     with TrainingBar(kind_in(labelled), tensorboard) as watcher:
         learned = learn(labelled, out, options, resume=resume, snapshots=snapshots, watcher=watcher)
-    _tell(learned, as_json)
+    _tell(learned, watcher, as_json)
 
 
 def _train_word(
@@ -337,7 +341,7 @@ def _train_word(
     with TrainingBar("clips", tensorboard) as watcher:
         held_out = None if tune is None else clips(tune)
         learned = learn(clips(data), out, options, tune=held_out, resume=resume, watcher=watcher)
-    _tell(learned, as_json)
+    _tell(learned, watcher, as_json)
 
 
 def _train_boxes(
@@ -357,7 +361,7 @@ def _train_boxes(
     annotated = open_boxes(data, group_from=group_from)
     with TrainingBar("pictures", tensorboard) as watcher:
         learned = learn(annotated, out, options, resume=resume, watcher=watcher)
-    _tell(learned, as_json)
+    _tell(learned, watcher, as_json)
 
 
 def kind_in(data: Dataset | PairSet) -> str:
@@ -369,9 +373,12 @@ def kind_in(data: Dataset | PairSet) -> str:
     return f"{(kind_of(sources[0]) if len(sources) else None) or 'item'}s"
 
 
-def _tell(learned: Learned | LearnedAnswers | LearnedTrigger | LearnedBoxes, as_json: bool) -> None:
+def _tell(
+    learned: Learned | LearnedAnswers | LearnedTrigger | LearnedBoxes, watcher: TrainingBar, as_json: bool
+) -> None:
     for note in learned.notes:
-        say(note)
+        if note not in watcher.told:  # before training
+            say(note)
     answer(as_json, learned.as_dict(), table(learned.rows()))
     if learned.history.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)

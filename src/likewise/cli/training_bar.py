@@ -17,11 +17,15 @@ class TrainingBar:
     Args:
         items: what is trained on: "pictures", "sounds", "clips".
         tensorboard: a folder; None for no log.
+
+    Attributes:
+        told: lines that were said.
     """
 
     def __init__(self, items: str, tensorboard: Path | None = None) -> None:
         self._items = items
         self._begun = False
+        self.told: list[str] = []
         self._bar = Bar("training")
         self._writer: Any = None
         if tensorboard is not None:
@@ -61,4 +65,5 @@ class TrainingBar:
 
     def say(self, text: str) -> None:
         """One line."""
+        self.told.append(text)
         say(text)

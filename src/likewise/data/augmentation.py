@@ -190,3 +190,4 @@ AUGMENTATIONS: dict[str, tuple[str, Callable[[], Augmentation | None]]] = {
     "speech": ("sound", _speech),
     "stream": ("stream", _stream),
 }  # -> the kind of items it is for, and what makes it
+WITH_BOXES = frozenset({"scene", "signs"})  # of things somewhere in a picture: one that fills it would lose half

@@ -32,6 +32,7 @@ FEW_TOPS = 10  # of folders that are taken for parts by another name; people wit
 PAIRS_COLUMNS = frozenset({"a", "b", "same"})
 IDENTITY_COLUMNS = ("id_a", "id_b")
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
+NOT_KNOWN = frozenset({"nan", "none", "null", "na", "n/a", "inf", "-inf", "+inf"})  # cells of no number
 GROUP = "group"  # the column of groups where none is named
 
 
@@ -327,10 +328,13 @@ def _numbers(column: Any, name: str, row_of: Callable[[int], str]) -> NDArray[np
         except ValueError:
             found[i] = np.nan
         if not np.isfinite(found[i]):
+            not_known = text in NOT_KNOWN
             raise DataError(
-                f"Targets are numbers, or yes and no; {name!r} is one",
+                f"Targets are {'finite ' * not_known}numbers, or yes and no; {name!r} is one",
                 f"{str(cell)!r} {row_of(i)}",
-                "Classes by name are the column label: leave the column out.",
+                "Fill it in, or leave the row out."
+                if not_known
+                else f"Classes by name are the column label: leave {name} out of --targets.",
             )
     return found
 
@@ -644,6 +648,7 @@ def complete(table: Any, columns: Sequence[str], path: str | os.PathLike[str]) -
             raise DataError(
                 f"Every row has a {column}",
                 f"an empty one in row {int(np.argmax(empty)) + 2} of {str(path)!r}",
+                "Fill it in, or leave the row out.",
             )
 
 

@@ -147,7 +147,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     recover_folder(folder)
     try:
-        found, what = (folder / CONFIG).is_file(), f"a folder without {CONFIG}" if folder.is_dir() else "no such folder"
+        found = (folder / CONFIG).is_file()
+        what = f"a folder without {CONFIG}" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
     except OSError as error:
         raise ModelError("A model folder can be read", f"{str(folder)!r}: {error}", "Check permissions.") from error
     if not found:

@@ -107,7 +107,7 @@ def check_replaceable(target: str | Path, *, marker: str | None) -> None:
     if not replaceable and marker is None:
         raise UsageError("What is made goes into a folder that is new or empty", target, "Choose another place.")
     if not replaceable:
-        raise UsageError(f"Only a folder that holds a {marker} is overwritten", target, "Choose another place.")
+        raise UsageError(f"Only a folder that holds {marker} is overwritten", target, "Choose another place.")
 
 
 def check_outside(out: str | Path, sources: Iterable[str | Path]) -> None:

@@ -294,7 +294,7 @@ def _of_answers(
 ) -> tuple[Sampler, Tensor]:
     targets = answers_of(encoder, readable, objective)
     if isinstance(options.batch, tuple):
-        raise UsageError("Batches to answer are a number of items", f"{options.batch}", "Pass for example batch=64.")
+        raise UsageError("Batches to answer are a number of items", f"{options.batch}", "Take for example 64.")
     usual = min(BATCH_ITEMS, max(LEAST_BATCH, len(readable) // STEPS_OF_AN_EPOCH), len(readable))
     batch = usual if options.batch is None else options.batch
     labels = np.unique(readable.labels, return_inverse=True)[1].astype(np.int64)

@@ -54,6 +54,13 @@ def head_for(data: Dataset, kind: HeadKind | None = None) -> Head:
     if kind == "binary":
         raise UsageError("A head binary learns labels of 2 classes", "columns of targets", "Use the head multilabel.")
     if kind != "regression":
+        between = ~np.isin(data.targets, (0, 1))
+        if kind == "multilabel" and between.any():  # of multiclass they may be shares
+            place, column = np.argwhere(between)[0].tolist()
+            value = f"{data.target_names[column]} {data.targets[place, column]:.4g} of {data.files[place]!r}"
+            raise UsageError(
+                "A head multilabel learns columns of yes and no, 1 and 0", value, "Numbers take --head regression."
+            )
         for name, column in zip(data.target_names, data.targets.T, strict=True):
             if len(column) and ((column == 0).all() or (column == 1).all()):
                 which = "always" if column[0] else "never"
@@ -105,7 +112,7 @@ def targets_for(head: Head, data: Dataset) -> Tensor:
     if unknown:
         raise DataError(
             f"Items are of classes that were trained on: {', '.join(head.names[:10])}",
-            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}",
+            f"{', '.join(unknown[:5])}{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}",
             "Leave them out, or train with them.",
         )
     of_label = np.array([place.get(name, 0) for name in data.names], np.int64)

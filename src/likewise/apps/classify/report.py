@@ -49,6 +49,7 @@ class AnswerReport:
         figures: by their names; see `as_dict`.
         by_name: figures of each class or number.
         reliability: what was said and what was right; None of numbers.
+        before: the same before calibration.
         confusion: of one class out of several, else None.
         skipped: file and reason of what could not be read.
     """
@@ -62,6 +63,7 @@ class AnswerReport:
     figures: dict[str, float]
     by_name: dict[str, dict[str, float]]
     reliability: Reliability | None
+    before: Reliability | None
     confusion: ConfusionCounts | None
     skipped: tuple[tuple[str, str], ...] = ()
 
@@ -77,7 +79,7 @@ class AnswerReport:
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures as text."""
-        sample = "items" if self.groups is None else f"{self.groups} groups"
+        sample = "items" if self.groups is None else f"{self.groups} group{'s' * (self.groups != 1)}"
         rows = [("items", f"{self.items:,} of {self.data}")]
         if self.right is not None:
             what = {"multilabel": "all classes right", "regression": f"within the {COVERED:.0%} interval"}
@@ -92,6 +94,9 @@ class AnswerReport:
             "mean_f1": ("F1, mean of the classes", "{:.3f}"),
         }
         held = self.figures
+        if "mean_f1" in held and (found := sum(f["items"] > 0 for f in self.by_name.values())) < len(self.by_name):
+            classes = f"mean of {found} of {len(self.by_name)} classes; the others hold of none of these items"
+            said["mean_f1"] = ("F1", f"{{:.3f}} ({classes})")
         rows += [
             (text, form.format(held[key], held.get(f"{key}_at_most")))
             for key, (text, form) in said.items()
@@ -112,7 +117,7 @@ class AnswerReport:
                     name,
                     f"precision {f['precision']:.2%}, recall {f['recall']:.2%}, F1 {f['f1']:.3f}"
                     if f["items"]
-                    else "holds of none of these items",
+                    else f"holds of none of these items, said of {f['said']:,.0f} of {self.items:,}",
                 )
                 for name, f in list(self.by_name.items())[:10]
             ]
@@ -123,8 +128,8 @@ class AnswerReport:
         metrics = folder / "metrics.json"
         metrics.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
         written = [metrics]
-        if self.reliability is not None:
-            written.append(draw_reliability(self.reliability, self.figures["ece"], folder / "reliability.png"))
+        if self.reliability is not None and self.before is not None:
+            written.append(draw_reliability(self.reliability, self.before, folder / "reliability.png"))
         if self.confusion is not None:
             written.append(draw_confusion(self.confusion, self.names, folder / "confusion.png"))
         return written
@@ -144,11 +149,11 @@ def report_on(model: Classifier, given: Outputs) -> AnswerReport:
     groups = given.data.groups
     values, targets = model.answers(given.outputs), given.targets.double().numpy()
     measure = {"regression": _of_numbers, "multilabel": _of_several}.get(model.head.kind, _of_one)
-    right, figures, by_name, bins, confusion = measure(model, values, targets, given, groups)
+    right, figures, by_name, bins, before, confusion = measure(model, values, targets, given, groups)
     return AnswerReport(
         data=given.data.origin, head=model.head.kind, names=model.head.names, items=len(targets),
         groups=None if groups is None else len(np.unique(groups)), right=right, figures=figures, by_name=by_name,
-        reliability=bins, confusion=confusion, skipped=given.skipped,
+        reliability=bins, before=before, confusion=confusion, skipped=given.skipped,
     )  # fmt: skip
 
 
@@ -156,6 +161,7 @@ _Measured = tuple[
     Estimate | None,
     dict[str, float],
     dict[str, dict[str, float]],
+    Reliability | None,
     Reliability | None,
     ConfusionCounts | None,
 ]
@@ -182,7 +188,7 @@ def _of_one(model: Classifier, values: Floats, targets: Floats, given: Outputs, 
             model.head.names, counts.right(), counts.of_shown(), counts.of_said(), strict=True
         )
     }
-    return right, figures, by_name, bins, counts
+    return right, figures, by_name, bins, before, counts
 
 
 def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
@@ -195,8 +201,8 @@ def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outpu
     for k, name in enumerate(model.head.names):
         both, holds, claimed = (said & truth)[:, k].sum(), truth[:, k].sum(), said[:, k].sum()
         by_name[name] = {
-            "items": float(holds), "precision": _part(both, claimed), "recall": _part(both, holds),
-            "f1": _part(2 * both, holds + claimed),
+            "items": float(holds), "said": float(claimed),
+            "precision": _part(both, claimed), "recall": _part(both, holds), "f1": _part(2 * both, holds + claimed),
             "balanced_accuracy": balanced_accuracy(truth[:, k].astype(np.int64), said[:, k].astype(np.int64)),
         }  # fmt: skip
     likely = np.where(truth, values, 1 - values)
@@ -208,7 +214,7 @@ def _of_several(model: Classifier, values: Floats, targets: Floats, given: Outpu
         # A class that holds of no item cannot be found: it is no class that was missed.
         **({"mean_f1": float(np.mean(f1))} if (f1 := [f["f1"] for f in by_name.values() if f["items"]]) else {}),
     }
-    return right, figures, by_name, bins, None
+    return right, figures, by_name, bins, before, None
 
 
 def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outputs, groups: Any) -> _Measured:
@@ -232,7 +238,7 @@ def _of_numbers(model: Classifier, values: Floats, targets: Floats, given: Outpu
         items = np.arange(len(inside)) if groups is None and inside.shape[1] > 1 else groups
         right = share_right(inside.ravel(), None if items is None else np.repeat(items, inside.shape[1]))
     figures = {"mae": float(np.mean([f["mae"] for f in by_name.values()]))}
-    return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None
+    return right, figures | ({} if right is None else {"covered": right.value}), by_name, None, None, None
 
 
 def _calibration(found: Reliability, before: Reliability, said: Floats) -> dict[str, float]:
@@ -254,19 +260,22 @@ def _part(some: Any, of: Any) -> float:
     return float(some) / float(of) if of else 0.0
 
 
-def draw_reliability(found: Reliability, error: float, file: Path) -> Path:
-    """How often answers were right against how probable they were said to be, as a picture."""
+def draw_reliability(found: Reliability, before: Reliability, file: Path) -> Path:
+    """How often answers were right against how probable they were said to be, before calibration too, as a picture."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
-    axes.plot(found.said, found.right, "o-", color="#0072b2")
+    if before.said.tolist() != found.said.tolist():  # there is a calibration
+        label = f"before calibration, error {before.error:.2%}"
+        axes.plot(before.said, before.right, "s--", color="#d55e00", markersize=4, linewidth=1, label=label)
+    axes.plot(found.said, found.right, "o-", color="#0072b2", label=f"as answered, error {found.error:.2%}")
     axes.set(
         xlabel="said to be probable", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02),
-        title=f"calibration error {error:.2%}",
     )  # fmt: skip
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", fontsize=8)
     figure.savefig(file)
     return file
 

@@ -156,9 +156,9 @@ def inspect(
             sections.append(Section(title, found.said(), out / file))
 
         for file, title, pair in zip(
-            ("similarity", "finer"), ("Why both are similar", "The same, finer"), pairs, strict=False
+            ("similarity", "finer"), ("What makes for a similarity of {:.2f}", "The same, finer"), pairs, strict=False
         ):
-            add(f"{file}.png", title, pair)
+            add(f"{file}.png", title.format(pair.similarity), pair)
         if one is not None:
             add("given.png", f"{one.name}, as the network is given it", one)
         add("filters.png", "Filters of the first layer", first_filters(encoder))

@@ -50,7 +50,9 @@ class Dim(Study):
         fit: FitOptions = FitOptions(),  # noqa: B008 - frozen
     ) -> None:
         if len(dims) < 2 or sorted(set(dims)) != list(dims) or dims[0] < 1:
-            raise UsageError("A study of dim has two lengths or more, rising", ", ".join(map(str, dims)))
+            raise UsageError(
+                "A study of dim has two lengths or more, rising, each 1 or more", ", ".join(map(str, dims))
+            )
         make_objective(loss, dim=dims[0], classes=2)  # an unknown one is said before anything is divided
         self._trainer = Trainer(data, backbone, by, folds, fit)
         self._dims, self._loss = list(dims), loss
@@ -193,7 +195,7 @@ class Objectives(Study):
             color="#d55e00",
         )  # fmt: skip
         left.set(xlabel="P@1, with 95% interval")
-        right.set(xlabel="EER in %, with 95% interval", xlim=(0, None))
+        right.set(xlabel="EER in %, with 95% interval", xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
         for axes in (left, right):
             axes.grid(alpha=0.3)
         figure.savefig(file)

@@ -168,7 +168,7 @@ class Human(Study):
         right.set(ylabel="seconds to an answer, median", ylim=(0, None))
         for axes in (left, right):
             sizes_on(axes, [*people, *self._machines()], self._scale.unit)
-        left.legend(loc="lower right")
+        left.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False)
         figure.savefig(file)
 
     def _drawn(self, judged: Positions) -> list[Settings]:

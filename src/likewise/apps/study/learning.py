@@ -118,8 +118,9 @@ class Learning(Study):
     def said(self, run: Run) -> str:
         """See `Study`."""
         f = run.figures
+        drawn = f", draw {run.settings['draw'] + 1}" if self._repeats > 1 else ""
         return (
-            f"{run.settings['examples']:,} examples: {1 - f['accuracy']:.1%} wrong ({1 - f['high']:.1%} to"
+            f"{run.settings['examples']:,} examples{drawn}: {1 - f['accuracy']:.1%} wrong ({1 - f['high']:.1%} to"
             f" {1 - f['low']:.1%}), {f['seconds']:.0f} s"
         )
 

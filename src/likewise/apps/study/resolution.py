@@ -148,11 +148,11 @@ class Resolution(Study):
         right.plot([], [], "s--", color="black", alpha=0.6, label="seconds of training")
         left.set(ylabel="right in %, with 95% interval")
         right.set(yscale="log")
-        right.legend()
+        right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8, frameon=False)
         sizes_on(left, runs, self.scale.unit)
         sizes_on(right, runs, self.scale.unit)
         if len(colours) > 1:
-            left.legend(loc="lower right")
+            left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8, frameon=False)
         figure.savefig(file)
 
     def _called(self, run: Run, *, first: bool = False) -> str:
@@ -173,7 +173,7 @@ def draw_accuracy(axes: Any, runs: Sequence[Run], label: str, colour: str, besid
     share = np.array([[100 * run.figures[key] for key in ("accuracy", "low", "high")] for run in ordered])
     bars = np.abs(share[:, 1:] - share[:, :1]).T
     axes.errorbar(
-        [_size(run) for run in ordered], share[:, 0], yerr=bars, fmt="o-", capsize=3, label=label, color=colour
+        [beside * _size(run) for run in ordered], share[:, 0], yerr=bars, fmt="o-", capsize=3, label=label, color=colour
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from likewise.data.augmentation import AUGMENTATIONS
+from likewise.data.augmentation import AUGMENTATIONS, WITH_BOXES
 from likewise.errors import UsageError
 from likewise.objective import OBJECTIVES
 from likewise.training.options import LEARNING_RATES, FitOptions
@@ -84,6 +84,9 @@ class Space:
         kind: of the items, "picture" or "sound".
         losses: of "embed"; the first is the default's.
 
+    Attributes:
+        changes: augmentations to be tried.
+
     Raises:
         UsageError: no such loss.
     """
@@ -92,11 +95,13 @@ class Space:
         unknown = [loss for loss in losses if loss not in OBJECTIVES]
         if unknown or not losses:
             raise UsageError(f"A loss is one of {', '.join(OBJECTIVES)}", ", ".join(unknown) or "none")
-        changes = tuple(name for name, (of, _) in AUGMENTATIONS.items() if of in ("any", kind))
+        self.changes = tuple(
+            name for name, (of, _) in AUGMENTATIONS.items() if of in ("any", kind) and name not in WITH_BOXES
+        )
         self._common: dict[str, Range | Choice] = {
             "lr": Range(1e-4, 2e-2, LEARNING_RATES[FIT.optimizer]),
             "weight_decay": Range(1e-4, 1e-1, FIT.weight_decay),
-            "augment": Choice(changes),
+            "augment": Choice(self.changes),
             "average": Choice(AVERAGES),
         }
         if task == "embed":

@@ -129,7 +129,13 @@ class Split(Study):
         if by == "group":
             alone = 50 * (take.figures["high_independent"] - take.figures["low_independent"])
             known += f" at worst, where groups are right or wrong as wholes ({alone:.1f} were items independent)"
-        said = f"Take {_called(take)}: {known}."
+        said = (
+            f"Take {_called(take)}: {known}, and {take.settings['share']:.0%} of the items are not trained on. It is"
+            f" the smallest of these parts that tells within {100 * CLOSE:g} points and has {FEW} items of the rarest"
+            " class"
+        )
+        less = [run for run in ranked if run.settings["share"] < take.settings["share"]]
+        said += f"; {_called(less[-1])} tells within {100 * _half(less[-1]):.1f}." if less else "."
         if not close:
             needed = math.ceil(self._accuracy * (1 - self._accuracy) * (1.96 / CLOSE) ** 2)
             said = (
@@ -154,7 +160,7 @@ class Split(Study):
         if self._data.groups is not None:
             left.legend(fontsize=7)
         bars = right.barh(names, [100 * run.figures["near_duplicates"] for run in ranked], color="#d55e00")
-        right.bar_label(bars, fmt="%.1f", padding=2)
+        right.bar_label(bars, fmt="%.1f", padding=4)
         left.set(xlabel=f"95% interval of {self._accuracy:.0%}, in %")
         right.set(xlabel="near-duplicates trained on, in %", xlim=(0, 112))
         left.grid(alpha=0.3)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, cast, final
 
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
@@ -21,6 +21,8 @@ from likewise.media.files import append_line, replacing_file
 
 SETTINGS, RUNS, FINDINGS, PICTURE = "study.json", "runs.jsonl", "findings.json", "study.png"
 EACH, SKIPPED = "each", "skipped"  # keys of figures; those for every item stay in RUNS
+
+LONGEST = 24  # letters of an option that is told
 
 Settings = dict[str, Any]  # JSON-ready, what tells one run from the others
 Say = Callable[[str], None]
@@ -198,16 +200,27 @@ def _begun(study: Study, folder: Path, *, resume: bool) -> list[Run]:
         raise UsageError(
             "A study is not written over", f"one in {str(folder)!r}", "Pass --resume to go on, or another --out."
         )
-    differing = [
-        f"{name} {before.get(name)!r}, now {asked.get(name)!r}"
-        for name in sorted(before.keys() | asked.keys())
-        if before.get(name) != asked.get(name)
-    ]
+    differing = list(_differing(before, asked))
     if differing:
         raise UsageError(
             "A study is gone on with as it was begun", "; ".join(differing), "Take the same options, or another --out."
         )
     return runs
+
+
+def _differing(before: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    """What two studies differ in, options within options by themselves."""
+    for name in sorted(before.keys() | asked.keys()):
+        old, new = before.get(name), asked.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differing(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new))
+        elif old != new:
+            yield f"{name} {_told(old)}, now {_told(new)}"
+
+
+def _told(value: object) -> str:
+    text = "unsaid" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}..."  # as a digest of data
 
 
 def _begin(asked: dict[str, Any], folder: Path) -> None:

@@ -26,6 +26,7 @@ from likewise.training import FitOptions, check_trainable
 AT_ONCE = 256  # items
 LABEL, GROUP = "label", "group"
 INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+BESIDE = 0.12  # of the space between two taps, bars of one task from those of the next
 
 
 @final
@@ -146,17 +147,18 @@ class Taps(Study):
         left, right = figure.subplots(1, 2)
         for i, task in enumerate(self._tasks):
             of = self._in_order(runs, task)
-            taps, ink = [run.settings["tap"] for run in of], INKS[i % len(INKS)]
+            ink, names = INKS[i % len(INKS)], [run.settings["tap"] for run in of]
+            places = np.arange(len(of)) + BESIDE * (i - (len(self._tasks) - 1) / 2)  # no bar on that of another task
             for axes, key, scale in ((left, AT_1, 1), (right, "eer", 100)):
                 values = [scale * run.figures[key] for run in of]
-                axes.errorbar(taps, values, yerr=scale * bars_of(of, key), fmt="o-", capsize=3, color=ink, label=task)
+                axes.errorbar(places, values, yerr=scale * bars_of(of, key), fmt="o-", capsize=3, color=ink, label=task)
+                axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         left.set(ylabel="P@1, with 95% interval")
         right.set(ylabel="EER in %, with 95% interval", ylim=(0, None))
         for axes in (left, right):
-            axes.tick_params(axis="x", rotation=45)
             axes.grid(alpha=0.3)
         if len(self._tasks) > 1:
-            left.legend()
+            left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, frameon=False)
         figure.savefig(file)
 
     def _in_order(self, runs: Sequence[Run], task: str) -> list[Run]:

@@ -93,7 +93,8 @@ class Tune(Study):
         how = Wanted().suiting(plan.data.subset(plan.folds[0].train).sources)  # as training has it
         self._space = Space(task, how.kind, losses)
         self._asked = {
-            "task": task, "backbone": backbone, "fit": self._base.as_dict(), "losses": list(losses), **plan.options()
+            "task": task, "backbone": backbone, "fit": self._base.as_dict(), "losses": list(losses),
+            "changes": list(self._space.changes), **plan.options()
         }  # fmt: skip
         self._items = InMemory.of(plan.data, how)
         self._plan = plan.on(self._items.kept, self._items.data)
@@ -186,12 +187,17 @@ class Tune(Study):
             return f"{line}: {self._shown(usual)} {stands}; {few}: keep the defaults."
         if best is usual:
             return f"{line}: the defaults are {tried}, with {self._shown(usual)} {stands}."
-        both = f"{line}: {self._shown(best)}, where the defaults have {self._shown(usual)}, {stands}; {tried}"
-        if not as_good(best, usual):
-            return f"{both}. It is better by more than chance."
-        if not as_good(usual, best):
-            return f"{both}. It is worse by more than chance: keep the defaults, and bring more to choose by."
-        return f"{both}. The difference may be chance."
+        better = best.figures[self._measure] > usual.figures[self._measure]
+        said = f"{self._shown(best)}, where the defaults have {self._shown(usual)}, {stands}; {tried}"
+        if better:
+            chance = "The difference may be chance" if as_good(best, usual) else "It is better by more than chance"
+            return f"{line}: {said}. {chance}."
+        verdict = (
+            "is as good" if best.figures[self._measure] == usual.figures[self._measure]
+            else "measured worse, which may be chance" if as_good(usual, best)
+            else "is worse by more than chance, so bring more to choose by"
+        )  # fmt: skip
+        return f"Keep the defaults: {self.command(usual)}. {line} {verdict}: {said}."
 
     def command(self, run: Run) -> str:
         """The `likewise train` that takes its options, with split, seed and epochs as in the search."""
@@ -219,7 +225,11 @@ class Tune(Study):
             left.plot(range(1, len(run.figures["curve"]) + 1), run.figures["curve"], color=ink, linewidth=2, label=name)
             value, low, high = (100 * run.figures[key] for key in (self._measure, "low", "high"))
             right.errorbar([value], [name], xerr=[[value - low], [high - value]], fmt="o", capsize=4, color=ink)
-        left.set(xlabel="epoch", ylabel=f"{self._figure} of the validation part")
+        finished = [value for run in runs if run.figures["ended"] == FINISHED for value in run.figures["curve"]]
+        low, high = min(finished), max(finished)
+        room = 0.05 * (high - low) or 0.05
+        # Runs that were cut off may be anywhere: their lines leave the picture.
+        left.set(xlabel="epoch", ylabel=f"{self._figure} of the validation part", ylim=(low - room, high + room))
         left.legend(fontsize=8)
         what = "right" if self._task == "classify" else "P@1"
         right.set(xlabel=f"{what} in %, with 95% interval, on what did not choose", ylim=(-1, len(shown)))

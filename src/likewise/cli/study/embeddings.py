@@ -140,6 +140,7 @@ def with_columns(where: str, group_from: str | None, tasks: list[str]) -> Datase
 
     from likewise.apps.study.taps import GROUP, LABEL
     from likewise.data import PairSet, open_data
+    from likewise.errors import UsageError
 
     labelled = labelled_items(where, group_from=group_from, targets=())
     columns = [name for name in dict.fromkeys(tasks) if name not in (LABEL, GROUP)]
@@ -147,6 +148,13 @@ def with_columns(where: str, group_from: str | None, tasks: list[str]) -> Datase
         return labelled
     values: list[NDArray[np.int64]] = []
     for name in columns:
+        if name not in labelled.others:
+            there = ", ".join([LABEL, *(name for name in labelled.others if name != LABEL)])
+            raise UsageError(
+                "What is to be told apart is label, group, or another column of a manifest",
+                f"--task-column {name} for {where!r}, where there is {there}",
+                "Name what is there.",
+            )
         told = open_data(where, group_by=name)
         assert not isinstance(told, PairSet)  # as `labelled_items` has seen
         assert told.groups is not None  # the column's
