@@ -257,3 +257,17 @@ def test_cut_out(box: tuple[float, ...], margin: float, expected: tuple[int, ...
     assert part.box == expected
     x, y, width, height = expected
     assert np.array_equal(part.values, picture[y : y + height, x : x + width])
+
+
+def test_figures_of_a_class_without_boxes_are_null_on_disk(detector: LearnedBoxes, tmp_path: Path) -> None:
+    data = scenes(20, seed=4)
+    rings = replace(data, ignored=tuple(labels == 1 for labels in data.labels))
+    report = evaluate(detector.model, rings)
+    report.write(tmp_path, detector.model)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    classes = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=refuse)["classes"]
+    assert classes["square"] == {"boxes": 0, "average_precision": None, "average_precision_50": None}
+    assert classes["ring"]["average_precision_50"] > 0.5

@@ -180,7 +180,7 @@ def prepare(options: DetectOptions) -> Encoder | None:
             options.size, f"Pass for example --size {SIDE}.",
         )  # fmt: skip
     if options.stride is not None and options.stride not in STRIDES:
-        raise UsageError(f"A cell is {', '.join(map(str, STRIDES))} pixels wide", options.stride)
+        raise UsageError(f"The side of a cell is one of {', '.join(map(str, STRIDES))} pixels", options.stride)
     if options.precision is not None and not 0 < options.precision < 1:
         raise UsageError("A promised precision is between 0 and 1", options.precision, "0.9 is usual.")
     if options.start is None:

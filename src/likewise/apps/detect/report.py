@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from likewise.apps.detect.scores import Found
 from likewise.data import BoxSet
 from likewise.encoder import Progress
 from likewise.errors import DataError
+from likewise.media.files import write_json
 from likewise.metrics import Estimate
 from likewise.metrics.box_matching import Detections
 from likewise.metrics.boxes import Detection, detection
@@ -82,7 +82,7 @@ class DetectReport:
 
     def write(self, folder: Path, model: Detector) -> dict[str, Any]:
         """Writes metrics.json and pictures; what the card says of them."""
-        (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "metrics.json", self.as_dict())
         data, boxes, matches, found = self.looked
         shown = [(draw_curve(found, model.threshold, folder / "precision_recall.png").name, "precision and recall")]
         return {**self.as_dict(), "shown": [*shown, *draw_report(model, boxes, matches, data, folder)]}
