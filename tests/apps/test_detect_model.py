@@ -271,3 +271,21 @@ def test_figures_of_a_class_without_boxes_are_null_on_disk(detector: LearnedBoxe
     classes = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=refuse)["classes"]
     assert classes["square"] == {"boxes": 0, "average_precision": None, "average_precision_50": None}
     assert classes["ring"]["average_precision_50"] > 0.5
+
+
+def test_pictures_that_training_used_set_no_threshold(detector: LearnedBoxes) -> None:
+    known, new = scenes(260), scenes(40, seed=6)  # of the one it learned from 156, and chose its epoch by 25
+    model = Detector(detector.model.encoder)
+    columns = ("sources", "files", "boxes", "labels", "ignored")
+    both = replace(
+        new, sizes=np.concatenate([known.sizes, new.sizes]),
+        **{name: (*getattr(known, name), *getattr(new, name)) for name in columns},
+    )  # fmt: skip
+    found = model.calibrated_on(both)[0].calibration
+    assert found is not None
+    assert found.pictures == 300 - 156 - 25
+    assert "without 181 of 300 pictures, which training used" in found.data
+    seen = model.encoder.seen
+    fitted = known.subset(np.flatnonzero(np.isin(seen.parts[seen.rows(known.contents)], (0, 1))))
+    with pytest.raises(DataError, match="none of 181"):
+        model.calibrated_on(fitted)

@@ -113,7 +113,9 @@ def calibrate_boxes(
         check_replaceable(out, marker=CONFIG)
     loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
     report_skipped(opened.problems)
-    say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} pictures: take others.")
+    say_known(
+        loaded, opened, ("train", "valid"), "{} of these {} pictures are left out: training used them."
+    )
     with progress("looking") as bar:
         calibrated, skipped = loaded.calibrated_on(opened, precision, bar)
     report_skipped(skipped)
