@@ -30,6 +30,10 @@ def detect(
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score of a box; unless said, the one MODEL has set.")
     ] = None,
+    overlap: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of two boxes of one label above which the surer one alone is kept."),
+    ] = 0.5,
     margin: Annotated[float, typer.Option(min=0, max=10, help="Share of a box left around what is cut out.")] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +49,7 @@ def detect(
         raise DataError("There is something to look at", f"no files in {', '.join(map(str, files))}")
     check_folders(crop, draw)
     with progress("looking") as bar:
-        answers = loaded.detect(found, threshold=score, progress=bar)
+        answers = loaded.detect(found, threshold=score, overlap=overlap, progress=bar)
     skipped = [(str(file), said) for file, said in zip(found, answers, strict=True) if isinstance(said, str)]
     report_skipped(skipped)
     seen = [(file, said) for file, said in zip(found, answers, strict=True) if not isinstance(said, str)]
@@ -113,9 +117,7 @@ def calibrate_boxes(
         check_replaceable(out, marker=CONFIG)
     loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
     report_skipped(opened.problems)
-    say_known(
-        loaded, opened, ("train", "valid"), "{} of these {} pictures are left out: training used them."
-    )
+    say_known(loaded, opened, ("train", "valid"), "{} of these {} pictures are left out: training used them.")
     with progress("looking") as bar:
         calibrated, skipped = loaded.calibrated_on(opened, precision, bar)
     report_skipped(skipped)

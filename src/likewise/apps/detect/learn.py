@@ -28,6 +28,7 @@ SIDE = 320  # pixels
 LEAST_SIDE, MOST_SIDE = 64, 1280
 SMALL = 2.0  # cells along a side of the usual box, so that few centres share a cell; a finer grid sees less of each
 STRIDES = (8, 16, 32)
+MOST_TOLD = 20  # problems of the data
 FINEST, COARSEST = STRIDES[0], STRIDES[-1]
 
 
@@ -113,8 +114,10 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     before = prepare(options)
     checkpoint = begin(out, resume=resume, say=watcher.say)
     by = options.split or ("item" if data.groups is None else "group")
-    for file, reason in data.problems:
+    for file, reason in data.problems[:MOST_TOLD]:
         watcher.say(f"{file}: {reason}")
+    if len(data.problems) > MOST_TOLD:
+        watcher.say(f"{len(data.problems) - MOST_TOLD:,} more like these: `likewise data check` counts them")
     if not data.counts().any():
         raise DataError("A detector learns from boxes", f"none in {len(data)} pictures", "Bring annotated ones.")
     names = tuple(name for name, count in zip(data.names, data.counts().tolist(), strict=True) if count)
