@@ -17,7 +17,7 @@ from PIL import Image
 
 import likewise as lw
 from likewise.apps.detect import Boxes, Detector, LearnedBoxes, cut_out, evaluate, relabelled
-from likewise.apps.detect.drawing import drawn, drawn_found
+from likewise.apps.detect.drawing import drawn
 from likewise.apps.detect.onnx_look import export
 from likewise.encoder import Pictures
 from likewise.errors import DataError, ModelError, UsageError
@@ -234,10 +234,8 @@ def test_boxes_are_drawn_where_they_are() -> None:
     assert max(large.shape) == 1200
 
 
-def test_words_at_the_upper_edge_stay_on_the_picture(detector: LearnedBoxes) -> None:
-    picture = np.zeros((100, 100, 1), np.uint8)
-    found = Boxes(np.array([[10.0, 0, 60, 60]]), np.array([0]), np.array([0.9]), (100, 100))
-    page = drawn_found(detector.model, picture, found)
+def test_words_at_the_upper_edge_stay_on_the_picture() -> None:
+    page = drawn(np.zeros((100, 100, 1), np.uint8), [(10, 0, 60, 60)], ["ring 0.90"], [(0, 114, 178)])
     assert (page[:12] == 255).any()  # white letters
 
 

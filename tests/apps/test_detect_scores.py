@@ -61,7 +61,8 @@ def test_hits_are_those_of_the_common_matching(seed: int) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_best_threshold_is_no_worse_than_any(seed: int) -> None:
-    found = found_in(*drawn(seed))
+    boxes, data = drawn(seed)
+    found = found_in(boxes, matches_of(boxes, data), data)
     if not found.hit.any():
         with pytest.raises(DataError):
             found.best()

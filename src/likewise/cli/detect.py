@@ -80,7 +80,7 @@ def line(file: Path, boxes: list[FoundBox]) -> str:
 
 def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
     """Mean average precision of a model, and what it finds at its threshold."""
-    from likewise.apps.detect import Detector, report_on
+    from likewise.apps.detect import Detector, evaluate
     from likewise.data.annotations import open_boxes
     from likewise.media.files import check_outside, check_replaceable, replacing_folder
 
@@ -92,7 +92,7 @@ def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | No
     say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} pictures: that flatters it.")
     say_known(loaded, opened, ("tune",), "{} of these {} pictures set its threshold: how good it is shows on others.")
     with progress("looking") as bar:
-        report = report_on(loaded, opened, progress=bar)
+        report = evaluate(loaded, opened, progress=bar)
     report_skipped(report.skipped)
     values, rows = report.as_dict(), report.rows()
     if out is not None:

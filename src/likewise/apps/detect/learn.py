@@ -11,7 +11,7 @@ import numpy as np
 
 from likewise.apps.detect.boxes import relabelled
 from likewise.apps.detect.model import Detector
-from likewise.apps.detect.report import DetectReport, report_on
+from likewise.apps.detect.report import DetectReport, evaluate
 from likewise.apps.parts import HELD_OUT_ITEMS, HELD_OUT_SHARE, SHARES
 from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import BoxSet
@@ -150,7 +150,7 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     except DataError as error:
         notes.append(f"No threshold was set: {error}")
     try:
-        report = report_on(model, parts["test"])
+        report = evaluate(model, parts["test"])
         skipped |= dict(report.skipped)
     except DataError as error:  # a trained model is worth keeping all the same
         notes.append(f"Not measured: {error}")

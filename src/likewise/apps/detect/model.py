@@ -15,7 +15,7 @@ from torch import Tensor
 
 from likewise.apps.detect.boxes import Boxes, FoundBox, relabelled
 from likewise.apps.detect.card import card
-from likewise.apps.detect.matches import found_in
+from likewise.apps.detect.matches import found_in, matches_of
 from likewise.apps.detect.scores import ScoreCalibration, calibrated
 from likewise.data import BoxSet
 from likewise.encoder import PARTS, Encoder, Head, Item, Pictures, Progress, clipped, from_page
@@ -223,7 +223,10 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
             without = f"{data.origin}, without {len(data) - len(new):,} of {len(data):,} pictures, which training used"
             data = data.subset(new, without)
         boxes, looked_at, skipped = self.look(data, progress=progress)
-        found = calibrated(found_in(boxes, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised)
+        matches = matches_of(boxes, looked_at)
+        found = calibrated(
+            found_in(boxes, matches, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised
+        )
         return Detector(self.encoder, found), skipped
 
     def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:

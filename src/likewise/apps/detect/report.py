@@ -94,21 +94,17 @@ def evaluate(model: Detector, data: BoxSet, *, progress: Progress | None = None)
     Raises:
         DataError: nothing can be read, there are no boxes, or classes that the model does not know.
     """
-    return report_on(model, data, progress=progress)
-
-
-def report_on(model: Detector, data: BoxSet, *, progress: Progress | None = None) -> DetectReport:
-    """See `evaluate`."""
     boxes, looked_at, skipped = model.look(data, progress=progress)
     count = int(looked_at.counts().sum())
     if not count:
         raise DataError("A detector is measured on boxes", f"none in {len(looked_at)} pictures")
-    found = found_in(boxes, looked_at)
+    matches = matches_of(boxes, looked_at)
+    found = found_in(boxes, matches, looked_at)
     return DetectReport(
         data=looked_at.origin, pictures=len(looked_at), boxes=count,
         average=precision_of(boxes, looked_at),
         threshold=model.threshold, right=found.precision(model.threshold), found=found.recall(model.threshold),
-        looked=(looked_at, boxes, matches_of(boxes, looked_at), found), skipped=skipped,
+        looked=(looked_at, boxes, matches, found), skipped=skipped,
     )  # fmt: skip
 
 
