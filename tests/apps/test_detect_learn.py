@@ -129,3 +129,7 @@ def test_groups_are_kept_apart_and_training_may_go_on(tmp_path: Path, watcher) -
     more = learn(data, tmp_path / "n", replace(options, start=str(tmp_path / "m")), watcher=watcher)
     assert isinstance(lw.load(more.folder), Detector)
     assert more.model.encoder.trained["before"]["items"] == learned.model.encoder.trained["items"]
+
+
+def test_the_card_says_that_figures_of_the_threshold_flatter(detector: LearnedBoxes) -> None:
+    assert "both figures flatter it" in (detector.folder / "README.md").read_text()

@@ -17,7 +17,7 @@ from PIL import Image
 
 import likewise as lw
 from likewise.apps.detect import Boxes, Detector, LearnedBoxes, cut_out, evaluate, relabelled
-from likewise.apps.detect.drawing import drawn, drawn_found
+from likewise.apps.detect.drawing import drawn
 from likewise.apps.detect.onnx_look import export
 from likewise.encoder import Pictures
 from likewise.errors import DataError, ModelError, UsageError
@@ -234,10 +234,8 @@ def test_boxes_are_drawn_where_they_are() -> None:
     assert max(large.shape) == 1200
 
 
-def test_words_at_the_upper_edge_stay_on_the_picture(detector: LearnedBoxes) -> None:
-    picture = np.zeros((100, 100, 1), np.uint8)
-    found = Boxes(np.array([[10.0, 0, 60, 60]]), np.array([0]), np.array([0.9]), (100, 100))
-    page = drawn_found(detector.model, picture, found)
+def test_words_at_the_upper_edge_stay_on_the_picture() -> None:
+    page = drawn(np.zeros((100, 100, 1), np.uint8), [(10, 0, 60, 60)], ["ring 0.90"], [(0, 114, 178)])
     assert (page[:12] == 255).any()  # white letters
 
 
@@ -257,3 +255,35 @@ def test_cut_out(box: tuple[float, ...], margin: float, expected: tuple[int, ...
     assert part.box == expected
     x, y, width, height = expected
     assert np.array_equal(part.values, picture[y : y + height, x : x + width])
+
+
+def test_figures_of_a_class_without_boxes_are_null_on_disk(detector: LearnedBoxes, tmp_path: Path) -> None:
+    data = scenes(20, seed=4)
+    rings = replace(data, ignored=tuple(labels == 1 for labels in data.labels))
+    report = evaluate(detector.model, rings)
+    report.write(tmp_path, detector.model)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    classes = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=refuse)["classes"]
+    assert classes["square"] == {"boxes": 0, "average_precision": None, "average_precision_50": None}
+    assert classes["ring"]["average_precision_50"] > 0.5
+
+
+def test_pictures_that_training_used_set_no_threshold(detector: LearnedBoxes) -> None:
+    known, new = scenes(260), scenes(40, seed=6)  # of the one it learned from 156, and chose its epoch by 25
+    model = Detector(detector.model.encoder)
+    columns = ("sources", "files", "boxes", "labels", "ignored")
+    both = replace(
+        new, sizes=np.concatenate([known.sizes, new.sizes]),
+        **{name: (*getattr(known, name), *getattr(new, name)) for name in columns},
+    )  # fmt: skip
+    found = model.calibrated_on(both)[0].calibration
+    assert found is not None
+    assert found.pictures == 300 - 156 - 25
+    assert "without 181 of 300 pictures, which training used" in found.data
+    seen = model.encoder.seen
+    fitted = known.subset(np.flatnonzero(np.isin(seen.parts[seen.rows(known.contents)], (0, 1))))
+    with pytest.raises(DataError, match="none of 181"):
+        model.calibrated_on(fitted)

@@ -61,7 +61,8 @@ def test_hits_are_those_of_the_common_matching(seed: int) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_best_threshold_is_no_worse_than_any(seed: int) -> None:
-    found = found_in(*drawn(seed))
+    boxes, data = drawn(seed)
+    found = found_in(boxes, matches_of(boxes, data), data)
     if not found.hit.any():
         with pytest.raises(DataError):
             found.best()
@@ -103,6 +104,28 @@ def test_a_promised_precision_is_kept_with_its_interval() -> None:
     assert kept.low >= 0.9
     lower = found.precision(float(found.scores[found.scores < threshold].max()))
     assert threshold <= 0.61 or (lower is not None and lower.low < 0.9)
+
+
+@pytest.mark.parametrize(("promised", "count"), [(0.8, 300), (0.9, 400), (0.95, 500)])
+def test_scores_that_say_nothing_make_a_promise_no_oftener_than_it_is_wrong(promised: float, count: int) -> None:
+    """Of boxes that are right as often as is promised, whatever their score, 1 set in 40 may promise it."""
+    rng, made, runs = np.random.default_rng(0), 0, 1000
+    for hit in rng.random((runs, count)) < promised:
+        scores = rng.permutation(count) / count
+        try:
+            Found(scores, hit, np.arange(count), scores[hit], np.arange(int(hit.sum()))).precise(promised)
+            made += 1
+        except SupportError:
+            pass
+    assert made / runs <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / runs)
+
+
+def test_a_few_wrong_among_the_surest_do_not_end_the_search() -> None:
+    hit = np.arange(400) % 100 != 3  # 99 of 100 are right
+    hit[300:] = False
+    scores = np.linspace(0.99, 0.01, 400)
+    found = Found(scores, hit, np.arange(400), scores[hit], np.arange(int(hit.sum())))
+    assert 0.2 < found.precise(0.9) < 0.3  # nearly all of the 300
 
 
 def test_too_few_boxes_promise_nothing() -> None:

@@ -81,7 +81,7 @@ def test_files_that_cannot_be_read_are_skipped_by_name(run: Run, model: Path, pi
     assert len(alone.err.strip().splitlines()) == 2
 
 
-@pytest.mark.parametrize("arguments", [("--score", 2), ("--score", -1), ("--margin", -1), ("--nonsense",)])
+@pytest.mark.parametrize("arguments", [("--score", 2), ("--overlap", 2), ("--margin", -1), ("--nonsense",)])
 def test_wrong_use(run: Run, model: Path, pictures: Path, arguments: tuple[Any, ...]) -> None:
     result = run("detect", model, pictures, *arguments)
     assert result.status == 2
@@ -163,3 +163,11 @@ def test_data_without_boxes(run: Run, tmp_path: Path, digit_folder: Path) -> Non
     result = run("train", digit_folder, "--task", "detect", "--out", tmp_path / "m")
     assert result.status == 3
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_an_overlap_decides_which_boxes_are_one(run: Run, model: Path, pictures: Path) -> None:
+    counts = []
+    for overlap in (0, 0.5, 1):
+        said = json.loads(run("detect", model, pictures, "--score", 0.01, "--overlap", overlap, "--json").out)
+        counts.append(sum(len(each["boxes"]) for each in said["files"]))
+    assert counts[0] <= counts[1] < counts[2]

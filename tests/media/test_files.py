@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -450,3 +451,22 @@ class TestReplacingFile:
         with pytest.raises(UsageError, match=target), replacing_file(target):
             pytest.fail("entered")
         assert Path(target).stat().st_mode == before
+
+
+def test_numbers_that_json_does_not_know_are_null(tmp_path: Path) -> None:
+    values = {"a": float("nan"), "b": [1.5, float("inf"), {"c": (-float("inf"), "NaN")}], "d": None, "e": True}
+    files.write_json(tmp_path / "x.json", values)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    read = json.loads((tmp_path / "x.json").read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": [1.5, None, {"c": [None, "NaN"]}], "d": None, "e": True}
+
+
+def test_a_folder_is_not_written_over_or_around_its_source(tmp_path: Path) -> None:
+    (tmp_path / "data" / "in").mkdir(parents=True)
+    for out in (tmp_path, tmp_path / "data", tmp_path / "data" / "out", tmp_path / "data" / "in" / ".." / "x"):
+        with pytest.raises(UsageError, match="outside of what it is made from"):
+            files.check_outside(out, [tmp_path / "else", tmp_path / "data"])
+    files.check_outside(tmp_path / "data2", [tmp_path / "data"])

@@ -13,8 +13,9 @@ import likewise as lw
 from likewise.encoder import Pictures
 from likewise.errors import DataError, UsageError
 from likewise.objective import Yolo
-from likewise.training import fit
+from likewise.training import fit, memory
 from likewise.training.batches import box_targets
+from likewise.training.memory import check_memory
 
 HEAD = lw.Head("detect", NAMES, per_cell=2, stride=8)
 
@@ -98,6 +99,19 @@ def test_what_does_not_go_together_is_refused() -> None:
         fit(lw.Encoder("darknet-tiny", head=HEAD, size=64), scenes(8, width=32), Yolo(2))
     with pytest.raises(UsageError, match="a number of them"):
         fit(network(), scenes(8), Yolo(2), batch=(2, 4))
+
+
+def test_more_pictures_than_memory_holds_are_refused() -> None:
+    how = Pictures(1, 320, 320, "pad")  # 102,400 bytes each
+    check_memory(10, how, 2 * 1_024_000)
+    with pytest.raises(DataError, match=r"0\.9 GiB for 9,000 of 320 x 320, where 1\.0 are free.*smaller --size"):
+        check_memory(9000, how, 2**30)
+
+
+def test_training_asks_whether_memory_holds_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_free_memory", lambda: 1000)
+    with pytest.raises(DataError, match="half of the free memory"):
+        fit(network(), scenes(8), Yolo(2))
 
 
 def test_nothing_to_find_is_nothing_to_learn() -> None:

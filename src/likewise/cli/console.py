@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -30,7 +29,9 @@ def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) ->
         Whether anybody still reads it.
     """
     if as_json:
-        text = json.dumps(finite(values))
+        from likewise.media.files import finite
+
+        text = json.dumps(finite(values), allow_nan=False)
     elif text is None:
         text = table(list(values.items()))
     encoding = sys.stdout.encoding
@@ -41,15 +42,6 @@ def answer(as_json: bool, values: Mapping[str, Any], text: str | None = None) ->
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
-
-
-def finite(value: Any) -> Any:
-    """The same with null for NaN and infinity, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> str:

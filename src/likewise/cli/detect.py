@@ -30,6 +30,10 @@ def detect(
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score of a box; unless said, the one MODEL has set.")
     ] = None,
+    overlap: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of two boxes of one label above which the surer one alone is kept."),
+    ] = 0.5,
     margin: Annotated[float, typer.Option(min=0, max=10, help="Share of a box left around what is cut out.")] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +49,7 @@ def detect(
         raise DataError("There is something to look at", f"no files in {', '.join(map(str, files))}")
     check_folders(crop, draw)
     with progress("looking") as bar:
-        answers = loaded.detect(found, threshold=score, progress=bar)
+        answers = loaded.detect(found, threshold=score, overlap=overlap, progress=bar)
     skipped = [(str(file), said) for file, said in zip(found, answers, strict=True) if isinstance(said, str)]
     report_skipped(skipped)
     seen = [(file, said) for file, said in zip(found, answers, strict=True) if not isinstance(said, str)]
@@ -76,7 +80,7 @@ def line(file: Path, boxes: list[FoundBox]) -> str:
 
 def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
     """Mean average precision of a model, and what it finds at its threshold."""
-    from likewise.apps.detect import Detector, report_on
+    from likewise.apps.detect import Detector, evaluate
     from likewise.data.annotations import open_boxes
     from likewise.media.files import check_outside, check_replaceable, replacing_folder
 
@@ -88,7 +92,7 @@ def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | No
     say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} pictures: that flatters it.")
     say_known(loaded, opened, ("tune",), "{} of these {} pictures set its threshold: how good it is shows on others.")
     with progress("looking") as bar:
-        report = report_on(loaded, opened, progress=bar)
+        report = evaluate(loaded, opened, progress=bar)
     report_skipped(report.skipped)
     values, rows = report.as_dict(), report.rows()
     if out is not None:
@@ -113,7 +117,7 @@ def calibrate_boxes(
         check_replaceable(out, marker=CONFIG)
     loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
     report_skipped(opened.problems)
-    say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} pictures: take others.")
+    say_known(loaded, opened, ("train", "valid"), "{} of these {} pictures are left out: training used them.")
     with progress("looking") as bar:
         calibrated, skipped = loaded.calibrated_on(opened, precision, bar)
     report_skipped(skipped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ from likewise.evaluation.apart import hardest_apart
 from likewise.evaluation.groups import Groups
 from likewise.evaluation.pictures import SHOWN_PAIRS, draw_curves, draw_hardest
 from likewise.matching import Labelled
+from likewise.media.files import write_json
 from likewise.metrics import (
     Clustering,
     Confusion,
@@ -105,7 +105,7 @@ class Report:
 
     def write(self, folder: Path) -> tuple[Path, ...]:
         """metrics.json and the pictures roc.png and hardest.png, into an existing folder."""
-        (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "metrics.json", self.as_dict())
         draw_curves(self.verification, self.at_threshold, folder / "roc.png")
         shown = hardest_apart(
             self.hardest, self.labelled.embeddings, self.labelled.labels, self.distance, count=SHOWN_PAIRS
@@ -183,7 +183,7 @@ class PairReport:
 
     def write(self, folder: Path) -> tuple[Path, ...]:
         """metrics.json, into an existing folder."""
-        (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "metrics.json", self.as_dict())
         return (folder / "metrics.json",)
 
     def _repr_html_(self) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import math
 import os
 import re
 import shutil
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,24 @@ def check_outside(out: str | Path, sources: Iterable[str | Path]) -> None:
                 f"{str(out)!r} {where} {str(source)!r}",
                 "Choose another place.",
             )
+
+
+def finite(value: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(file: Path, values: Mapping[str, Any]) -> None:
+    """Writes JSON that every reader takes: NaN and infinity, which JSON does not know, become null.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    file.write_text(json.dumps(finite(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def recover_folder(target: str | Path) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from likewise.errors import DataError, LikewiseError, StoreError, UsageError
+from likewise.media.files import finite
 from likewise.server.audit import Audit
 from likewise.server.jobs import fault
 from likewise.server.limits import Limits
@@ -276,15 +277,7 @@ def json_bytes(values: dict[str, Any]) -> bytes:
     try:
         return json.dumps(values, allow_nan=False).encode()
     except ValueError:
-        return json.dumps(_finite(values)).encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(held) for key, held in value.items()}
-    if isinstance(value, list):
-        return [_finite(held) for held in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return json.dumps(finite(values)).encode()
 
 
 def _one_body(body: bytes) -> Receive:

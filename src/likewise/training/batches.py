@@ -19,6 +19,7 @@ from likewise.encoder import SEQUENCES, Encoder, Pictures, Preprocessing, Sounds
 from likewise.errors import DataError, UsageError
 from likewise.objective import AnswerObjective, Objective, Outcome, PairObjective, StepObjective, Yolo
 from likewise.objective.yolo import BOX, IGNORED, NO_BOX
+from likewise.training.memory import check_memory
 from likewise.training.options import FitOptions
 from likewise.training.targets import targets_for
 
@@ -135,6 +136,8 @@ def prepare(encoder: Encoder, train: TrainingSet, objective: Objective, options:
         # Of a stream all lengths will do: clips may be longer than those the encoder was trained on before.
         preprocessing = replace(preprocessing, samples=max(preprocessing.window, round(longest * preprocessing.rate)))
         encoder.preprocessing = preprocessing
+    if isinstance(train, BoxSet):
+        check_memory(len(train), preprocessing)
     decoded = preprocessing.decode_sole(items.sources)
     skipped = tuple((items.files[i], reason) for i, reason in decoded.problems)
     if not len(decoded.kept):

@@ -83,6 +83,8 @@ def test_a_bad_entry_is_told_and_the_rest_is_read(opened, changes, file, rule):
 def test_two_ids_of_one_name_are_one_class(opened):
     data = opened(**with_more("categories", {"id": 1, "name": "owl"}, {"id": "x", "name": "no"}, {"id": 2}, 7))
     assert data.names == ("owl", "dog", "cat")
+    assert [file for file, _ in data.problems] == ["boxes.json"] * 3
+    assert all("A category has a whole number" in reason for _, reason in data.problems)
 
 
 @pytest.mark.parametrize(

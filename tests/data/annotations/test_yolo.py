@@ -26,6 +26,16 @@ def test_shares_of_the_picture_drawn_by_hand(tmp_path, picture, write):
     assert data.problems == ()
 
 
+def test_the_bounds_of_an_outline_are_its_box(tmp_path, picture, write):
+    """A triangle and a four-sided one, as Ultralytics has them to segment, beside a box."""
+    picture("images/a.png", 100, 50)
+    write("labels/a.txt", "0 0.2 0.4 0.6 0.4 0.4 0.8\n1 0.9 0.1 0.7 0.3 0.8 0.5 0.95 0.2\n0 0.5 0.5 0.2 0.2\n")
+    write("classes.txt", "cat\ndog\n")
+    data = lw.open_boxes(tmp_path)
+    np.testing.assert_allclose(data.boxes[0], [[20, 20, 40, 20], [70, 5, 25, 20], [40, 20, 20, 10]], atol=1e-9)
+    np.testing.assert_array_equal(data.labels[0], [0, 1, 0])
+
+
 def test_shares_are_of_the_picture_as_it_is_shown(tmp_path, picture, write):
     picture("a.png", 60, 40, orientation=6)
     write("a.txt", "0 0.5 0.5 0.5 0.5")
@@ -113,7 +123,8 @@ def test_other_texts_beside_pictures_are_not_read(tmp_path, picture, write):
     [
         ("0 0.5 0.5 1", "class x y width height; got '0 0.5 0.5 1' in line 2 of bad.txt"),
         ("0 0.5 0.5 1 1 0.9", "class x y width height"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2", "class x y width height"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1", "class x y width height"),
+        ("0 0.1 0.1 0.2 0.1 0.2 nan", "Corners of an outline"),
         ("cat 0.5 0.5 1 1", "class x y width height"),
         ("-1 0.5 0.5 1 1", "class x y width height"),
         ("1.5 0.5 0.5 1 1", "class x y width height"),

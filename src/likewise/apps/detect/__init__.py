@@ -4,7 +4,7 @@ from likewise.apps.detect.boxes import Boxes, FoundBox, cut_out, relabelled
 from likewise.apps.detect.learn import DetectOptions, LearnedBoxes, learn, prepare
 from likewise.apps.detect.matches import found_in, matches_of
 from likewise.apps.detect.model import TASK, Detector
-from likewise.apps.detect.report import DetectReport, evaluate, report_on
+from likewise.apps.detect.report import DetectReport, evaluate
 from likewise.apps.detect.scores import Found, ScoreCalibration, calibrated
 
 __all__ = [
@@ -25,5 +25,4 @@ __all__ = [
     "matches_of",
     "prepare",
     "relabelled",
-    "report_on",
 ]

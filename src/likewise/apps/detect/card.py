@@ -54,4 +54,5 @@ def _threshold(calibration: ScoreCalibration | None) -> list[str]:
         if share is not None:
             verb = "was right" if what.endswith("there is") else "was found"
             lines.append(f"- {share.value:.1%} {what} {verb} there (95%: {share.low:.1%} to {share.high:.1%}).")
+    lines.append("- These pictures chose the score, so both figures flatter it: how good it is shows on others.")
     return lines

@@ -45,12 +45,6 @@ def drawn(
     return np.asarray(page)
 
 
-def drawn_found(model: Detector, picture: Pixels, found: Boxes) -> Pixels:
-    """A picture with everything that was found in it."""
-    said = [f"{one.label} {one.score:.2f}" for one in model.named(found)]
-    return drawn(picture, found.boxes.tolist(), said, [BLUE] * len(found))
-
-
 def draw_report(
     model: Detector, found: Sequence[Boxes], matches: Sequence[Match], data: BoxSet, folder: Path
 ) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from likewise.apps.detect.boxes import relabelled
 from likewise.apps.detect.model import Detector
-from likewise.apps.detect.report import DetectReport, report_on
+from likewise.apps.detect.report import DetectReport, evaluate
 from likewise.apps.parts import HELD_OUT_ITEMS, HELD_OUT_SHARE, SHARES
 from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import BoxSet
@@ -28,6 +28,7 @@ SIDE = 320  # pixels
 LEAST_SIDE, MOST_SIDE = 64, 1280
 SMALL = 2.0  # cells along a side of the usual box, so that few centres share a cell; a finer grid sees less of each
 STRIDES = (8, 16, 32)
+MOST_TOLD = 20  # problems of the data
 FINEST, COARSEST = STRIDES[0], STRIDES[-1]
 
 
@@ -113,8 +114,10 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     before = prepare(options)
     checkpoint = begin(out, resume=resume, say=watcher.say)
     by = options.split or ("item" if data.groups is None else "group")
-    for file, reason in data.problems:
+    for file, reason in data.problems[:MOST_TOLD]:
         watcher.say(f"{file}: {reason}")
+    if len(data.problems) > MOST_TOLD:
+        watcher.say(f"{len(data.problems) - MOST_TOLD:,} more like these: `likewise data check` counts them")
     if not data.counts().any():
         raise DataError("A detector learns from boxes", f"none in {len(data)} pictures", "Bring annotated ones.")
     names = tuple(name for name, count in zip(data.names, data.counts().tolist(), strict=True) if count)
@@ -147,7 +150,7 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     except DataError as error:
         notes.append(f"No threshold was set: {error}")
     try:
-        report = report_on(model, parts["test"])
+        report = evaluate(model, parts["test"])
         skipped |= dict(report.skipped)
     except DataError as error:  # a trained model is worth keeping all the same
         notes.append(f"Not measured: {error}")
@@ -180,7 +183,7 @@ def prepare(options: DetectOptions) -> Encoder | None:
             options.size, f"Pass for example --size {SIDE}.",
         )  # fmt: skip
     if options.stride is not None and options.stride not in STRIDES:
-        raise UsageError(f"A cell is {', '.join(map(str, STRIDES))} pixels wide", options.stride)
+        raise UsageError(f"The side of a cell is one of {', '.join(map(str, STRIDES))} pixels", options.stride)
     if options.precision is not None and not 0 < options.precision < 1:
         raise UsageError("A promised precision is between 0 and 1", options.precision, "0.9 is usual.")
     if options.start is None:

@@ -66,9 +66,8 @@ def matches_of(found: Sequence[Boxes], data: BoxSet) -> list[Match]:
     return [matched(*row) for row in rows]
 
 
-def found_in(found: Sequence[Boxes], data: BoxSet) -> Found:
-    """All pictures together, for a threshold to be set on."""
-    matches = matches_of(found, data)
+def found_in(found: Sequence[Boxes], matches: Sequence[Match], data: BoxSet) -> Found:
+    """All pictures together, for a threshold to be set on; `matches` are those of each."""
     sample = np.arange(len(data)) if data.groups is None else data.groups
     return Found(
         scores=np.concatenate([np.empty(0), *(f.scores[m.counted] for f, m in zip(found, matches, strict=True))]),

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from likewise.apps.detect.boxes import Boxes, FoundBox, relabelled
 from likewise.apps.detect.card import card
-from likewise.apps.detect.matches import found_in
+from likewise.apps.detect.matches import found_in, matches_of
 from likewise.apps.detect.scores import ScoreCalibration, calibrated
 from likewise.data import BoxSet
-from likewise.encoder import Encoder, Head, Item, Pictures, Progress, clipped, from_page
+from likewise.encoder import PARTS, Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import TaskModel, read_model
@@ -28,6 +28,7 @@ from likewise.objective.yolo import grid_of
 from likewise.prepare import parts_of
 
 TASK = "detect"
+FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which pictures look better than others
 USUAL_THRESHOLD = 0.25  # of scores, where none was calibrated
 LEAST_SCORE = 0.005  # of boxes that are looked at to draw a curve
 OVERLAP = 0.5  # of two boxes of one class, above which the better one alone is kept
@@ -202,16 +203,30 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
     ) -> tuple[Detector, tuple[tuple[str, str], ...]]:
         """The model with a threshold set on `data`, and file and reason of what could not be read.
 
+        Pictures that it was trained on, or its epoch chosen by, are left out: it finds things better there.
+
         Args:
-            data: pictures that it was not trained on.
+            data: pictures with boxes.
             promised: precision, in (0, 1); None for the best F1.
             progress: see `detect`.
 
         Raises:
-            DataError, SupportError, UsageError: see `likewise.apps.detect.scores.calibrated`.
+            DataError: training used all of them. DataError, SupportError, UsageError: see
+                `likewise.apps.detect.scores.calibrated`.
         """
+        seen = self.encoder.seen
+        rows = seen.rows(data.contents) if len(seen) else np.full(len(data), -1)
+        new = np.flatnonzero((rows < 0) | ~np.isin(np.append(seen.parts, -1)[rows], FITTED))
+        if not len(new):
+            raise DataError("A threshold is set on pictures that training did not use", f"none of {len(data)}")
+        if len(new) < len(data):
+            without = f"{data.origin}, without {len(data) - len(new):,} of {len(data):,} pictures, which training used"
+            data = data.subset(new, without)
         boxes, looked_at, skipped = self.look(data, progress=progress)
-        found = calibrated(found_in(boxes, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised)
+        matches = matches_of(boxes, looked_at)
+        found = calibrated(
+            found_in(boxes, matches, looked_at), self.fingerprint, len(looked_at), looked_at.origin, promised
+        )
         return Detector(self.encoder, found), skipped
 
     def card(self, name: str, config: dict[str, Any], figures: dict[str, Any]) -> str:

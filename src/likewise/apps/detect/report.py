@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from likewise.apps.detect.scores import Found
 from likewise.data import BoxSet
 from likewise.encoder import Progress
 from likewise.errors import DataError
+from likewise.media.files import write_json
 from likewise.metrics import Estimate
 from likewise.metrics.box_matching import Detections
 from likewise.metrics.boxes import Detection, detection
@@ -82,7 +82,7 @@ class DetectReport:
 
     def write(self, folder: Path, model: Detector) -> dict[str, Any]:
         """Writes metrics.json and pictures; what the card says of them."""
-        (folder / "metrics.json").write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "metrics.json", self.as_dict())
         data, boxes, matches, found = self.looked
         shown = [(draw_curve(found, model.threshold, folder / "precision_recall.png").name, "precision and recall")]
         return {**self.as_dict(), "shown": [*shown, *draw_report(model, boxes, matches, data, folder)]}
@@ -94,21 +94,17 @@ def evaluate(model: Detector, data: BoxSet, *, progress: Progress | None = None)
     Raises:
         DataError: nothing can be read, there are no boxes, or classes that the model does not know.
     """
-    return report_on(model, data, progress=progress)
-
-
-def report_on(model: Detector, data: BoxSet, *, progress: Progress | None = None) -> DetectReport:
-    """See `evaluate`."""
     boxes, looked_at, skipped = model.look(data, progress=progress)
     count = int(looked_at.counts().sum())
     if not count:
         raise DataError("A detector is measured on boxes", f"none in {len(looked_at)} pictures")
-    found = found_in(boxes, looked_at)
+    matches = matches_of(boxes, looked_at)
+    found = found_in(boxes, matches, looked_at)
     return DetectReport(
         data=looked_at.origin, pictures=len(looked_at), boxes=count,
         average=precision_of(boxes, looked_at),
         threshold=model.threshold, right=found.precision(model.threshold), found=found.recall(model.threshold),
-        looked=(looked_at, boxes, matches_of(boxes, looked_at), found), skipped=skipped,
+        looked=(looked_at, boxes, matches, found), skipped=skipped,
     )  # fmt: skip
 
 

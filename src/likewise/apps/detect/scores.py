@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from likewise.errors import DataError, ModelError, SupportError, UsageError
 from likewise.metrics import Estimate
 from likewise.metrics.classification import share_right
+from likewise.metrics.intervals import CONFIDENCE
 
 Floats = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-TRIED = 512  # thresholds at which a promise of precision is looked at
+TRIED = 512  # thresholds at which a promise of precision is looked at, at most
+SPARE = 2  # times as many boxes as show a promise when all are right: where looking begins
 
 
 @final
@@ -65,24 +69,31 @@ class Found:
     def precise(self, promised: float) -> float:
         """The lowest threshold from which on the interval of precision lies above a promise, at every one tried.
 
+        Each threshold would be one more chance to be lucky, so they are tested in a fixed sequence (Maurer, Hothorn and
+        Lehmacher 1995): from that of as many of the surest boxes as could keep the promise with a few wrong ones among
+        them, whichever these are, down to the first at which the interval does not. Then all together promise too much
+        as rarely as one alone.
+
         Raises:
-            UsageError: a promise outside (0, 1). SupportError: the boxes do not support it at any threshold.
+            UsageError: a promise outside (0, 1). SupportError: the boxes do not support it where the sequence begins.
         """
         if not 0 < promised < 1:
             raise UsageError("A promised precision is between 0 and 1", promised, "0.9 is usual.")
-        levels = np.unique(self.scores[self.hit])
-        levels = levels[np.unique(np.linspace(0, len(levels) - 1, min(TRIED, len(levels))).astype(int))]
+        falling = np.sort(self.scores)[::-1]
+        least = ndtri((1 + CONFIDENCE) / 2) ** 2 * promised / (1 - promised)  # that show it if all are right (Wilson)
+        first = min(math.ceil(SPARE * least), len(falling))
+        counts = np.unique(np.geomspace(max(first, 1), max(len(falling), 1), TRIED).round().astype(np.int64))
         kept = None
-        for level in levels[::-1].tolist():
+        for level in falling[counts - 1].tolist() if len(falling) else []:
             low = self.precision(level)
-            if low is not None and low.low >= promised:
-                kept = level
-            elif kept is not None:
+            if low is None or low.low < promised:
                 break
+            kept = level
         if kept is None:
+            right = int(self.hit[self.scores >= falling[first - 1]].sum()) if first else 0
             raise SupportError(
                 f"Boxes to promise a precision of {promised:g} show it with their interval",
-                f"{int(self.hit.sum())} right ones of {len(self.hit)} at no score do",
+                f"{right} right ones of the {first} surest, which do not",
                 "Bring more pictures, or promise less.",
             )
         return kept

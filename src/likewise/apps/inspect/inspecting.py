@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -23,7 +22,7 @@ from likewise.data import Clips, Dataset
 from likewise.encoder import Encoder, Item, Progress
 from likewise.errors import UsageError
 from likewise.matching import overlap, used_for
-from likewise.media.files import replacing_folder
+from likewise.media.files import replacing_folder, write_json
 
 PAGE, FINDINGS = "index.html", "inspect.json"  # the latter marks a folder that `inspect` wrote
 STYLE = (
@@ -177,7 +176,7 @@ def inspect(
             None if similar is None else similar.distance, options.seed, skipped,
         )  # fmt: skip
         (fresh / PAGE).write_text(_page(name, sections), encoding="utf-8", errors="backslashreplace")
-        (fresh / FINDINGS).write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(fresh / FINDINGS, done.as_dict())
     return done
 
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast, final
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
 from likewise.evaluation.names import printable
-from likewise.media.files import append_line, replacing_file
+from likewise.media.files import append_line, replacing_file, write_json
 
 SETTINGS, RUNS, FINDINGS, PICTURE = "study.json", "runs.jsonl", "findings.json", "study.png"
 EACH, SKIPPED = "each", "skipped"  # keys of figures; those for every item stay in RUNS
@@ -166,7 +166,7 @@ def conduct(study: Study, folder: Path, *, resume: bool = False, say: Say, progr
     with replacing_file(folder / PICTURE) as fresh:
         study.draw(runs, fresh)
     with replacing_file(folder / FINDINGS) as fresh:
-        fresh.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(fresh, found.as_dict())
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +12,7 @@ from likewise.apps.triggerword.measure import Found, Heard
 from likewise.apps.triggerword.model import TriggerWord
 from likewise.data import Clips
 from likewise.encoder import Progress
+from likewise.media.files import write_json
 
 
 @final
@@ -106,7 +106,7 @@ class AlarmReport:
     def write(self, folder: Path) -> list[Path]:
         """Writes metrics.json and alarms.png."""
         metrics = folder / "metrics.json"
-        metrics.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(metrics, self.as_dict())
         return [metrics, *([draw_curve(self, folder / "alarms.png")] if self.at.miss_rate is not None else [])]
 
 

@@ -39,7 +39,7 @@ def read(file: Path, pictures: Path | None = None) -> Annotations:
     document = _document(file)
     problems = Problems()
     listed = _listed(document["images"], file.name, problems)
-    names, classes = _classes(document["categories"])
+    names, classes = _classes(document["categories"], file.name, problems)
     root = pictures or _folder(file, [name for name, _ in listed.values()])
     of_picture: defaultdict[object, list[dict[str, Any]]] = defaultdict(list)
     for i, each in enumerate(document["annotations"]):
@@ -154,13 +154,16 @@ def _inside(name: str) -> bool:
     return not parts.is_absolute() and ".." not in parts.parts and ":" not in parts.parts[0] and "\0" not in name
 
 
-def _classes(categories: list[Any]) -> tuple[tuple[str, ...], dict[object, int]]:
+def _classes(categories: list[Any], file: str, problems: Problems) -> tuple[tuple[str, ...], dict[object, int]]:
     """Names in the order of their ids, and the place of each id among them; two ids of one name are one class."""
     usable: list[tuple[int, str]] = []
-    for each in categories:
+    for i, each in enumerate(categories):
         key, name = (each.get("id"), each.get("name")) if isinstance(each, dict) else (None, None)
         if isinstance(key, int) and isinstance(name, str):
             usable.append((key, name))
+        else:
+            rule = "A category has a whole number for an id, and a name"
+            problems.append(flaw(file, rule, f"{key!r:.50} and {name!r:.50} (category {i + 1})", "left out"))
     usable.sort()
     names = tuple(dict.fromkeys(name for _, name in usable))
     place = {name: i for i, name in enumerate(names)}

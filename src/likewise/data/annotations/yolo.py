@@ -7,6 +7,7 @@ x and y are those of the middle of the box; classes are positions in a list of n
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,7 +31,8 @@ def looks_like(content: bytes) -> bool:
     """Whether the beginning of a file is a line of a box."""
     fields = content.split(b"\n", 1)[0].split()
     try:
-        return len(fields) == 5 and int(fields[0]) >= 0 and all(np.isfinite(float(field)) for field in fields[1:])
+        numbers = [float(field) for field in fields[1:]]
+        return _of_box_or_outline(len(fields)) and int(fields[0]) >= 0 and bool(np.isfinite(numbers).all())
     except ValueError:
         return False
 
@@ -101,6 +103,11 @@ def _is_text(name: str) -> bool:
     return name.lower().endswith(".txt") and name.lower() != CLASSES
 
 
+def _of_box_or_outline(fields: int) -> bool:
+    """Whether a line has a class and a box, or a class and the 3 or more corners of an outline."""
+    return fields == 5 or (fields >= 7 and fields % 2 == 1)
+
+
 def _lines(file: Path, classes: int | None) -> list[list[float]]:
     """Class and box of each line.
 
@@ -118,11 +125,19 @@ def _lines(file: Path, classes: int | None) -> list[list[float]]:
         if not fields:
             continue
         values = [number(field) for field in fields]
-        if len(fields) != 5 or not fields[0].isascii() or not fields[0].isdecimal():
-            raise DataError("A line is class x y width height", f"{line!r:.80} in line {i + 1} of {file.name}")
+        if not _of_box_or_outline(len(fields)) or not fields[0].isascii() or not fields[0].isdecimal():
+            rule = "A line is class x y and so on around an outline, or class x y width height"
+            raise DataError(rule, f"{line!r:.80} in line {i + 1} of {file.name}")
         if values[0] >= (MOST_CLASSES if classes is None else classes):
             have = f"{classes} names" if classes is not None else f"at most {MOST_CLASSES}"
             raise DataError("A class has a name", f"{fields[0]:.20} of {have}, in line {i + 1} of {file.name}")
+        if len(values) > 5:  # an outline, as Ultralytics has them to segment: its bounds are the box
+            across, down = values[1::2], values[2::2]
+            left, right, top, bottom = min(across), max(across), min(down), max(down)
+            values = [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+            if not all(map(math.isfinite, [*across, *down])):
+                where = f"{line!r:.80} in line {i + 1} of {file.name}"
+                raise DataError("Corners of an outline are finite numbers", where)
         found.append(values)
     return found
 
