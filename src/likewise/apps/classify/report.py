@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -15,6 +14,7 @@ from likewise.apps.classify.model import Classifier, Outputs
 from likewise.data import Dataset
 from likewise.encoder import Head, HeadKind, Progress
 from likewise.evaluation.names import shortened
+from likewise.media.files import write_json
 from likewise.metrics import Estimate
 from likewise.metrics.classification import (
     ConfusionCounts,
@@ -126,7 +126,7 @@ class AnswerReport:
     def write(self, folder: Path) -> list[Path]:
         """Writes metrics.json and pictures."""
         metrics = folder / "metrics.json"
-        metrics.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(metrics, self.as_dict())
         written = [metrics]
         if self.reliability is not None and self.before is not None:
             written.append(draw_reliability(self.reliability, self.before, folder / "reliability.png"))

@@ -16,7 +16,7 @@ from likewise.apps.mistakes.tables import ITEMS, carry_items, write_findings, wr
 from likewise.data import Dataset
 from likewise.encoder import Progress
 from likewise.errors import DataError, UsageError
-from likewise.media.files import check_replaceable, replacing_folder
+from likewise.media.files import check_replaceable, replacing_folder, write_json
 from likewise.metrics import Estimate
 
 PAGE, FINDINGS, MANIFEST, SUMMARY = "index.html", "errors.csv", "relabel.csv", "errors.json"
@@ -121,7 +121,7 @@ class Mistakes:
             write_findings(fresh / FINDINGS, self.judged)
             html = page(self.judged, self.rate, self.labels, self.groups, self.advice)
             (fresh / PAGE).write_text(html, encoding="utf-8")
-            (fresh / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            write_json(fresh / SUMMARY, summary)
         return tuple(folder / name for name in written)
 
 
