@@ -2,7 +2,7 @@
 
     python examples/detect.py [FOLDER]
 
-FOLDER holds pictures with boxes; without it digits are laid on noise.
+FOLDER holds pictures with boxes, else digits on noise are taken. One learns how a detector is made, measured and used.
 """
 
 from __future__ import annotations

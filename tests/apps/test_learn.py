@@ -446,7 +446,7 @@ class TestResume:
 
         monkeypatch.setattr("likewise.training.state.save_file", interrupt)
         data = digits.subset(np.arange(0, 1797, 4))
-        monkeypatch.setattr("likewise.apps.learn.save", lambda *_: (tmp_path / "m").mkdir())
+        monkeypatch.setattr("likewise.matching.Model.save", lambda *_: (tmp_path / "m").mkdir())
         learned = learn(data, tmp_path / "m", QUICK, watcher=watcher)
         assert f"Training was stopped in epoch 2. {tmp_path / 'm'} is the best epoch so far." in learned.notes
 

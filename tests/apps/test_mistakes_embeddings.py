@@ -88,9 +88,8 @@ class TestDrawnByHand:
         sentence = next(text for text in line.advice if text.startswith("Group north"))
         assert "6 of 6 mistakes (100%), with 85.71%" in sentence
         assert "all others are right" in sentence
-        assert "More than chance" in sentence
+        assert "more than chance (p = 0.0028), but there are only 2" in sentence  # pairs go wrong together
         assert "6 of them may be wrong labels" in sentence
-        assert "look at its labels before collecting more" in sentence
 
     def test_labels_in_doubt(self, line: Mistakes) -> None:
         found = {finding.items[0]: (finding.label, finding.said) for finding in line.judged.suspects}

@@ -7,7 +7,7 @@ from PIL import Image
 import likewise as lw
 from likewise.apps.synthesize.cutouts import cut_out, visible
 from likewise.errors import DataError, UsageError
-from likewise.media import read_picture
+from likewise.media.pictures import read_picture
 
 SIZE = 96
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from likewise.apps.learn import Learned
-from likewise.cli.console import finite, table
+from likewise.cli.console import table
 from likewise.cli.train import parse_batch
 from likewise.errors import UsageError
 from likewise.matching import load
@@ -214,9 +214,6 @@ class TestJson:
         assert found.status == 0
         assert found.json["items"] < 300
         assert sum("MNIST cannot be had" in line for line in found.err.splitlines()) == 1
-
-    def test_numbers_that_json_does_not_have_are_null(self, run: Run) -> None:
-        assert finite({"a": [float("nan"), (1.5, float("inf"))], 3: "x"}) == {"a": [None, [1.5, None]], "3": "x"}
 
 
 class TestTraining:

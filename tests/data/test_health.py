@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from likewise.data import check, folder, pairs_file, zip_folder
-from likewise.media import write_sound
+from likewise.media.sounds import write_sound
 
 
 def test_healthy_folder_has_no_problems(tree: Path):

@@ -26,7 +26,7 @@ from likewise.data import (
 from likewise.data.dataset import ZipMember
 from likewise.data.loaders import files_below, pictures_below
 from likewise.errors import DataError, UsageError
-from likewise.media import write_sound
+from likewise.media.sounds import write_sound
 
 
 def counts(data: Dataset) -> dict[str, int]:

@@ -16,7 +16,8 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.media import check_replaceable, files, recover_folder, replacing_file, replacing_folder
+from likewise.media import files
+from likewise.media.files import check_replaceable, recover_folder, replacing_file, replacing_folder
 
 MARKER = "config.json"
 
@@ -295,7 +296,7 @@ class TestReplacingFolder:
     def test_killed_while_writing(self, model):
         script = (
             "import os, signal, sys\n"
-            "from likewise.media import replacing_folder\n"
+            "from likewise.media.files import replacing_folder\n"
             f"with replacing_folder(sys.argv[1], marker={MARKER!r}) as folder:\n"
             f"    (folder / {MARKER!r}).write_text('half')\n"
             "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -470,3 +471,7 @@ def test_a_folder_is_not_written_over_or_around_its_source(tmp_path: Path) -> No
         with pytest.raises(UsageError, match="outside of what it is made from"):
             files.check_outside(out, [tmp_path / "else", tmp_path / "data"])
     files.check_outside(tmp_path / "data2", [tmp_path / "data"])
+
+
+def test_numbers_that_json_does_not_have_are_null() -> None:
+    assert files.finite({"a": [float("nan"), (1.5, float("inf"))], 3: "x"}) == {"a": [None, [1.5, None]], "3": "x"}

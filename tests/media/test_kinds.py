@@ -3,7 +3,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from likewise.media import PICTURE_SUFFIXES, SOUND_SUFFIXES, kind_of
+from likewise.media.kinds import kind_of
+from likewise.media.pictures import PICTURE_SUFFIXES
+from likewise.media.sounds import SOUND_SUFFIXES
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
 
 from likewise.errors import DataError, UsageError
-from likewise.media import PICTURE_SUFFIXES, content_hash, picture_shape, png_bytes, read_picture, resize_picture
+from likewise.media.pictures import (
+    PICTURE_SUFFIXES,
+    content_hash,
+    picture_shape,
+    png_bytes,
+    read_picture,
+    resize_picture,
+)
 
 ORIENTATION = 0x0112
 

@@ -21,8 +21,15 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from likewise.errors import DataError, UsageError
-from likewise.media import SOUND_SUFFIXES, read_sound, sound_info, stream_sound, word_bounds, write_sound
-from likewise.media.sounds import SoundInfo
+from likewise.media.sounds import (
+    SOUND_SUFFIXES,
+    SoundInfo,
+    read_sound,
+    sound_info,
+    stream_sound,
+    word_bounds,
+    write_sound,
+)
 
 RATE = 16_000
 NOISE = (0.2 * np.random.default_rng(0).standard_normal(RATE)).clip(-1, 1).astype(np.float32)
@@ -493,7 +500,7 @@ class TestStream:
         wav = bytearray(encoded(STEPS))
         wav[4:8], wav[40:44] = b"\xff" * 4, struct.pack("<I", size)
         program = (
-            "import sys; from likewise.media import stream_sound\n"
+            "import sys; from likewise.media.sounds import stream_sound\n"
             "print([len(b) for b in stream_sound(sys.stdin.buffer, rate=16000, block=7000)])"
         )
         done = subprocess.run([sys.executable, "-c", program], input=bytes(wav), capture_output=True, check=True)

@@ -9,7 +9,7 @@ from PIL import Image
 import likewise as lw
 from likewise.data.annotations.marks import MOST_BOXES
 from likewise.errors import DataError, UsageError
-from likewise.media import read_picture
+from likewise.media.pictures import read_picture
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import likewise as lw
 from likewise.data import FORMATS
 from likewise.errors import DataError, UsageError
-from likewise.media import read_picture
+from likewise.media.pictures import read_picture
 
 RACCOONS = Path(os.environ.get("LIKEWISE_DATA", "."), "raccoons")
 WIDTH, HEIGHT = 60, 40

@@ -19,7 +19,8 @@ from likewise.apps.synthesize.store import Store
 from likewise.data import Dataset, PairSet, open_data, pile, with_groups
 from likewise.data.dataset import ZipMember
 from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.media import kind_of, read_cutout, read_picture
+from likewise.media.kinds import kind_of
+from likewise.media.pictures import read_cutout, read_picture
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Skipped: TypeAlias = list[tuple[str, str]]  # file and reason

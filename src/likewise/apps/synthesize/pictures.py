@@ -30,8 +30,8 @@ from likewise.apps.synthesize.store import Store
 from likewise.data import BoxSet, Dataset
 from likewise.data.annotations.coco import FILE, PICTURES, document
 from likewise.errors import UsageError
-from likewise.media import jpeg_bytes, replacing_file
-from likewise.media.files import check_outside
+from likewise.media.files import check_outside, replacing_file
+from likewise.media.pictures import jpeg_bytes
 
 RECORD = "pictures.json"
 LEAST_SIZE, MOST_SIZE = 16, 4_096
