@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from likewise.apps.detect import Boxes, Found, ScoreCalibration, calibrated, found_in, matches_of
 from likewise.data import BoxSet
 from likewise.errors import DataError, ModelError, SupportError, UsageError
-from likewise.metrics.box_matching import Detections, match
 
 
 def drawn(seed: int, pictures: int = 12) -> tuple[list[Boxes], BoxSet]:
@@ -39,23 +38,42 @@ def drawn(seed: int, pictures: int = 12) -> tuple[list[Boxes], BoxSet]:
     return found, data
 
 
+def overlap(a: list[float], b: list[float], crowd: bool) -> float:
+    across = max(0, min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]))
+    both = across * max(0, min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1]))
+    return both / (a[2] * a[3] + (0 if crowd else b[2] * b[3] - both))
+
+
 @pytest.mark.parametrize("seed", range(20))
-def test_hits_are_those_of_the_common_matching(seed: int) -> None:
+def test_matches_are_those_of_a_loop_over_boxes(seed: int) -> None:
     found, data = drawn(seed)
-    columns = ([getattr(each, name) for each in found] for name in ("boxes", "labels", "scores"))
-    common = match(data, Detections(*columns), np.array([0.5]), 100)
-    ours = matches_of(found, data)
-    for kind, mine in (
-        (common.hit[0], [m.hit for m in ours]),
-        (~common.void[0], [m.counted for m in ours]),
-    ):
-        theirs = sorted(zip(common.picture.tolist(), common.score.tolist(), kind.tolist(), strict=True))
-        rows = [
-            (i, s, k) for i, m in enumerate(mine) for s, k in zip(found[i].scores.tolist(), m.tolist(), strict=True)
-        ]
-        assert sorted(rows) == theirs
-    hits = sum(int(m.hit.sum()) for m in ours)
-    assert hits == sum(int((m.by > 0).sum()) for m in ours)  # each thing that is found was found by one box
+    for i, match in enumerate(matches_of(found, data)):
+        there, ignored = data.boxes[i].tolist(), data.ignored[i].tolist()
+        by = [float("nan") if each else 0.0 for each in ignored]
+        for k in np.argsort(-found[i].scores).tolist():  # the surest takes first
+            box, label, score = found[i].boxes[k].tolist(), found[i].labels[k], float(found[i].scores[k])
+            near = {t: overlap(box, there[t], ignored[t]) for t in np.flatnonzero(data.labels[i] == label).tolist()}
+            open_ = {t: o for t, o in near.items() if o >= 0.5 and by[t] == 0}
+            void = any(o >= 0.5 and ignored[t] for t, o in near.items())
+            if open_:
+                by[max(open_, key=lambda t: open_[t])] = score
+            assert (bool(match.hit[k]), bool(match.counted[k])) == (bool(open_), bool(open_) or not void)
+        assert match.by.tolist() == pytest.approx(by, nan_ok=True)
+
+
+def test_a_picture_without_boxes_and_one_where_nothing_is_found() -> None:
+    box, none = np.array([[10.0, 10, 20, 20]]), np.empty((0, 4))
+    data = BoxSet(
+        tuple(np.zeros((50, 50, 1), np.uint8) for _ in range(2)), ("0", "1"), ("a",), (none, box),
+        (np.empty(0, np.int64), np.zeros(1, np.int64)), (np.empty(0, bool), np.zeros(1, bool)), np.full((2, 2), 50),
+    )  # fmt: skip
+    found = [
+        Boxes(box, np.zeros(1, np.int64), np.ones(1), (50, 50)),
+        Boxes(none, np.empty(0, np.int64), np.empty(0), (50, 50)),
+    ]
+    first, second = matches_of(found, data)
+    assert (first.hit.tolist(), first.counted.tolist(), first.by.tolist()) == ([False], [True], [])
+    assert (second.hit.tolist(), second.by.tolist()) == ([], [0.0])
 
 
 @settings(max_examples=50, deadline=None)

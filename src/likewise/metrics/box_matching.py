@@ -55,18 +55,22 @@ class Matches:
     """Boxes that were found, by class and falling score, and what each of them shows at each of T thresholds.
 
     Attributes:
+        row: (M,) where it stands among all that were found, picture after picture.
         picture: (M,) in which it was found.
         label: (M,) its class, never falling.
         score: (M,).
         hit: (T, M) whether it shows a box that no surer one of its picture shows.
         void: (T, M) whether it shows only what is ignored, and is not counted.
+        by: (T, P) for each box that is there the one of the M that shows it, -1 where none does.
     """
 
+    row: IntArray
     picture: IntArray
     label: IntArray
     score: Floats
     hit: Flags
     void: Flags
+    by: IntArray
 
 
 def match(truth: BoxSet, found: Detections, thresholds: Floats, most: int) -> Matches:
@@ -98,13 +102,20 @@ def match(truth: BoxSet, found: Detections, thresholds: Floats, most: int) -> Ma
     order, rank = order[rank < most], rank[rank < most]
     picture, label, score, boxes = picture[order], label[order], score[order], boxes[order]
     classes = max(1, len(truth.names))
-    hit, void = _matched(
+    group = truth.picture_of * classes + truth.every_label
+    there = np.argsort(group, kind="stable")
+    hit, void, taken = _matched(
         _Ragged(picture * classes + label, boxes, np.zeros(len(boxes), np.bool_)),
-        _Ragged.sorted(truth.picture_of * classes + truth.every_label, truth.every_box, truth.every_ignored),
+        _Ragged(group[there], truth.every_box[there], truth.every_ignored[there]),
         np.minimum(thresholds, 1 - ROUNDING),
     )
     by_class = np.lexsort((rank, picture, -score, label))
-    return Matches(picture[by_class], label[by_class], score[by_class], hit[:, by_class], void[:, by_class])
+    place = np.append(np.argsort(by_class), -1)  # of each in that order; the last for -1
+    by = np.empty_like(taken)
+    by[:, there] = place[taken]
+    return Matches(
+        order[by_class], picture[by_class], label[by_class], score[by_class], hit[:, by_class], void[:, by_class], by
+    )
 
 
 @final
@@ -116,11 +127,6 @@ class _Ragged:
     boxes: Floats
     ignored: Flags
 
-    @classmethod
-    def sorted(cls, group: IntArray, boxes: Floats, ignored: Flags) -> _Ragged:
-        order = np.argsort(group, kind="stable")
-        return cls(group[order], boxes[order], ignored[order])
-
 
 def _rank(*keys: IntArray) -> IntArray:
     """(M,) the place of each in the run of those with its keys."""
@@ -130,10 +136,14 @@ def _rank(*keys: IntArray) -> IntArray:
     return place - np.maximum.accumulate(np.where(new, place, 0))
 
 
-def _matched(found: _Ragged, truth: _Ragged, thresholds: Floats) -> tuple[Flags, Flags]:
-    """(T, M) which are hits, and (T, M) which are void. Groups with about as many boxes in truth go together."""
+def _matched(found: _Ragged, truth: _Ragged, thresholds: Floats) -> tuple[Flags, Flags, IntArray]:
+    """(T, M) which are hits, (T, M) which are void, and (T, P) what shows each box that is there, or -1.
+
+    Groups with about as many boxes in truth go together.
+    """
     hit = np.zeros((len(thresholds), len(found.boxes)), np.bool_)
     void = np.zeros_like(hit)
+    taken = np.full((len(thresholds), len(truth.boxes)), -1)
     groups, first, count = np.unique(found.group, return_index=True, return_counts=True)
     start = np.searchsorted(truth.group, groups)
     there = np.searchsorted(truth.group, groups, side="right") - start
@@ -144,15 +154,17 @@ def _matched(found: _Ragged, truth: _Ragged, thresholds: Floats) -> tuple[Flags,
         rows = max(1, AT_ONCE // (len(thresholds) << power))
         for begin in range(0, len(chosen), rows):
             some = chosen[begin : begin + rows]
-            _match_groups(found, truth, thresholds, first[some], count[some], start[some], there[some], hit, void)
-    return hit, void
+            _match_groups(
+                found, truth, thresholds, first[some], count[some], start[some], there[some], hit, void, taken
+            )
+    return hit, void, taken
 
 
 def _match_groups(
     found: _Ragged, truth: _Ragged, thresholds: Floats, first: IntArray, count: IntArray, start: IntArray,
-    there: IntArray, hit: Flags, void: Flags,
+    there: IntArray, hit: Flags, void: Flags, taken: IntArray,
 ) -> None:  # fmt: skip
-    """Matches groups, those with most boxes found first; writes into `hit` and `void`."""
+    """Matches groups, those with most boxes found first; writes into `hit`, `void` and `taken`."""
     place = np.arange(int(there.max()))
     within = place < there[:, None]
     rows = np.where(within, start[:, None] + place, 0)
@@ -172,5 +184,6 @@ def _match_groups(
         hits = real.any(axis=2)
         group, level = np.nonzero(hits)
         free[group, level, best[group, level]] = False
+        taken[level, start[group] + best[group, level]] = now[group]
         hit[:, now] = hits.T
         void[:, now] = (~hits & (enough & ignored[:taking, None]).any(axis=2)).T

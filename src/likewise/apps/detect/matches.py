@@ -1,4 +1,4 @@
-"""Which boxes that were found are of things that are there, and which things were missed."""
+"""Which boxes that were found are of things that are there, and which things were missed, picture by picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.scores import Found
 from likewise.data import BoxSet
-from likewise.objective.boxes import iou_between, sized_to_corners
+from likewise.metrics.box_matching import Detections, match
 
 OVERLAP = 0.5  # intersection over union of a hit
 
@@ -36,34 +35,22 @@ class Match:
     by: NDArray[np.float64]
 
 
-def matched(found: Boxes, boxes: NDArray[np.float64], labels: NDArray[np.int64], ignored: Flags) -> Match:
-    """Boxes that were found, the surest first, with those that are there (t, 4), labels (t,) and whether ignored (t,).
-
-    As `likewise.metrics.boxes` matches at 0.5, which does not say what was missed: each takes the thing of its class
-    that it overlaps most, and who comes second is wrong.
-    """
-    hit, counted = np.zeros(len(found), bool), np.ones(len(found), bool)
-    by = np.where(ignored, np.nan, 0.0)
-    if not len(found) or not len(boxes):
-        return Match(hit, counted, by)
-    corners = (sized_to_corners(torch.from_numpy(each)) for each in (found.boxes, boxes))
-    overlap = iou_between(*corners, crowd=torch.from_numpy(ignored)).numpy()
-    overlap[found.labels[:, None] != labels[None, :]] = 0
-    free = np.ones(len(boxes), bool)
-    for k, row in enumerate(overlap):
-        open_ = np.where(free & ~ignored, row, 0.0)
-        best = int(open_.argmax())
-        if open_[best] >= OVERLAP:
-            hit[k], free[best], by[best] = True, False, found.scores[k]
-        elif (row[ignored] >= OVERLAP).any():
-            counted[k] = False
-    return Match(hit, counted, by)
+def detections_of(found: Sequence[Boxes]) -> Detections:
+    """What was found in each picture, to be compared with what is there."""
+    return Detections([each.boxes for each in found], [each.labels for each in found], [each.scores for each in found])
 
 
 def matches_of(found: Sequence[Boxes], data: BoxSet) -> list[Match]:
-    """Of each picture; see `matched`."""
-    rows = zip(found, data.boxes, data.labels, data.ignored, strict=True)
-    return [matched(*row) for row in rows]
+    """Of each picture, its boxes matched at an overlap of 0.5; see `likewise.metrics.box_matching.match`."""
+    counts = [len(each) for each in found]
+    matches = match(data, detections_of(found), np.array([OVERLAP]), most=max([1, *counts]))
+    hit, counted = np.zeros(sum(counts), np.bool_), np.ones(sum(counts), np.bool_)
+    hit[matches.row], counted[matches.row] = matches.hit[0], ~matches.void[0]
+    by = np.where(data.every_ignored, np.nan, np.append(matches.score, 0.0)[matches.by[0]])
+    ends = np.cumsum(counts)[:-1]
+    there = np.cumsum([len(each) for each in data.boxes])[:-1]
+    rows = zip(np.split(hit, ends), np.split(counted, ends), np.split(by, there), strict=True)
+    return [Match(*row) for row in rows]
 
 
 def found_in(found: Sequence[Boxes], matches: Sequence[Match], data: BoxSet) -> Found:

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from likewise.apps.detect.boxes import Boxes
 from likewise.apps.detect.drawing import draw_report
-from likewise.apps.detect.matches import Match, found_in, matches_of
+from likewise.apps.detect.matches import Match, detections_of, found_in, matches_of
 from likewise.apps.detect.model import Detector
 from likewise.apps.detect.scores import Found
 from likewise.data import BoxSet
@@ -17,7 +17,6 @@ from likewise.encoder import Progress
 from likewise.errors import DataError
 from likewise.media.files import write_json
 from likewise.metrics import Estimate
-from likewise.metrics.box_matching import Detections
 from likewise.metrics.boxes import Detection, detection
 
 
@@ -110,8 +109,7 @@ def evaluate(model: Detector, data: BoxSet, *, progress: Progress | None = None)
 
 def precision_of(found: Sequence[Boxes], data: BoxSet, **options: int) -> Detection:
     """Mean average precision of the boxes found in the pictures of `data`; options of `likewise.metrics.boxes`."""
-    columns = zip(*((each.boxes, each.labels, each.scores) for each in found), strict=True)
-    return detection(data, Detections(*(list(column) for column in columns)), **options)
+    return detection(data, detections_of(found), **options)
 
 
 def draw_curve(found: Found, threshold: float, file: Path) -> Path:
