@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from drawn_scenes import scene
+from PIL import Image
 
+from likewise.apps.detect import LearnedBoxes
 from likewise.matching import load
 
-Run = Callable[..., object]
+Run = Callable[..., Any]
 
 NEW = {"calibration.json", "README.md", "seen.safetensors"}
 
@@ -69,3 +74,26 @@ def test_a_copy_that_fails_leaves_what_was_there(
     assert "No space left" in line
     assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_another_prepare_step_makes_another_model(
+    run: Run, model_folder: Path, detector: LearnedBoxes, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(8)
+    for i in range(80):
+        picture, boxes, labels = scene(rng)
+        if len(boxes) == 1:
+            (tmp_path / "data" / str(labels[0])).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture[..., 0]).save(tmp_path / "data" / str(labels[0]) / f"{i}.png")
+    arguments = ("calibrate", model_folder, tmp_path / "data", "--fmr", 0.1, "--unit", "item")
+    arguments += ("--prepare", detector.folder)
+    assert "another model" in run(*arguments).refused(2)
+    done = run(*arguments, "--out", tmp_path / "m", "--json")
+    assert done.status == 0, done.err
+    before, after = load(model_folder), load(tmp_path / "m")
+    assert after.calibrated().default == 0.1
+    assert after.fingerprint != before.fingerprint
+    finder = after.encoder.ready().prepare
+    assert finder is not None
+    assert finder.sources() == {"detector": detector.model.fingerprint}
+    assert "noses" in run(*arguments[:-1], "noses", "--out", tmp_path / "n").refused(2)

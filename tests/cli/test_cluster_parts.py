@@ -17,7 +17,7 @@ from PIL import Image
 
 from likewise import prepare
 from likewise.apps.cluster import cluster_folder
-from likewise.apps.cluster.prepared import prepared
+from likewise.apps.prepared import prepared
 from likewise.errors import UsageError
 from likewise.matching import Model, load
 from likewise.prepare import finder

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from likewise.apps.map import MapOptions, draw_labelled
 from likewise.apps.parts import Parts, divide
+from likewise.apps.prepared import met_by
 from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
 from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import By, Dataset, PairSet
@@ -128,7 +129,7 @@ def learn(
     checkpoint = begin(out, resume=resume, say=watcher.say, resumable=resumable)
     if isinstance(data, Dataset):
         check_trainable(data)
-    before = Seen() if options.start is None else _seen_by(options.start)
+    before = met_by(options.prepare) if options.start is None else _seen_by(options.start)
     try:
         parts = divide(data, options.split, options.fit.seed, before)
     except DataError:

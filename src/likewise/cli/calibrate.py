@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 OPTIONS_OF = {
-    "embed": frozenset({"fmr", "unit", "part", "group_from", "seed"}),
+    "embed": frozenset({"fmr", "unit", "part", "prepare", "group_from", "seed"}),
     "classify": frozenset({"group_from"}),
     "triggerword": frozenset({"per_hour", "hits", "refractory"}),
     "detect": frozenset({"score_precision", "group_from"}),
@@ -40,6 +40,12 @@ def calibrate(
         typer.Option(help="What DATA are a sample of: identity (people met later) or item (a fixed list of classes)."),
     ] = None,
     part: Part = None,
+    prepare: Annotated[
+        str | None,
+        typer.Option(
+            help="Encode what this finds in the pictures: faces, faces-cnn, faces-arcface or a detector's folder."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a calibrated copy here instead of changing MODEL.")] = None,
     group_from: GroupFrom = None,
     seed: Seed = 0,
@@ -58,6 +64,7 @@ def calibrate(
     """
     from likewise import matching
     from likewise.apps.parts import part_of
+    from likewise.apps.prepared import prepared
     from likewise.data import open_data, part_name
     from likewise.encoder import Seen
     from likewise.errors import UsageError
@@ -79,6 +86,11 @@ def calibrate(
             "A threshold comes from data the model was not trained on", f"--part {part}", "Pass --part tune."
         )
     named = matching.is_registered(model)
+    if prepare is not None and out is None:
+        raise UsageError(
+            "A model with another prepare step is another model", "--prepare without --out",
+            "Pass --out MODEL: a folder to write.",
+        )  # fmt: skip
     if named and out is None:
         raise UsageError(
             "A model known by name stays as it is", f"{model!r} without --out", "Pass --out MODEL: a folder to write."
@@ -86,6 +98,8 @@ def calibrate(
     if out is not None:
         check_replaceable(out, marker=matching.CONFIG)
     loaded = matching.load(model)
+    if prepare is not None:
+        loaded = prepared(loaded, prepare)
     opened = part_of(loaded, open_data(data, group_from=group_from), part, say)
     with progress("encoding") as bar:
         calibrated = matching.calibrate(
@@ -93,7 +107,7 @@ def calibrate(
         )
     met = Seen.of("tune", opened.contents, opened.identity_keys())
     calibrated.encoder.seen = calibrated.encoder.seen.joined(met)  # so that `evaluate` knows these items again
-    if named and out is not None:
+    if (named or prepare is not None) and out is not None:
         calibrated.save(out)
     else:
         calibrated.save_calibrated(Path(model), out)

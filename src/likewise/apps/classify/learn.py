@@ -14,10 +14,11 @@ from torch import Tensor
 from likewise.apps.classify.model import Classifier
 from likewise.apps.classify.report import AnswerReport, report_on
 from likewise.apps.parts import Parts, divide
+from likewise.apps.prepared import met_by
 from likewise.apps.snapshots import Recorder, discard_snapshots, write_path
 from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import Dataset
-from likewise.encoder import Encoder, Head, HeadKind, Seen
+from likewise.encoder import Encoder, Head, HeadKind
 from likewise.errors import DataError, UsageError
 from likewise.matching import EMBED, load, overlap, task_of
 from likewise.media.pictures import Resize
@@ -125,7 +126,7 @@ def learn(
     by = options.split or ("item" if data.groups is None else "group")
     whole = head_for(data, options.head)  # what cannot be learned is said before it is divided, with its place in it
     objective_for(whole, data, options).check_targets(targets_for(whole, data), data.files)
-    met = Seen() if before is None else before.seen
+    met = met_by(options.prepare) if before is None else before.seen
     parts = divide(data, by, options.fit.seed, met, lambda part: classes_in(whole, part))
     watcher.say(parts.said())
     again = overlap(parts.seen().joined(met), parts.test).items

@@ -23,10 +23,10 @@ from likewise.apps.cluster.methods import ClusterOptions, find_clusters
 from likewise.apps.cluster.page import draw_page
 from likewise.apps.cluster.parts import handed_over, together_of
 from likewise.apps.cluster.placing import Plan, numbered_like_before, plan
-from likewise.apps.cluster.prepared import prepared
 from likewise.apps.cluster.space import space_of
 from likewise.apps.cluster.store import Store, encode_into, read_store, write_store
 from likewise.apps.cluster.writing import Link, alone, carry_out, remove_parts
+from likewise.apps.prepared import prepared
 from likewise.data import folder as labelled_folder
 from likewise.data.loaders import files_below
 from likewise.encoder import Progress

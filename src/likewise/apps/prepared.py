@@ -1,14 +1,27 @@
-"""A model that looks for parts of pictures which it was not made to look for."""
+"""The step before encoding, for whoever trains or uses a model: another one for a model, and what it was trained on."""
 
 from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from pathlib import Path
 
-from likewise.encoder import Pictures
+from likewise.encoder import Pictures, Seen
 from likewise.errors import UsageError
 from likewise.matching import Model
-from likewise.prepare import finder_called
+from likewise.matching.folder import read_seen
+from likewise.prepare import FINDERS, finder_called
+
+
+def met_by(name: str | None) -> Seen:
+    """What the detector in the folder `name` was trained on; nothing of steps that have no such folder.
+
+    It cuts these pictures out better than others, so that whoever uses it has met them too.
+
+    Raises:
+        ModelError: the folder is damaged.
+    """
+    return Seen() if name is None or name in FINDERS else read_seen(Path(name))
 
 
 def prepared(model: Model, name: str) -> Model:
@@ -28,6 +41,7 @@ def prepared(model: Model, name: str) -> Model:
     if preprocessing.prepare == finder:
         return model
     encoder = copy(model.encoder)
+    encoder.seen = encoder.seen.joined(met_by(name))
     encoder.preprocessing = replace(preprocessing, prepare=finder)
     if not finder.cuts_like(preprocessing.prepare):
         encoder.published = None
