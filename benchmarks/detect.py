@@ -1,7 +1,7 @@
 """How well detectors find things: raccoons in five folds, digits on photos, and pictures per second.
 
     LIKEWISE_DATA=... python benchmarks/detect.py raccoons [--backbone efficientnet-lite0|darknet-tiny] [--epochs 12]
-    LIKEWISE_DATA=... python benchmarks/detect.py digits [--backbone darknet-tiny] [--epochs 14] [--count 3000]
+    LIKEWISE_DATA=... python benchmarks/detect.py digits [--backbone darknet-tiny] [--epochs 14] [--count 9000]
     python benchmarks/detect.py speed
 
 In five folds every picture is looked at once by a network that has not seen it, nor a copy of it; all are then measured
@@ -36,7 +36,7 @@ FOLDS = 5
 SIDE, STRIDE = 224, 32
 PRETRAINED = "efficientnet-lite0"
 EPOCHS = {"raccoons": 12, "digits": 14, "speed": 0}
-DRAWN, TESTED = 3000, 500  # pictures with digits
+DRAWN, TESTED = 9000, 500  # pictures with digits
 
 
 def raccoons(backbone: str, epochs: int, seed: int) -> None:
@@ -109,7 +109,7 @@ def digits(backbone: str, epochs: int, count: int, seed: int) -> None:
             whole, core = time.perf_counter() - began, time.process_time() - computed
             print(f"epoch {step.epoch}: loss {step.loss:.3f}, {whole:.0f} s, {core:.0f} s of one core", flush=True)
 
-    fit(encoder, train, Yolo(2), epochs=epochs, batch=16, seed=seed, watch=tell)
+    fit(encoder, train, Yolo(2), epochs=epochs, batch=16, augment="signs", seed=seed, watch=tell)
     minutes = [(now - then) / 60 for now, then in ((time.perf_counter(), began), (time.process_time(), computed))]
     boxes, looked_at, _ = Detector(encoder).look(test)
     found = precision_of(boxes, looked_at)

@@ -67,6 +67,13 @@ def test_a_pile(run: Run, tmp_path: Path) -> None:
     assert [problem["kind"] for problem in found.json["problems"]] == ["unreadable", "one identity"]
 
 
+def test_what_is_not_read_beside_pictures_is_told(run: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("L", (20, 20), 9 * ord(name) % 256).save(tmp_path / f"{name}.png")
+    (tmp_path / "annotations.json").write_text("[]")
+    assert "no format of boxes is known there: annotations.json" in run("data", "check", tmp_path).err
+
+
 def test_clips_are_no_labelled_items(run: Run, drawn: Clips, model_folder: Path, tmp_path: Path) -> None:
     for where in (drawn.origin, Path(drawn.origin) / "manifest.csv"):
         for command in (

@@ -91,6 +91,8 @@ def test_wrong_use(run: Run, model: Path, pictures: Path, arguments: tuple[Any, 
 def test_other_tasks_are_refused(run: Run, model: Path, model_folder: Path, pictures: Path) -> None:
     a, b = pictures / "a.png", pictures / "b.png"
     for arguments in (("detect", model_folder, pictures), ("verify", model, a, b),
+                      ("detect", "efficientnet-lite0", a), ("classify", "efficientnet-lite0", a),
+                      ("export", "efficientnet-lite0", pictures / "x.onnx"),
                       ("classify", model, a), ("encode", model, a, "-o", pictures / "x.npz")):  # fmt: skip
         result = run(*arguments)
         assert result.status == 3
@@ -111,10 +113,31 @@ def test_evaluated_and_calibrated(run: Run, model: Path, tmp_path: Path) -> None
     assert again["calibration"]["threshold"] == found["threshold"]
     again = run("evaluate", tmp_path / "m", data)
     assert "set its threshold" in again.err
-    for foreign in (("evaluate", "--ways", 5), ("evaluate", "--part", "test"), ("calibrate", "--fmr", 0.1)):
+    for foreign in (("evaluate", "--ways", 5), ("calibrate", "--fmr", 0.1)):
         result = run(foreign[0], model, data, *foreign[1:])
         assert result.status == 2
         assert "has no --" in result.err
+
+
+def test_a_part_of_its_training_can_be_named(run: Run, tmp_path: Path) -> None:
+    data, model = scene_folder(tmp_path / "scenes", 60), tmp_path / "s.model"
+    fast = ("--size", SIDE, "--stride", 8, "--epochs", 1)
+    assert run("train", data, "--task", "detect", *fast, "--out", model).status == 0
+    found = run("evaluate", model, data, "--part", "test", "--json")
+    then = json.loads((model / "report" / "metrics.json").read_text())
+    assert found.json["pictures"] == then["pictures"] < 12
+    assert found.json["map_50"] == pytest.approx(then["map_50"], abs=1e-6)
+    assert "trained on" not in found.err
+    said = run("calibrate", model, data, "--part", "tune", "--out", tmp_path / "m", "--json")
+    assert said.status == 0, said.err
+    assert said.json["pictures"] < 12
+    assert "left out" not in said.err
+    new = scene_folder(tmp_path / "new", 12, seed=77)
+    assert run("evaluate", model, new, "--part", "test").status == 2
+
+
+def test_a_promise_that_cannot_be_is_refused_before_anything_is_looked_at(run: Run, model: Path) -> None:
+    assert "between 0 and 1" in run("calibrate", model, "gone", "--score-precision", 1.5).refused(2)
 
 
 def test_trained_from_a_folder_and_exported(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -102,6 +103,26 @@ def test_a_preview_that_cannot_be_written_is_told_once_and_all_steps_are_made(ru
     assert Path("out.preview.png").is_dir()
 
 
+@pytest.mark.parametrize("of", ["of somebody else", "that is the content"])
+def test_a_preview_takes_no_place_of_another_picture(run: Run, given: list[object], of: str) -> None:
+    Path("content.png").rename("out.preview.png")
+    if of == "of somebody else":
+        shutil.copy("out.preview.png", "content.png")
+    arguments = [given[0], "out.preview.png" if of == "that is the content" else "content.png", *given[2:]]
+    before = Path("out.preview.png").read_bytes()
+    assert "which is there already" in run(*arguments, "--preview", 2).refused(2)
+    assert Path("out.preview.png").read_bytes() == before
+    assert run(*arguments).status == 0  # without previews nothing is in the way
+    assert Path("out.preview.png").read_bytes() == before
+
+
+def test_what_ended_as_it_should_has_no_word_on_stopping(run: Run, given: list[object]) -> None:
+    said = run(*given).out
+    assert "style_loss" in said
+    assert "stopped" not in said
+    assert "not known" not in said
+
+
 def test_ctrl_c_writes_the_best_so_far(run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     from likewise.cli.console import Bar
 
@@ -141,7 +162,11 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--content-weight", -1], "0 or more"),
+            (["--content-weight", -1], "The weight of the content is a finite number, 0 or more; got -1."),
+            (["--style-weight", "inf"], "The weight of the style is a finite number, 0 or more; got inf."),
+            (["--share", -1], "What each style counts is a finite number"),
+            (["--rate", -1], "A rate is above 0 and up to 1; got -1"),
+            (["--average", 1], "An average is from 0 to below 1; got 1"),
             (["--content-weight", 0, "--style-weight", 0], "counts something"),
             (["--share", 1, "--share", 2], "one weight for each style"),
             (["--share", 0], "One of the styles"),

@@ -118,7 +118,7 @@ class TestOverlap:
     def test_parts_are_found_by_their_use(self, of_fifteen: tuple[Encoder, tuple[Dataset, ...]]) -> None:
         encoder, (train, valid, _) = of_fifteen
         both = arrays(np.concatenate([valid.sources, train.sources]), np.r_[valid.labels, train.labels])
-        found = used_for(overlap(encoder.seen, both), both, "valid")
+        found = used_for(encoder.seen, both, "valid")
         assert np.array_equal(found.sources, valid.sources)
         assert found.origin == "arrays, its valid part in training"
 
@@ -228,7 +228,7 @@ class TestPairs:
         fit(encoder, train, Contrastive(), epochs=1, precision="float32")
         encoder.seen = encoder.seen.joined(Seen.of("tune", tune.contents, tune.identity_keys()))
         assert calibrate(encoder, tune).calibrated().unit == "item"
-        again = used_for(overlap(encoder.seen, pairs), pairs, "tune")
+        again = used_for(encoder.seen, pairs, "tune")
         assert calibrate(encoder, again).calibrated().unit == "item"
 
     def test_pairs_with_somebody_trained_on_are_left_out_of_a_sample(self, crowd: Crowd) -> None:

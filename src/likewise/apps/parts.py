@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from likewise.encoder import PARTS, Seen
 from likewise.encoder.seen import TRAIN
 from likewise.errors import DataError, UsageError
 from likewise.matching import Model, overlap, used_for
+from likewise.matching.overlap import Data
 from likewise.training.targets import Classes
 
 if TYPE_CHECKING:
@@ -121,30 +122,41 @@ def part_of(
     Raises:
         UsageError: there is no such part.
     """
-    part = name and (part_name(name) or name)
-    met = overlap(model.encoder.seen, data)
-    if part is None:
-        found = data
-    elif part not in PARTS or (met.parts < 0).all() or (data.parts is not None and part in data.parts):
-        found = data.part(part)
-    else:
-        found = used_for(met, data, part)
-        new = int(np.count_nonzero(met.parts < 0))
-        if new:
-            say(f"{new:,} of {len(met.parts):,} items are new to the model and belong to no part of its training.")
-        if not len(found):
-            uses = (f"{use} {np.count_nonzero(met.parts == i):,}" for i, use in enumerate(PARTS))
-            raise UsageError(
-                f"Some of the items had the use {part} when the model was trained",
-                f"{', '.join(uses)}, new {new:,}",
-                "Leave out --part, or name another one.",
-            )
-    again = overlap(model.encoder.seen, found)
+    seen = model.encoder.seen
+    found = items_of_part(seen, data, name, say)
+    again = overlap(seen, found)
     # Of answers the labels are a fixed list, or which of several hold: not whose the items are.
     said = again.said() if isinstance(model, Model) else f"{again.items:,} of {len(again.parts):,} items"
-    if part != "train" and said and (again.items or isinstance(model, Model)):
-        hint = "; --part test is what it never saw" if part is None and (met.parts == PARTS.index("test")).any() else ""
+    if (name is None or part_name(name) != "train") and said and (again.items or isinstance(model, Model)):
+        unseen = name is None and (again.parts == PARTS.index("test")).any()
+        hint = "; --part test is what it never saw" if unseen else ""
         say(f"The model was trained on {said} of these, which flatters it{hint}.")
+    return found
+
+
+def items_of_part(seen: Seen, data: Data, name: str | None, say: Callable[[str], None]) -> Data:
+    """As `part_of`, of anything that has items, by what an encoder has `seen`; of what flatters it nothing is said.
+
+    Raises:
+        UsageError: there is no such part.
+    """
+    part = name and (part_name(name) or name)
+    if part is None:
+        return data
+    uses = seen.uses(data.contents)
+    if part not in PARTS or (uses < 0).all() or (data.parts is not None and part in data.parts):
+        return cast(Data, data.part(part))
+    new = int(np.count_nonzero(uses < 0))
+    if new:
+        say(f"{new:,} of {len(uses):,} items are new to the model and belong to no part of its training.")
+    found = used_for(seen, data, part)
+    if not len(found):
+        told = (f"{use} {np.count_nonzero(uses == i):,}" for i, use in enumerate(PARTS))
+        raise UsageError(
+            f"Some of the items had the use {part} when the model was trained",
+            f"{', '.join(told)}, new {new:,}",
+            "Leave out --part, or name another one.",
+        )
     return found
 
 

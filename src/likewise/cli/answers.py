@@ -142,9 +142,7 @@ def say_known(model: Classifier | Detector, data: Dataset | BoxSet, uses: tuple[
 
     from likewise.encoder import PARTS
 
-    seen = model.encoder.seen
-    rows = seen.rows(data.contents)
-    of = seen.parts[rows[rows >= 0]]
+    of = model.encoder.seen.uses(data.contents)
     known = int(np.isin(of, [PARTS.index(use) for use in uses]).sum())
     if known:
         say(text.format(f"{known:,}", f"{len(data):,}"))

@@ -26,7 +26,7 @@ OPTIONS_OF = {
     "embed": frozenset({"fmr", "unit", "part", "prepare", "group_from", "seed"}),
     "classify": frozenset({"group_from"}),
     "triggerword": frozenset({"per_hour", "hits", "refractory"}),
-    "detect": frozenset({"score_precision", "group_from"}),
+    "detect": frozenset({"score_precision", "part", "group_from"}),
 }
 
 
@@ -76,7 +76,7 @@ def calibrate(
         calibrate_answers(model, data, out, group_from, as_json=as_json)
         return
     if task == "detect":
-        calibrate_boxes(model, data, out, score_precision, group_from, as_json=as_json)
+        calibrate_boxes(model, data, part, out, score_precision, group_from, as_json=as_json)
         return
     if task != matching.EMBED:
         calibrate_word(model, data, out, per_hour, hits, refractory, as_json=as_json)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say
-from likewise.cli.options import FilesArgument, Json, ModelArgument
+from likewise.cli.options import FilesArgument, Json, TrainedArgument
+from likewise.cli.tasks import check_trained_for
 from likewise.errors import visible
 
 SHOWN = 10  # files that are named of those that cannot be read; --json names all
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def classify(
-    model: ModelArgument,
+    model: TrainedArgument,
     files: FilesArgument,
     top: Annotated[
         int, typer.Option(min=1, help="How many classes to show for each file; all numbers are shown, and what holds.")
@@ -31,6 +32,7 @@ def classify(
     from likewise.data.loaders import files_below
     from likewise.errors import DataError
 
+    check_trained_for(Classifier.task, model)
     loaded = Classifier.load(model)
     found = [file for path in files for file in ([path / f for f in files_below(path)] if path.is_dir() else [path])]
     if not found:

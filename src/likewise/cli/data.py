@@ -59,6 +59,7 @@ def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = Fals
     """
     from likewise.data import are_clips, box_format, open_data, pile, with_groups
     from likewise.data import check as examine
+    from likewise.data.loaders import below
 
     if box_format(data):
         _check_boxes(data, group_from, as_json)
@@ -72,6 +73,9 @@ def check(data: DataArgument, group_from: GroupFrom = None, as_json: Json = Fals
     else:
         opened = flat if group_from is None else with_groups(flat, group_from)
         say(f"one flat folder, taken for a pile of {flat.names[0]}; to train takes a sub-folder for each identity")
+        others = below(Path(data), lambda name: name.lower().endswith((".json", ".xml", ".txt")))
+        if others:
+            say(f"not read, as no format of boxes is known there: {', '.join(map(str, others[:MOST_SHOWN]))}")
     with progress("checking") as bar:
         health = examine(opened, bar)
     counts = list(health.counts.items())

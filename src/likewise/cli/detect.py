@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from likewise.cli.answers import say_known
-from likewise.cli.console import METRICS, answer, progress, report_skipped, table
-from likewise.cli.options import FilesArgument, Json, ModelArgument
+from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
+from likewise.cli.options import FilesArgument, Json, TrainedArgument
+from likewise.cli.tasks import check_trained_for
 
 if TYPE_CHECKING:
     from likewise.apps.detect import FoundBox
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def detect(
-    model: ModelArgument,
+    model: TrainedArgument,
     files: FilesArgument,
     crop: Annotated[Path | None, typer.Option(help="Folder of its own to write a picture of each thing into.")] = None,
     draw: Annotated[
@@ -43,6 +44,7 @@ def detect(
     from likewise.data.loaders import files_below
     from likewise.errors import DataError
 
+    check_trained_for(Detector.task, model)
     loaded = Detector.load(model)
     found = [file for path in files for file in ([path / f for f in files_below(path)] if path.is_dir() else [path])]
     if not found:
@@ -78,17 +80,21 @@ def line(file: Path, boxes: list[FoundBox]) -> str:
     return f"{file}: {'; '.join(said) or 'nothing'}"
 
 
-def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | None, *, as_json: bool) -> None:
+def evaluate_boxes(
+    model: str, data: str, part: str | None, out: Path | None, group_from: str | None, *, as_json: bool
+) -> None:
     """Mean average precision of a model, and what it finds at its threshold."""
     from likewise.apps.detect import Detector, evaluate
+    from likewise.apps.parts import items_of_part
     from likewise.data.annotations import open_boxes
     from likewise.media.files import check_outside, check_replaceable, replacing_folder
 
     if out is not None:
         check_outside(out, [data])
         check_replaceable(out, marker=METRICS)
-    loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
-    report_skipped(opened.problems)
+    loaded, whole = Detector.load(model), open_boxes(data, group_from=group_from)
+    report_skipped(whole.problems)
+    opened = items_of_part(loaded.encoder.seen, whole, part, say)
     say_known(loaded, opened, ("train", "valid"), "The model was trained on {} of these {} pictures: that flatters it.")
     say_known(loaded, opened, ("tune",), "{} of these {} pictures set its threshold: how good it is shows on others.")
     with progress("looking") as bar:
@@ -104,10 +110,13 @@ def evaluate_boxes(model: str, data: str, out: Path | None, group_from: str | No
 
 
 def calibrate_boxes(
-    model: str, data: str, out: Path | None, precision: float | None, group_from: str | None, *, as_json: bool
-) -> None:
+    model: str, data: str, part: str | None, out: Path | None, precision: float | None, group_from: str | None,
+    *, as_json: bool,
+) -> None:  # fmt: skip
     """Sets the score from which on a box counts."""
     from likewise.apps.detect import Detector
+    from likewise.apps.detect.scores import check_promise
+    from likewise.apps.parts import items_of_part
     from likewise.data.annotations import open_boxes
     from likewise.encoder import Seen
     from likewise.matching import CONFIG
@@ -115,8 +124,11 @@ def calibrate_boxes(
 
     if out is not None:
         check_replaceable(out, marker=CONFIG)
-    loaded, opened = Detector.load(model), open_boxes(data, group_from=group_from)
-    report_skipped(opened.problems)
+    if precision is not None:
+        check_promise(precision)
+    loaded, whole = Detector.load(model), open_boxes(data, group_from=group_from)
+    report_skipped(whole.problems)
+    opened = items_of_part(loaded.encoder.seen, whole, part, say)
     say_known(loaded, opened, ("train", "valid"), "{} of these {} pictures are left out: training used them.")
     with progress("looking") as bar:
         calibrated, skipped = loaded.calibrated_on(opened, precision, bar)

@@ -25,7 +25,7 @@ OPTIONS_OF = {
     "embed": frozenset({"part", "unit", "ways", "shots", "group_by", "group_from", "seed", "errors"}),
     "classify": frozenset({"part", "group_from", "errors"}),
     "triggerword": frozenset({"per_hour", "threshold", "errors"}),
-    "detect": frozenset({"group_from"}),
+    "detect": frozenset({"part", "group_from"}),
 }
 
 
@@ -84,7 +84,7 @@ def evaluate(
         evaluate_answers(model, data, part, out, errors, group_from, as_json=as_json)
         return
     if task == "detect":
-        evaluate_boxes(model, data, out, group_from, as_json=as_json)
+        evaluate_boxes(model, data, part, out, group_from, as_json=as_json)
         return
     if task != EMBED:
         evaluate_word(model, data, out, errors, per_hour, threshold, as_json=as_json)

@@ -11,6 +11,7 @@ import typer
 
 from likewise.cli.console import answer, say
 from likewise.cli.options import Json
+from likewise.cli.tasks import check_trained_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,7 @@ def listen(
         else:
             from likewise.apps.triggerword import Listener, TriggerWord
 
+            check_trained_for(TriggerWord.task, given[0])
             model = TriggerWord.load(given[0])
             rule = model.rule(per_hour, threshold)
             if draw is not None:

@@ -11,6 +11,7 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else there.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a name from `models list`.")]
+TrainedArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, of `train --task`.")]
 GalleryArgument = Annotated[
     str, typer.Argument(metavar="GALLERY", help="A gallery's file, or http://host:port/name on a Milvus server.")
 ]
@@ -52,7 +53,7 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name.",
+        help="Folder of folders, .zip, manifest (.csv, .parquet), .npz, or a known name; or pictures with boxes.",
         callback=_no_model,
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from likewise.cli.console import INTERRUPTED, answer, progress, say
+from likewise.cli.console import INTERRUPTED, answer, progress, say, table
 from likewise.cli.options import Json, Seed
 
 
@@ -60,7 +60,10 @@ def style(
     ] = None,
     smallest: Annotated[int, typer.Option(help="Pixels of the longer side that are begun with.")] = 128,
     preview: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Show what is there every N steps, in OUT.preview.png.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Show what is there every N steps, in OUT.preview.png, until OUT is written."
+        ),
     ] = 0,
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Be done in so long, with what is there then.")
@@ -91,6 +94,11 @@ def style(
         precision=precision, device=device, seed=seed,
     )  # fmt: skip
     shown = out.with_suffix(".preview.png")
+    if preview and shown.is_file():
+        raise UsageError(
+            "A preview is a file of its own, and goes once the picture is there",
+            f"{str(shown)!r}, which is there already", "Move it away, or choose another name for the picture.",
+        )  # fmt: skip
     unseen: list[LikewiseError] = []
     seen: list[Path] = []
 
@@ -122,6 +130,7 @@ def style(
         say(f"{out} was not measured")
     if made.stopped is not None:
         say(f"stopped after {made.steps} of {steps} steps ({made.stopped}); {out} is the best so far")
-    answer(as_json, {"file": str(out), **made.as_dict()})
+    values = {"file": str(out), **made.as_dict()}
+    answer(as_json, values, table([(name, value) for name, value in values.items() if value is not None]))
     if made.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -42,3 +42,23 @@ def check_given(context: typer.Context, foreign: AbstractSet[str], task: str) ->
         from likewise.matching import TASKS
 
         raise UsageError(f"A model for {TASKS[task]} has no {', '.join(given)}", None, "Leave it out.")
+
+
+def check_trained_for(task: str, model: str) -> None:
+    """Refuses a model known by name, all of which encode, where one that was trained for a task is asked for.
+
+    Args:
+        task: a key of `likewise.matching.TASKS`.
+        model: a folder, which its loader looks at, or a name.
+
+    Raises:
+        ModelError: it is a name.
+    """
+    from likewise.errors import ModelError
+    from likewise.matching import EMBED, TASKS, is_registered
+
+    if is_registered(model):
+        raise ModelError(
+            f"This takes a model for {TASKS[task]}", f"{model!r}, one for {TASKS[EMBED]}",
+            f"Make one with `likewise train DATA --task {task} --out MODEL`.",
+        )  # fmt: skip

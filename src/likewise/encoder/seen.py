@@ -57,6 +57,11 @@ class Seen:
         found = self.items[np.minimum(place, len(self) - 1)] == items if len(self) else np.zeros(len(items), bool)
         return np.where(found, place, -1)
 
+    def uses(self, items: IntArray) -> IntArray:
+        """(N,) the place in `PARTS` of what each content was used for, -1 for new ones."""
+        rows = self.rows(items)
+        return np.where(rows >= 0, np.append(self.parts, -1)[rows], -1)
+
     def trained_identities(self) -> IntArray:
         """(k,) identities with an item that was trained on."""
         return np.unique(self.identities[self.parts == TRAIN])

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likewise.calibration.rates import Unit
-from likewise.data import Dataset, PairSet
+from likewise.data import BoxSet, Dataset, PairSet
 from likewise.data.contents import of_same_name
 from likewise.data.dataset import IntArray
 from likewise.data.splits import of_fixed_list
 from likewise.encoder import PARTS, Encoding, Seen
 from likewise.encoder.seen import TRAIN
 from likewise.errors import NamesakeWarning
+
+Data = TypeVar("Data", bound=Dataset | PairSet | BoxSet)
 
 
 @final
@@ -78,7 +80,7 @@ def overlap(seen: Seen, data: Dataset | PairSet) -> Overlap:
     keys = data.identity_keys()[first]
     known = np.isin(keys, trained) | (np.bincount(of, met, len(labels)) > 0)
     namesakes = int(np.count_nonzero(of_same_name(keys, trained) & ~known))
-    return Overlap(np.where(rows >= 0, seen.parts[rows], -1), labels, known, namesakes)
+    return Overlap(seen.uses(data.contents), labels, known, namesakes)
 
 
 def default_unit(encoder: Encoding, data: Dataset | PairSet) -> Unit:
@@ -98,13 +100,12 @@ def taken_for(found: Overlap) -> Unit:
     return found.unit
 
 
-def used_for(found: Overlap, data: Dataset | PairSet, part: str) -> Dataset | PairSet:
+def used_for(seen: Seen, data: Data, part: str) -> Data:
     """The items, or the pairs of items, of `data` that were used for `part` before."""
-    chosen = found.parts == PARTS.index(part)
-    origin = f"{data.origin}, its {part} part in training"
+    chosen = seen.uses(data.contents) == PARTS.index(part)
     if isinstance(data, PairSet):
-        return data.subset(np.flatnonzero(chosen[data.first] & chosen[data.second]), origin)
-    return data.subset(np.flatnonzero(chosen), origin)
+        chosen = chosen[data.first] & chosen[data.second]
+    return cast(Data, data.subset(np.flatnonzero(chosen), f"{data.origin}, its {part} part in training"))
 
 
 def of_new_identities(found: Overlap, data: Dataset | PairSet) -> Dataset | PairSet:

@@ -45,8 +45,13 @@ def test_of_two_formats_one_can_be_named(tmp_path, picture, write):
     picture("a.png")
     write("a.xml", VOC)
     write("a.txt", "0 0.5 0.5 1 1")
-    assert lw.open_boxes(tmp_path).names == ("cat",)
-    assert lw.open_boxes(tmp_path, format="yolo").names == ("0",)
+    found = lw.open_boxes(tmp_path)
+    assert found.names == ("cat",)
+    assert [reason for _, reason in found.problems] == [
+        "A folder is annotated in one format; got YOLO text beside Pascal VOC: the former is not read"
+    ]
+    named = lw.open_boxes(tmp_path, format="yolo")
+    assert (named.names, named.problems) == (("0",), ())
 
 
 def test_wrong_use(tmp_path, write):

@@ -129,7 +129,7 @@ ENTITY = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
-        (xml(marked("cat", 1, 1, 9, 9))[:60], "whole XML; got bad.xml"),
+        (xml(marked("cat", 1, 1, 9, 9))[:60], "whole XML; got "),
         (b"", "whole XML"),
         (b"\0\xff\xfe", "whole XML"),
         ("<html/>", "an element called annotation; got 'html'"),

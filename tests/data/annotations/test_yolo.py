@@ -121,17 +121,17 @@ def test_other_texts_beside_pictures_are_not_read(tmp_path, picture, write):
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        ("0 0.5 0.5 1", "class x y width height; got '0 0.5 0.5 1' in line 2 of bad.txt"),
+        ("0 0.5 0.5 1", "class x y width height; got '0 0.5 0.5 1' in line 2: picture left out"),
         ("0 0.5 0.5 1 1 0.9", "class x y width height"),
         ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1", "class x y width height"),
         ("0 0.1 0.1 0.2 0.1 0.2 nan", "Corners of an outline"),
         ("cat 0.5 0.5 1 1", "class x y width height"),
         ("-1 0.5 0.5 1 1", "class x y width height"),
         ("1.5 0.5 0.5 1 1", "class x y width height"),
-        ("3 0.5 0.5 1 1", "A class has a name; got 3 of 3 names, in line 2 of bad.txt"),
+        ("3 0.5 0.5 1 1", "A class has a name; got 3 of 3 names, in line 2: picture left out"),
         ("9" * 5_000 + " 0.5 0.5 1 1", "A class has a name"),
         ("٣ 0.5 0.5 1 1", "class x y width height"),
-        ("\0\0\0", "class x y width height"),
+        ("\0\0\0", "text in UTF-8"),
     ],
 )
 def test_a_damaged_file_is_told_and_the_rest_is_read(tmp_path, picture, write, line, rule):

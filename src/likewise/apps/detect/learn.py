@@ -12,6 +12,7 @@ import numpy as np
 from likewise.apps.detect.boxes import relabelled
 from likewise.apps.detect.model import Detector
 from likewise.apps.detect.report import DetectReport, evaluate
+from likewise.apps.detect.scores import check_promise
 from likewise.apps.parts import HELD_OUT_ITEMS, HELD_OUT_SHARE, SHARES
 from likewise.apps.training import FLATTERED, Trained, Watcher, begin, stopped, write_history
 from likewise.data import BoxSet
@@ -127,8 +128,7 @@ def learn(data: BoxSet, out: Path, options: DetectOptions, *, resume: bool = Fal
     own = f" (the data's own: {', '.join(_own(data))})" if data.parts is not None else ""
     watcher.say(f"split by {by}{own}: {', '.join(f'{name} {len(part):,}' for name, part in parts.items())}")
     fitted = Seen.of("train", parts["train"].contents, parts["train"].identity_keys()).joined(met)
-    rows = fitted.rows(parts["test"].contents)
-    again = int((fitted.parts[rows[rows >= 0]] == TRAIN).sum())
+    again = int((fitted.uses(parts["test"].contents) == TRAIN).sum())
     notes = [FLATTERED.format(f"{again:,} of {len(parts['test']):,} pictures")] if again else []
     for note in notes:
         watcher.say(note)
@@ -184,8 +184,8 @@ def prepare(options: DetectOptions) -> Encoder | None:
         )  # fmt: skip
     if options.stride is not None and options.stride not in STRIDES:
         raise UsageError(f"The side of a cell is one of {', '.join(map(str, STRIDES))} pixels", options.stride)
-    if options.precision is not None and not 0 < options.precision < 1:
-        raise UsageError("A promised precision is between 0 and 1", options.precision, "0.9 is usual.")
+    if options.precision is not None:
+        check_promise(options.precision)
     if options.start is None:
         if options.frozen:
             raise UsageError("What is frozen was trained before", "--frozen without --from", "Pass --from MODEL.")
@@ -267,10 +267,9 @@ def _divided(data: BoxSet, by: str, seed: int, before: Seen) -> dict[str, BoxSet
         return own
     most = min(HELD_OUT_SHARE, HELD_OUT_ITEMS / max(len(rest), 1))
     shares = [most if "test" in own else SHARES[name] for name in lacking]
-    rows, open_ = before.rows(rest.contents), ["train", *lacking]
-    place = np.array([open_.index(name) if name in open_ else -1 for name in PARTS])
-    kept = np.full(len(rest), -1)
-    kept[rows >= 0] = place[before.parts[rows[rows >= 0]]]
+    open_ = ["train", *lacking]
+    place = np.array([*(open_.index(name) if name in open_ else -1 for name in PARTS), -1])  # the last for new ones
+    kept = place[before.uses(rest.contents)]
     taken = dict(zip(open_, rest.split(1 - sum(shares), *shares, by=by, seed=seed, kept=kept), strict=True))
     return {name: taken[name] if name in taken else own[name] for name in PARTS}
 

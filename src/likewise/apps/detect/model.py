@@ -16,7 +16,7 @@ from torch import Tensor
 from likewise.apps.detect.boxes import Boxes, FoundBox, relabelled
 from likewise.apps.detect.card import card
 from likewise.apps.detect.matches import found_in, matches_of
-from likewise.apps.detect.scores import ScoreCalibration, calibrated
+from likewise.apps.detect.scores import ScoreCalibration, calibrated, check_promise
 from likewise.data import BoxSet
 from likewise.encoder import PARTS, Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
@@ -214,9 +214,9 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
             DataError: training used all of them. DataError, SupportError, UsageError: see
                 `likewise.apps.detect.scores.calibrated`.
         """
-        seen = self.encoder.seen
-        rows = seen.rows(data.contents) if len(seen) else np.full(len(data), -1)
-        new = np.flatnonzero((rows < 0) | ~np.isin(np.append(seen.parts, -1)[rows], FITTED))
+        if promised is not None:
+            check_promise(promised)
+        new = np.flatnonzero(~np.isin(self.encoder.seen.uses(data.contents), FITTED))
         if not len(new):
             raise DataError("A threshold is set on pictures that training did not use", f"none of {len(data)}")
         if len(new) < len(data):

@@ -17,6 +17,7 @@ from likewise.media.files import replacing_file
 from likewise.objective.yolo import grid_of
 
 OPSET = 17
+CORNERS = 4  # numbers of a box
 
 
 def export(model: Detector, file: str | Path, threshold: float | None = None) -> dict[str, str]:
@@ -47,6 +48,9 @@ def export(model: Detector, file: str | Path, threshold: float | None = None) ->
         "names": json.dumps(list(model.head.names)),
         "threshold": repr(threshold),
         "overlap": repr(OVERLAP),
+        "pixels": f"{'grey' if model.how.channels == 1 else 'red, green, blue'} in [0, 1]; the whole picture, scaled to"
+        f" fit {model.how.width} x {model.how.height} and in the middle of black",
+        "boxes": "left, top, right, bottom in these pixels",
         "fingerprint": model.fingerprint,
     }
     if (others := begun_with(model.encoder.trained)) is not None:
@@ -61,6 +65,8 @@ def export(model: Detector, file: str | Path, threshold: float | None = None) ->
             )  # fmt: skip
         graph = onnx.load(str(fresh))
         onnx.helper.set_model_props(graph, metadata)
+        for output, length in zip(graph.graph.output, (CORNERS, len(model.head.names)), strict=True):
+            output.type.tensor_type.shape.dim[2].dim_value = length  # the tracer leaves it open
         onnx.checker.check_model(graph, full_check=True)
         fresh.write_bytes(graph.SerializeToString())
     return metadata

@@ -77,8 +77,7 @@ class Found:
         Raises:
             UsageError: a promise outside (0, 1). SupportError: the boxes do not support it where the sequence begins.
         """
-        if not 0 < promised < 1:
-            raise UsageError("A promised precision is between 0 and 1", promised, "0.9 is usual.")
+        check_promise(promised)
         falling = np.sort(self.scores)[::-1]
         least = ndtri((1 + CONFIDENCE) / 2) ** 2 * promised / (1 - promised)  # that show it if all are right (Wilson)
         first = min(math.ceil(SPARE * least), len(falling))
@@ -97,6 +96,16 @@ class Found:
                 "Bring more pictures, or promise less.",
             )
         return kept
+
+
+def check_promise(precision: float) -> None:
+    """Refuses what no boxes could keep, or all.
+
+    Raises:
+        UsageError: a precision outside (0, 1).
+    """
+    if not 0 < precision < 1:
+        raise UsageError("A promised precision is between 0 and 1", precision, "0.9 is usual.")
 
 
 @final

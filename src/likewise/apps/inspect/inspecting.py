@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol, final
 
-import numpy as np
 from PIL import Image
 
 from likewise.apps.drawing import write_picture
@@ -20,8 +19,9 @@ from likewise.apps.inspect.patches import strongest_patches
 from likewise.apps.inspect.subject import Shown, read_shown
 from likewise.data import Clips, Dataset
 from likewise.encoder import Encoder, Item, Progress
+from likewise.encoder.seen import TRAIN
 from likewise.errors import UsageError
-from likewise.matching import overlap, used_for
+from likewise.matching import used_for
 from likewise.media.files import replacing_folder, write_json
 
 PAGE, FINDINGS = "index.html", "inspect.json"  # the latter marks a folder that `inspect` wrote
@@ -191,14 +191,11 @@ def _trained_on(encoder: Encoder, data: Dataset | Clips, say: Callable[[str], No
     """The items that the model was trained on; all where none was."""
     if isinstance(data, Clips):
         return data
-    met = overlap(encoder.seen, data)
-    if not np.any(met.parts == 0):
+    if not (encoder.seen.uses(data.contents) == TRAIN).any():
         if say is not None:
             say(f"The model was trained on none of these {len(data):,} items: patches are looked for in all of them.")
         return data
-    found = used_for(met, data, "train")
-    assert isinstance(found, Dataset)  # as what it is a part of
-    return found
+    return used_for(encoder.seen, data, "train")
 
 
 def _page(name: str, sections: list[Section]) -> str:

@@ -79,17 +79,22 @@ class StyleOptions:
         _whole("Style transfer takes 1 to 100,000 steps", self.steps, 1, MOST_STEPS)
         _whole("Sizes begin with 16 pixels or more", self.smallest, LEAST_SIDE, LARGEST_SIZE)
         _whole(f"Tiles have at least {SMALLEST_TILE} pixels a side", self.tile, SMALLEST_TILE, 2**20)
-        weights = (self.content_weight, self.style_weight, self.smooth_weight, *(self.style_weights or ()))
-        if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
-            raise UsageError("Weights are 0 or more", ", ".join(f"{weight:g}" for weight in weights))
+        for name, weights in (
+            ("The weight of the content", (self.content_weight,)), ("The weight of the style", (self.style_weight,)),
+            ("The weight of smoothness", (self.smooth_weight,)), ("What each style counts", self.style_weights or ()),
+        ):  # fmt: skip
+            if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+                raise UsageError(f"{name} is a finite number, 0 or more", ", ".join(f"{w:g}" for w in weights))
         if self.content_weight + self.style_weight == 0:
             raise UsageError("Content or style counts something", "weights of 0 for both", "Pass one above 0.")
         if self.style_weights is not None and not any(self.style_weights):
             raise UsageError("One of the styles counts something", "weights of 0 for all", "Pass one above 0.")
         if not 0 < self.style_scale <= 16:
             raise UsageError("Style is scaled by a factor above 0 and up to 16", self.style_scale)
-        if not (0 < self.rate <= 1 and 0 <= (self.average or 0.0) < 1):
-            raise UsageError("A rate is in (0, 1], an average in [0, 1)", f"{self.rate}, {self.average}")
+        if not 0 < self.rate <= 1:
+            raise UsageError("A rate is above 0 and up to 1", self.rate)
+        if not 0 <= (self.average or 0.0) < 1:
+            raise UsageError("An average is from 0 to below 1", self.average)
         if self.time_limit is not None and not 0 < self.time_limit < math.inf:
             raise UsageError("A time limit is above 0 seconds", self.time_limit)
         for name, value, known in (

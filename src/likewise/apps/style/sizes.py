@@ -7,7 +7,7 @@ import math
 from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE
 from likewise.errors import UsageError
 
-LAST_SHARE = 0.4  # of the steps are of the last size, and the others have equal shares
+LAST_SHARE = 0.5  # of the steps are of the last size, and the others have equal shares
 
 Size = tuple[int, int]  # height and width in pixels
 

@@ -119,11 +119,7 @@ class TriggerWord(TaskModel[Encoder, AlarmCalibration]):
         self.encoder.seen = self.encoder.seen.joined(met)
 
     def _used(self, data: Clips, parts: tuple[str, ...]) -> NDArray[np.bool_]:
-        seen = self.encoder.seen
-        rows, uses = seen.rows(data.contents), [PARTS.index(part) for part in parts]
-        found = np.zeros(len(data), bool)
-        found[rows >= 0] = np.isin(seen.parts[rows[rows >= 0]], uses)
-        return found
+        return np.isin(self.encoder.seen.uses(data.contents), [PARTS.index(part) for part in parts])
 
     def promising(self, heard: Heard, per_hour: float) -> TriggerWord:
         """With a threshold for at most `per_hour` false alarms, set on clips that it was not trained on.

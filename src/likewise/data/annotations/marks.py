@@ -208,6 +208,11 @@ def flaw(file: str, rule: str, received: object, done: str) -> tuple[str, str]:
     return file, f"{str(DataError(rule, received)).removesuffix('.')}: {done}"
 
 
+def refused(file: str, error: DataError) -> tuple[str, str]:
+    """The problem that the whole annotation `file` cannot be used."""
+    return file, f"{str(error).removesuffix('.')}: {LEFT_OUT}"
+
+
 # EXIF orientation -> where a point (x, y) of the picture as stored, `width` x `height`, is when it is shown.
 _TURNED: dict[int, Callable[[Any, Any, float, float], tuple[Any, Any]]] = {
     5: lambda x, y, width, height: (y, x),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from likewise.data.annotations import coco, voc, yolo
-from likewise.data.annotations.marks import Annotations, Progress, gathered
+from likewise.data.annotations.marks import Annotations, Progress, flaw, gathered
 from likewise.data.annotations.pairing import Pictures, annotation_files, is_labels_folder
 from likewise.data.annotations.writing import FORMATS
 from likewise.data.boxes import BoxSet
@@ -51,18 +51,25 @@ def open_boxes(
         raise UsageError("Boxes are in coco, voc or yolo", repr(format))
     if not where.exists():
         raise DataError(NONE, f"{str(path)!r}, which is not there", "Check the path.")
-    kind = format or box_format(where)
-    if kind is None:
+    kinds = [format] if format else list(_formats(where))
+    if not kinds:
         raise DataError(NONE, f"{str(path)!r}, which is neither", "See docs/boxes.md.")
+    kind, *others = kinds
     if pictures is not None and kind != "coco":
         raise UsageError("A folder of pictures is given for COCO alone", FORMATS[kind].called, "Leave it out.")
+    origin = str(path)
     if kind == "coco":
         file = _coco_file(where)
-        found = coco.read(file, None if pictures is None else Path(pictures))
-        return gathered(found, str(file), group_from=group_from, progress=progress)
-    reader: Callable[[Path], Annotations] = voc.read if kind == "voc" else yolo.read
-    root = where if where.is_dir() else where.parent
-    return gathered(reader(root), str(path), group_from=group_from, progress=progress)
+        found, origin = coco.read(file, None if pictures is None else Path(pictures)), str(file)
+    else:
+        reader: Callable[[Path], Annotations] = voc.read if kind == "voc" else yolo.read
+        found = reader(where if where.is_dir() else where.parent)
+    for other in others:
+        received = f"{FORMATS[other].called} beside {FORMATS[kind].called}"
+        found.problems.append(
+            flaw(str(path), "A folder is annotated in one format", received, "the former is not read")
+        )
+    return gathered(found, origin, group_from=group_from, progress=progress)
 
 
 def box_format(path: str | os.PathLike[str]) -> str | None:
@@ -71,22 +78,29 @@ def box_format(path: str | os.PathLike[str]) -> str | None:
     Raises:
         DataError: a folder that may not be listed.
     """
-    where = Path(path)
+    return next(_formats(Path(path)), None)
+
+
+def _formats(where: Path) -> Iterator[str]:
+    """All formats of which there is something."""
     if where.is_file():
         if where.suffix.lower() in yolo.SETTINGS_SUFFIXES:
-            return "yolo"
-        return "coco" if where.suffix.lower() == ".json" and coco.looks_like(_beginning(where)) else None
+            yield "yolo"
+        elif where.suffix.lower() == ".json" and coco.looks_like(_beginning(where)):
+            yield "coco"
+        return
     if not where.is_dir():
-        return None
+        return
     if any(voc.looks_like(_beginning(where / file)) for file in _files(where, ".xml")[:FEW_FILES]):
-        return "voc"
+        yield "voc"
     if _coco_files(where):
-        return "coco"
+        yield "coco"
     texts = _files(where, ".txt")
     pictures = Pictures(where) if texts else None
     paired = [file for file in texts if pictures and pictures.of(file)]
     boxed = any(yolo.looks_like(_beginning(where / file)) for file in paired[:FEW_FILES])
-    return "yolo" if boxed or any(is_labels_folder(file) for file in paired) else None
+    if boxed or any(is_labels_folder(file) for file in paired):
+        yield "yolo"
 
 
 def _coco_file(where: Path) -> Path:

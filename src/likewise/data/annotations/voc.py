@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, number
+from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, number, refused
 from likewise.data.annotations.pairing import Pictures, annotation_files
 from likewise.data.boxes import BoxSet
 from likewise.data.loaders import natural
@@ -42,9 +42,9 @@ def read(root: Path) -> Annotations:
     for file in annotation_files(root, lambda name: name.lower().endswith(".xml")):
         try:
             tree = _tree(root / file)
-            objects = [_object(each, file.name) for each in tree.findall("object")]
+            objects = [_object(each) for each in tree.findall("object")]
         except DataError as error:
-            problems.append((str(file), str(error)))
+            problems.append(refused(str(file), error))
             pictures.take(file, "", Problems())  # it has an annotation, though one that cannot be used
             continue
         picture = pictures.take(file, (tree.findtext("filename") or "").strip(), problems)
@@ -111,13 +111,13 @@ def _tree(file: Path) -> ElementTree.Element:
     """
     content = bounded(file, MOST_BYTES, "An annotation")
     if any(word in content.replace(b"\0", b"").upper() for word in FORBIDDEN):  # zeros: in UTF-16 they are between
-        raise DataError("An annotation defines no document type or entities", file.name)
+        raise DataError("An annotation defines no document type or entities", "one that does")
     try:
         tree = ElementTree.fromstring(content, ElementTree.XMLParser(target=_Builder()))
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise DataError("An annotation is whole XML", f"{file.name} ({error})") from error
+        raise DataError("An annotation is whole XML", error) from error
     if tree.tag != "annotation":
-        raise DataError("An annotation of Pascal VOC is an element called annotation", f"{tree.tag!r} in {file.name}")
+        raise DataError("An annotation of Pascal VOC is an element called annotation", repr(tree.tag))
     return tree
 
 
@@ -131,7 +131,7 @@ class _Builder(ElementTree.TreeBuilder):
         raise ValueError("it defines a document type")
 
 
-def _object(each: ElementTree.Element, file: str) -> tuple[str, list[float], bool]:
+def _object(each: ElementTree.Element) -> tuple[str, list[float], bool]:
     """Name, corners and whether it is difficult.
 
     Raises:
@@ -140,10 +140,10 @@ def _object(each: ElementTree.Element, file: str) -> tuple[str, list[float], boo
     name = " ".join((each.findtext("name") or "").split())
     box = each.find("bndbox")
     if not name or box is None:
-        raise DataError("An object has a name and a bndbox", f"one without in {file}")
+        raise DataError("An object has a name and a bndbox", "one without")
     texts = [box.findtext(corner) for corner in ("xmin", "ymin", "xmax", "ymax")]
     if None in texts:
-        raise DataError("A bndbox has xmin, ymin, xmax and ymax", f"one without in {file}")
+        raise DataError("A bndbox has xmin, ymin, xmax and ymax", "one without")
     return name, [number(text) for text in texts], (each.findtext("difficult") or "").strip() == "1"
 
 

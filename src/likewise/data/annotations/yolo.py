@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, flaw, number
+from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, flaw, number, refused
 from likewise.data.annotations.pairing import Pictures, annotation_files, is_labels_folder
 from likewise.data.boxes import BoxSet, shown
 from likewise.data.loaders import below
@@ -56,7 +56,7 @@ def read(root: Path) -> Annotations:
         try:
             found.append((picture, _lines(root / file, None if names is None else len(names))))
         except DataError as error:
-            problems.append((str(file), str(error)))
+            problems.append(refused(str(file), error))
     if names is None:
         most = max((line[0] for _, lines in found for line in lines), default=-1)
         names = [str(i) for i in range(int(most) + 1)]
@@ -118,7 +118,10 @@ def _lines(file: Path, classes: int | None) -> list[list[float]]:
     Raises:
         DataError: a line of another form, or a class that is none.
     """
-    lines = bounded(file, MOST_BYTES, "A file of labels").decode("utf-8-sig", "replace").splitlines()
+    content = bounded(file, MOST_BYTES, "A file of labels")
+    if b"\0" in content:
+        raise DataError("A file of labels is text in UTF-8", "zeros among its bytes, as UTF-16 has them")
+    lines = content.decode("utf-8-sig", "replace").splitlines()
     found: list[list[float]] = []
     for i, line in enumerate(lines):
         fields = line.split()
@@ -127,17 +130,16 @@ def _lines(file: Path, classes: int | None) -> list[list[float]]:
         values = [number(field) for field in fields]
         if not _of_box_or_outline(len(fields)) or not fields[0].isascii() or not fields[0].isdecimal():
             rule = "A line is class x y and so on around an outline, or class x y width height"
-            raise DataError(rule, f"{line!r:.80} in line {i + 1} of {file.name}")
+            raise DataError(rule, f"{line!r:.80} in line {i + 1}")
         if values[0] >= (MOST_CLASSES if classes is None else classes):
             have = f"{classes} names" if classes is not None else f"at most {MOST_CLASSES}"
-            raise DataError("A class has a name", f"{fields[0]:.20} of {have}, in line {i + 1} of {file.name}")
+            raise DataError("A class has a name", f"{fields[0]:.20} of {have}, in line {i + 1}")
         if len(values) > 5:  # an outline, as Ultralytics has them to segment: its bounds are the box
             across, down = values[1::2], values[2::2]
             left, right, top, bottom = min(across), max(across), min(down), max(down)
             values = [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
             if not all(map(math.isfinite, [*across, *down])):
-                where = f"{line!r:.80} in line {i + 1} of {file.name}"
-                raise DataError("Corners of an outline are finite numbers", where)
+                raise DataError("Corners of an outline are finite numbers", f"{line!r:.80} in line {i + 1}")
         found.append(values)
     return found
 
