@@ -365,7 +365,7 @@ class TestStylise:
             drawn(), drawn(seed=2), SMALL, judge=judge, progress=lambda *what: told.append(what),
             preview=lambda pixels, step: shown.append((step, pixels.shape)), every=5,
         )  # fmt: skip
-        pixels = np.cumsum([25 * 34] * 7 + [36 * 48] * 5)  # what steps take is as their pixels, and so is time left
+        pixels = np.cumsum([25 * 34] * 6 + [36 * 48] * 6)  # what steps take is as their pixels, and so is time left
         assert [done for done, _, _ in told] == np.round(1000 * pixels / pixels[-1]).tolist()
         assert {total for _, total, _ in told} == {1000}
         assert "step 12 of 12, 48 x 36, content 0." in told[-1][2]
