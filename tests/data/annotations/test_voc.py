@@ -188,3 +188,33 @@ def test_classes_are_in_natural_order_or_in_that_of_classes_txt(tmp_path, pictur
     data = lw.open_boxes(tmp_path)
     assert data.names == ("zebra", "no one", "10", "9")
     np.testing.assert_array_equal(data.labels[0], [2, 3, 0])
+
+
+def test_lists_of_files_say_which_part_a_picture_is_of(tmp_path, picture, write):
+    """As VOC2007 comes: train and val beside the two together, a list for each class, and of some releases test."""
+    for name in "abcde":
+        picture(f"VOC2007/JPEGImages/{name}.png")
+        write(f"VOC2007/Annotations/{name}.xml", xml(marked("cat", 1, 1, 9, 9), filename=f"{name}.png"))
+    lists = "VOC2007/ImageSets/Main"
+    for name, lines in (
+        ("trainval", "a\nb\nc\n"),
+        ("train", "a\n"),
+        ("val", "b\n"),
+        ("test", "d\n"),
+        ("cat_val", "e  1\n"),
+    ):
+        write(f"{lists}/{name}.txt", lines)
+    write("VOC2007/ImageSets/Layout/val.txt", "a\n")
+    data = lw.open_boxes(tmp_path)
+    parts = dict(zip((file[-5] for file in data.files), data.parts.tolist(), strict=True))
+    assert parts == {"a": "train", "b": "valid", "c": "train", "d": "test", "e": "train"}
+    assert "1 that are in none: they are trained on" in one_reason(data, "VOC2007/JPEGImages/e.png")
+
+
+def test_one_list_of_all_pictures_divides_nothing(tmp_path, picture, write):
+    for name in "ab":
+        picture(f"{name}.png")
+        write(f"{name}.xml", xml(marked("cat", 1, 1, 9, 9), filename=f"{name}.png"))
+    write("ImageSets/Main/trainval.txt", "a\nb\n")
+    data = lw.open_boxes(tmp_path)
+    assert (data.parts, data.problems) == (None, ())

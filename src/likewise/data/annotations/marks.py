@@ -42,6 +42,7 @@ class Marked:
         size: height and width of the picture as the annotation has them; None where it says nothing.
         relative: whether corners are shares of width and height instead of pixels.
         first: the pixel that is counted first; at 1, right and bottom are those of the last pixels in the box.
+        part: train, valid, tune or test, as a list of files has it; None where none says.
     """
 
     file: str
@@ -52,6 +53,7 @@ class Marked:
     size: tuple[int, int] | None = None
     relative: bool = False
     first: int = 0
+    part: str | None = None
 
 
 @final
@@ -94,7 +96,7 @@ def gathered(
             reason = f"none of {len(problems)}: {problems[0][0]}: {problems[0][1]}"
         raise DataError("At least one picture with its boxes can be used", reason)
     files = tuple(each.marked.file for each in kept)
-    parts = _parts(files, problems)
+    parts = _parts_by_lists([each.marked for each in kept], problems) or _parts_by_folders(files, problems)
     groups, group_names = (None, ()) if group_from is None else groups_in(files, group_from)
     return BoxSet(
         sources=tuple(each.marked.source for each in kept),
@@ -106,13 +108,25 @@ def gathered(
         sizes=np.array([each.size for each in kept], np.int64).reshape(-1, 2),
         groups=groups,
         group_names=group_names,
-        parts=parts,
+        parts=None if parts is None else np.array(parts),
         origin=origin,
         problems=tuple(problems),
     )
 
 
-def _parts(files: Sequence[str], problems: Problems) -> NDArray[np.str_] | None:
+def _parts_by_lists(marked: Sequence[Marked], problems: Problems) -> list[str] | None:
+    """The part that a list of files puts each picture in; None where no list does, or all are in one."""
+    found = [each.part or "train" for each in marked]
+    if len(set(found)) < 2:
+        return None
+    rest = [each.file for each in marked if each.part is None]
+    if rest:
+        rule, received = "Where lists say which part a picture is of, each is in one", f"{len(rest):,} that are in none"
+        problems.append(flaw(rest[0], rule, received, "they are trained on"))
+    return found
+
+
+def _parts_by_folders(files: Sequence[str], problems: Problems) -> list[str] | None:
     """The part that a folder on the way to each picture is called by, as Ultralytics and Roboflow lay them out.
 
     None where all are in one part, or in none; a problem where only some are in one.
@@ -128,7 +142,7 @@ def _parts(files: Sequence[str], problems: Problems) -> NDArray[np.str_] | None:
         received = f"{len(found) - len(named):,} of {len(found):,} that lie in none"
         problems.append(flaw(files[found.index(None)], rule, received, "these folders are not taken for parts"))
         return None
-    return np.array(named)
+    return named
 
 
 @final

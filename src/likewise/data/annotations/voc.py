@@ -16,12 +16,14 @@ import numpy as np
 from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, number, refused
 from likewise.data.annotations.pairing import Pictures, annotation_files
 from likewise.data.boxes import BoxSet
-from likewise.data.loaders import natural
+from likewise.data.loaders import below, natural
 from likewise.errors import DataError
 
 MOST_BYTES = 2**22  # of an XML file
 CLASSES = "classes.txt"  # names in their order, where there is one; of VOC's own files none says it
 ANNOTATIONS, PICTURES = "Annotations", "JPEGImages"
+LISTS = ("ImageSets", "Main")  # the folder of lists, of names without suffix, a line each
+USES = {"trainval": "train", "train": "train", "val": "valid", "test": "test"}  # of lists; the later ones say more
 FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY")  # definitions that could name files, or grow without end
 
 
@@ -50,7 +52,7 @@ def read(root: Path) -> Annotations:
         picture = pictures.take(file, (tree.findtext("filename") or "").strip(), problems)
         if picture is not None:
             found.append((picture, (objects, _size(tree))))
-    listed = _listed(root)
+    listed, parts = _listed(root), _parts(root)
     others = {name for _, (objects, _) in found for name, _, _ in objects} - set(listed)
     names = (*listed, *sorted(others, key=natural))
     place = {name: i for i, name in enumerate(names)}
@@ -63,6 +65,7 @@ def read(root: Path) -> Annotations:
             ignored=flags([difficult for _, _, difficult in objects]),
             size=size,
             first=1,
+            part=parts.get(picture.stem),
         )
         for picture, (objects, size) in found
     ]
@@ -151,6 +154,19 @@ def _size(tree: ElementTree.Element) -> tuple[int, int] | None:
     """Height and width; None where they are not said, or said to be 0, as some programs do."""
     height, width = (number(tree.findtext(f"size/{side}")) for side in ("height", "width"))
     return (int(height), int(width)) if 0 < height < 1e9 and 0 < width < 1e9 else None
+
+
+def _parts(root: Path) -> dict[str, str]:
+    """The part that lists of files put each picture in, by its stem."""
+    lists = [
+        file for file in below(root, lambda name: name.endswith(".txt") and Path(name).stem in USES)
+        if file.parts[-3:-1] == LISTS
+    ]  # fmt: skip
+    found: dict[str, str] = {}
+    for file in sorted(lists, key=lambda file: list(USES).index(file.stem)):
+        content = bounded(root / file, MOST_BYTES, "A list of pictures").decode("utf-8-sig", "replace")
+        found |= {fields[0]: USES[file.stem] for line in content.splitlines() if (fields := line.split())}
+    return found
 
 
 def _listed(root: Path) -> list[str]:
