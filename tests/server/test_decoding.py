@@ -38,7 +38,7 @@ def decoders() -> Iterator[Decoders]:
 
 
 def decode(decoders: Decoders, content: bytes, how: Pictures, name: str = "x.png") -> list[Part]:
-    return decoders.decode(content, name, how, decoders.budget())
+    return decoders.decode(content, name, how, decoders.budget()).parts
 
 
 def pictures() -> dict[str, bytes]:

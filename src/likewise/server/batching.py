@@ -49,6 +49,7 @@ def shown(parts: list[Part], finder: Finder | None, name: str) -> list[Part]:
 class _Job:
     encoder: Encoding
     values: Tensor  # (n, ...) whole numbers as decoded
+    at_once: int | None
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
 
 
@@ -89,13 +90,30 @@ class Lane:
         *,
         patient: bool = False,
     ) -> Encoded:
-        """Embeddings of what is found in pictures, as `Encoding.encode_parts` gives them.
+        """Embeddings of what is found in uploads, as `Encoding.encode_parts` gives them; see `encode_sized`."""
+        return self.encode_sized(encoder, items, chosen, patient=patient)[0]
+
+    def encode_sized(
+        self,
+        encoder: Encoding,
+        items: Sequence[Item],
+        chosen: Callable[[list[Part], Finder | None, str], list[Part]] = every,
+        *,
+        patient: bool = False,
+        at_once: int | None = None,
+    ) -> tuple[Encoded, list[tuple[int, ...]]]:
+        """Embeddings of what is found in pictures or sounds, and how large these are.
 
         Args:
             encoder: which one; pictures for different ones are in different batches.
             items: have a `read()` that gives bytes, and a name as their text.
             chosen: which of the parts that were found in an item: `every`, or the one that is `shown`.
             patient: wait for a place in the queue, as work in the background does.
+            at_once: parts per pass through the network; None as `Encoding.encode` takes them.
+
+        Returns:
+            As `Encoding.encode_parts`; and for each of its rows, height and width of the upright picture, or how many
+            samples the sound has.
 
         Raises:
             Refusal: 503, the queue is full; 413, a picture too large, or too slow to decode.
@@ -103,6 +121,7 @@ class Lane:
         how = encoder.ready()
         parts: list[Part] = []
         kept: list[int] = []
+        sizes: list[tuple[int, ...]] = []
         problems: list[tuple[int, str]] = []
         budget = self._decoders.budget()
         with self._places(len(items), patient):
@@ -110,18 +129,17 @@ class Lane:
                 if not isinstance(item, Readable):
                     raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
                 try:
-                    decoded = self._decoders.decode(item.read(), str(item), how, budget)
-                    found = chosen(decoded, how.prepare, str(item))
+                    opened = self._decoders.decode(item.read(), str(item), how, budget)
+                    found = chosen(opened.parts, how.prepare, str(item))
                     parts += found
                     kept += [i] * len(found)
+                    sizes += [opened.size] * len(found)
                 except DataError as error:
                     problems.append((i, str(error)))
             rows = [how.laid_out(part) for part in parts]
-            embeddings = self._encoded(encoder, rows) if rows else torch.empty(0, *encoder.embedded)
-        return Encoded(
-            embeddings, np.array(kept, np.int64), tuple(problems), tuple(part.box for part in parts),
-            tuple(part.flaw for part in parts),
-        )  # fmt: skip
+            embeddings = self._encoded(encoder, rows, at_once) if rows else torch.empty(0, *encoder.embedded)
+        boxes, flaws = tuple(part.box for part in parts), tuple(part.flaw for part in parts)
+        return Encoded(embeddings, np.array(kept, np.int64), tuple(problems), boxes, flaws), sizes
 
     def close(self) -> None:
         """Encodes what is here, and takes nothing more."""
@@ -131,8 +149,8 @@ class Lane:
             self._left.notify_all()
         self._thread.join()
 
-    def _encoded(self, encoder: Encoding, rows: Sequence[np.ndarray]) -> Tensor:
-        job = _Job(encoder, torch.from_numpy(np.stack(rows)))
+    def _encoded(self, encoder: Encoding, rows: Sequence[np.ndarray], at_once: int | None) -> Tensor:
+        job = _Job(encoder, torch.from_numpy(np.stack(rows)), at_once)
         with self._lock:
             if self._closing:
                 raise busy("a service that is stopping", 5)
@@ -167,7 +185,7 @@ class Lane:
             began = time.perf_counter()
             values = torch.cat([job.values for job in batch])
             try:
-                found = batch[0].encoder.encode(values).embeddings
+                found = batch[0].encoder.encode(values, batch=batch[0].at_once).embeddings
             except Exception as error:  # it is for those who wait; the next batch may go well
                 for job in batch:
                     job.answer.set_exception(error)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, BinaryIO, cast, final
@@ -61,6 +62,20 @@ class Budget:
 
 
 @final
+@dataclass(frozen=True)
+class Opened:
+    """A picture or sound that was decoded.
+
+    Attributes:
+        parts: what of it is encoded, the most prominent first.
+        size: height and width of the upright picture, or how many samples the sound has.
+    """
+
+    parts: list[Part]
+    size: tuple[int, ...]
+
+
+@final
 class Decoders:
     """Decodes pictures of strangers, each within a time limit that holds whatever the decoder does.
 
@@ -84,8 +99,8 @@ class Decoders:
         """That of a new request."""
         return Budget(self._limits)
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> list[Part]:
-        """What `Preprocessing.parts` would find in this process.
+    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> Opened:
+        """What `Preprocessing.parts` would find in this process, and how large the item is.
 
         Args:
             content, name: a picture, and what its errors call it.
@@ -129,7 +144,7 @@ class _Process:
         self._ready = False
         self._prepared: dict[str, Any] | None = None  # the finder it has loaded
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget) -> list[Part]:
+    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget) -> Opened:
         prepare = None if how.prepare is None else how.prepare.as_dict()
         header = {"name": name, "prepare": prepare, **_asked(how, limits)}
         if budget.left <= 0:
@@ -158,13 +173,15 @@ class _Process:
                 if answer["rule"].startswith(beginning):
                     raise Refusal(413, DataError(answer["rule"], answer["received"], remedy))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
+        size = tuple(answer["size"])
         if not answer["parts"]:
-            return []
+            return Opened([], size)
         found = np.frombuffer(values, answer["type"]).reshape(-1, *answer["shape"])
-        return [
+        parts = [
             Part(rows, None if one["box"] is None else tuple(one["box"]), one["flaw"])
             for rows, one in zip(found, answer["parts"], strict=True)
         ]
+        return Opened(parts, size)
 
     def kill_if_late(self) -> bool:
         """Whether it had to be killed."""
