@@ -77,12 +77,6 @@ class Service:
             None if gallery is None or not isinstance(model, Model | None)
             else Gallery.open(gallery, model, encode=self._encode)
         )  # fmt: skip
-        finder = self._asked.encoder.ready().prepare
-        if finder is not None and finder.parameters():  # decoders start without torch, and hold no network
-            raise UsageError(
-                "A service cuts out what packages find", "a model that looks with a detector of its own",
-                "Cut out first with `likewise detect --crop`.",
-            )  # fmt: skip
         self._decoders = Decoders(self.limits)
         self._lane = Lane(self._decoders, self.limits.queue)
         self.jobs = Jobs()
