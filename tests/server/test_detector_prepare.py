@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from drawn_scenes import scene
 from service_client import Borrowed, Served, png, served
 
@@ -19,6 +20,7 @@ from likewise.apps.classify import Classifier
 from likewise.apps.detect import LearnedBoxes
 from likewise.apps.detect.finder import Detected
 from likewise.data import arrays
+from likewise.encoder import Encoded
 from likewise.media.pictures import Pixels
 from likewise.prepare import Part, finder_called
 from likewise.server.batching import BATCH, WHOLE, Lane
@@ -206,6 +208,40 @@ def test_others_are_encoded_between_the_parts_of_a_picture_that_has_many(
         lane.close()
     assert sizes == [BATCH, BATCH, 1]
     assert len(found.embeddings) == len(found.boxes) == 2 * BATCH + 1
+
+
+def test_what_is_to_be_encoded_does_not_wait_for_pictures_to_be_looked_through(
+    model: lw.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is encoded come another, a picture to look through, and a third: second and third are one batch."""
+    monkeypatch.setattr(Detected, "find", lambda *_: [])
+    encoder, sizes = model.encoder, list[int]()
+    began, go, encode = threading.Event(), threading.Event(), encoder.encode
+
+    def held(rows: torch.Tensor, **options: Any) -> Encoded:
+        sizes.append(len(rows))
+        began.set()
+        assert go.wait(20)
+        return encode(rows, **options)
+
+    monkeypatch.setattr(encoder, "encode", held)
+    lane, row = Lane(Counting(), 100), np.zeros((1, 16, 16), np.uint8)  # pyright: ignore[reportArgumentType]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(lane._encoded, encoder, [row], None)]
+        assert began.wait(20)
+        for waiting, what in enumerate(("row", "look", "row"), 1):
+            asked.append(
+                pool.submit(lane._encoded, encoder, [row], None)
+                if what == "row"
+                else pool.submit(lane.encode, encoder, [Upload("a", b"")])
+            )
+            while len(lane._jobs) < waiting:
+                time.sleep(0.001)
+        go.set()
+        for one in asked:
+            one.result()
+    lane.close()
+    assert sizes == [1, 2]
 
 
 def test_a_failure_while_looking_reaches_who_asked_and_nobody_after(
