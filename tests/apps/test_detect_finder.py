@@ -15,7 +15,7 @@ from drawn_scenes import scene, scenes
 import likewise as lw
 from likewise.apps.detect import LearnedBoxes
 from likewise.apps.detect.finder import Detected
-from likewise.errors import ModelError, UsageError
+from likewise.errors import ModelError
 from likewise.gallery.modelfiles import files_of, model_from
 from likewise.prepare import PARAMETERS, check_kept, finder_called, finder_from
 
@@ -118,10 +118,3 @@ def test_the_fingerprint_covers_it(model: lw.Model, finder: Detected) -> None:
 def test_other_models_find_nothing(model_folder: Path) -> None:
     with pytest.raises(ModelError, match="one for encoding items"):
         finder_called(str(model_folder))
-
-
-def test_the_service_refuses_it_before_it_starts(model: lw.Model) -> None:
-    from likewise.server.service import Service
-
-    with pytest.raises(UsageError, match="detector of its own"):
-        Service(model)

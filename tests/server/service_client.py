@@ -19,9 +19,10 @@ from likewise.server.app import make_app
 from likewise.server.audit import Audit
 from likewise.server.decoding import Decoders
 from likewise.server.door import Door
+from likewise.server.kinds import load_served
 from likewise.server.limits import Limits
 from likewise.server.run import running
-from likewise.server.service import Service, load_served
+from likewise.server.service import Service
 from likewise.server.tokens import SCOPES, Tokens
 
 

@@ -141,7 +141,7 @@ def test_the_served_model_follows_a_rebuild(fresh: Served, digit_folder: Path, t
     files = files_of(digit_folder, 1)[:3]
     fresh.post("/v1/enrol", [("files", f) for f in files], name="one", keep_originals=True)
     before = fresh.post("/v1/encode", [("files", files[0])]).json()
-    encoder = lw.Encoder("mlp", 12, preprocessing=fresh.service.model.encoder.ready(), seed=3)
+    encoder = lw.Encoder("mlp", 12, preprocessing=fresh.service.asked(lw.Model).encoder.ready(), seed=3)
     other = lw.calibrate(encoder, lw.folder(digit_folder), max_fmr=0.1)
     with lw.Gallery.open(fresh.gallery) as opened:
         opened.rebuild(other)

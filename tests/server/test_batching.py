@@ -12,9 +12,8 @@ from service_client import png
 
 from likewise.encoder import Pictures
 from likewise.matching import Model, load
-from likewise.prepare import Part
 from likewise.server.batching import Lane
-from likewise.server.decoding import Budget, Decoders
+from likewise.server.decoding import Budget, Decoders, Opened
 from likewise.server.limits import Limits
 from likewise.server.refusals import Refusal
 from likewise.server.service import Upload
@@ -26,8 +25,8 @@ class Instant:
     def budget(self) -> Budget:
         return Budget(Limits())
 
-    def decode(self, content: bytes, name: str, how: Pictures, budget: Budget) -> list[Part]:
-        return how.parts(content)
+    def decode(self, content: bytes, name: str, how: Pictures, budget: Budget) -> Opened:
+        return Opened(how.parts(content), ())
 
 
 @pytest.fixture

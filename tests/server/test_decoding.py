@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from service_client import png
 
 from likewise.encoder import Pictures
@@ -38,7 +38,7 @@ def decoders() -> Iterator[Decoders]:
 
 
 def decode(decoders: Decoders, content: bytes, how: Pictures, name: str = "x.png") -> list[Part]:
-    return decoders.decode(content, name, how, decoders.budget())
+    return decoders.decode(content, name, how, decoders.budget()).parts
 
 
 def pictures() -> dict[str, bytes]:
@@ -59,6 +59,20 @@ def test_as_the_library_decodes(decoders: Decoders, how: Pictures) -> None:
         assert part.box is None
         assert part.flaw is None
         assert np.array_equal(part.values, how.one(content).values), name
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whole_pictures_and_sizes_are_of_the_upright_picture(decoders: Decoders, channels: int) -> None:
+    how, exif = HOW[channels, "pad"], Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    lying = np.random.default_rng(2).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(lying).save(stream, "PNG", exif=exif)
+    content = stream.getvalue()
+    assert decoders.decode(content, "x.png", how, decoders.budget()).size == (50, 30)
+    whole = decoders.picture(content, "x.png", how, decoders.budget())
+    upright = Image.fromarray(np.rot90(lying, -1)).convert("L" if channels == 1 else "RGB")
+    assert np.array_equal(whole, np.array(upright).reshape(50, 30, channels))
 
 
 def test_many_at_once_do_not_mix(decoders: Decoders) -> None:

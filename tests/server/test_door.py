@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from service_client import Served, png, served
 
+import likewise as lw
 from likewise.gallery.claim import Line
 from likewise.server.door import RULES
 from likewise.server.limits import Limits
@@ -45,6 +46,7 @@ SCOPES = {
     ("POST", "/v1/verify/name"): "verify",
     ("POST", "/v1/identify"): "identify",
     ("POST", "/v1/classify"): "classify",
+    ("POST", "/v1/detect"): "detect",
     ("POST", "/v1/enrol"): "enrol",
     ("POST", "/v1/forget"): "forget",
     ("GET", "/v1/names"): "admin",
@@ -261,7 +263,7 @@ def test_a_body_that_does_not_come(small: Served) -> None:
 
 
 def test_past_the_queue_there_is_503_and_when_to_come_back(small: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = small.service.model.encoder
+    encoder = small.service.asked(lw.Model).encoder
     go, began, encode = threading.Event(), threading.Event(), encoder.encode
 
     def slow(items, **options):
@@ -362,12 +364,12 @@ def test_who_may_not_list_names_learns_none(enrolled: Served, digit_folder: Path
 def test_a_looser_rate_gives_no_more_guesses(fresh: Served, digit_folder: Path) -> None:
     zeros = sorted((digit_folder / "0").iterdir())[:5]
     fresh.post("/v1/enrol", [("files", file) for file in zeros], name="zero")
-    calibration = fresh.service.model.calibrated()
+    calibration = fresh.service.asked(lw.Model).calibrated()
     own, loosest = Line.of_model(calibration, None), calibration.thresholds[0]
     files = sorted(digit_folder.glob("?/*.png"))
-    rows = fresh.service.model.encode(files).embeddings
-    ours = fresh.service.model.encode(zeros).embeddings
-    nearest = fresh.service.model.encoder.distance_on_cpu().between(rows, ours).min(dim=1).values
+    rows = fresh.service.asked(lw.Model).encode(files).embeddings
+    ours = fresh.service.asked(lw.Model).encode(zeros).embeddings
+    nearest = fresh.service.asked(lw.Model).encoder.distance_on_cpu().between(rows, ours).min(dim=1).values
     between = np.flatnonzero((nearest > 1.01 * own.strict) & (nearest < 0.99 * loosest.threshold))
     assert len(between) >= 1
     asked = [("file", files[between[0]])]

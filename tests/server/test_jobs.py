@@ -136,7 +136,7 @@ def test_pictures_are_clustered_as_the_library_does(enrolled: Served, digit_fold
     assert found["state"] == "done", found
     assert [one["file"] for one in found["answer"]["skipped"]] == ["bad.png"]
 
-    model = enrolled.service.model
+    model = enrolled.service.asked(Model)
     labels = find_clusters(
         model.encode(files).embeddings, model.encoder.distance_on_cpu(), ClusterOptions(), threshold=cut_of(model)
     ).labels

@@ -53,10 +53,10 @@ def serve(
     sound_seconds: Annotated[float, typer.Option(help="Longest sound, in seconds.")] = 600.0,
     decode_seconds: Annotated[float, typer.Option(help="Longest time to decode a picture.")] = 5.0,
 ) -> None:
-    """Answer over HTTP: verify, identify, enrol, forget, encode, cluster; or classify.
+    """Answer over HTTP: verify, identify, enrol, forget, encode, cluster; or classify; or detect.
 
-    MODEL makes a gallery that is not there yet. Without a gallery, pictures are compared, encoded and clustered; by a
-    model that classifies, they are classified.
+    MODEL makes a gallery that is not there yet. Without a gallery, pictures are compared, encoded and clustered; a
+    model that classifies says what they show, a detector what is where in them.
     Tokens say who may do what. Where their file is not there yet, one for everything is made and printed, once.
     """
     from likewise.errors import UsageError
@@ -70,8 +70,9 @@ def serve(
     from likewise.matching import task_of
     from likewise.server.app import make_app
     from likewise.server.audit import Audit
+    from likewise.server.kinds import load_served
     from likewise.server.limits import Limits
-    from likewise.server.service import Service, load_served
+    from likewise.server.service import Service
     from likewise.server.tokens import Tokens
 
     if model is not None:

@@ -30,8 +30,8 @@ def make(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="verify, identify, classify, enrol, forget or admin, which is all; give it several times for several."
-            " verify by default."
+            help="verify, identify, classify, detect, enrol, forget or admin, which is all; give it several times for"
+            " several. verify by default."
         ),
     ] = None,
     days: Annotated[float, typer.Option(help="How long it is good.")] = 90,

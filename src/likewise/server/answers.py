@@ -1,4 +1,4 @@
-"""What the service takes and answers, as OpenAPI describes it: the same keys as `--json` on the command line."""
+"""What is answered of names and pairs, as OpenAPI describes it: the same keys as `--json` on the command line."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from likewise.server.jobs import State
-
 Text = Annotated[str, Field(max_length=100_000)]
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """For a model that takes no other keys than these."""
     return ConfigDict(json_schema_extra={"examples": [values]}, extra="forbid")
 
 
 class Error(BaseModel):
     """Why a request was not carried out: one line, and its parts."""
 
-    model_config = _example(
+    model_config = example(
         error="A name that is asked for is enrolled; got 'eda'. Perhaps 'ada'?",
         rule="A name that is asked for is enrolled",
         received="'eda'",
@@ -33,7 +32,7 @@ class Error(BaseModel):
 class Same(BaseModel):
     """Whether two pictures are the same."""
 
-    model_config = _example(
+    model_config = example(
         same=True, distance=0.41, threshold=0.83, probability=0.998, fmr=0.001, fmr_high=0.0014, supported=True
     )
     same: bool
@@ -58,7 +57,7 @@ class Frame(BaseModel):
 class SameName(BaseModel):
     """Whether a picture is of who it is said to be."""
 
-    model_config = _example(
+    model_config = example(
         same=True, said="same", name="ada", distance=0.41, threshold=0.83, loose=0.91, probability=0.998, fmr=0.005,
         fmr_high=0.007, supported=True, records=5,
         frames=[{"file": "door.jpg", "said": "same", "distance": 0.41, "box": None, "problem": None}],
@@ -118,7 +117,7 @@ class Lines(BaseModel):
 class Found(BaseModel):
     """Who pictures are of."""
 
-    model_config = _example(
+    model_config = example(
         probes=[
             {
                 "file": "door.jpg",
@@ -162,7 +161,7 @@ class Added(BaseModel):
 class Enrolled(BaseModel):
     """What was entered."""
 
-    model_config = _example(
+    model_config = example(
         name="ada", added=[{"file": "ada1.jpg", "id": 4503599627370497}], already=["ada2.jpg"], skipped=[]
     )
     name: str
@@ -174,7 +173,7 @@ class Enrolled(BaseModel):
 class Forget(BaseModel):
     """A name, or the id of one record."""
 
-    model_config = _example(name="ada")
+    model_config = example(name="ada")
     name: Text | None = None
     id: int | None = None
 
@@ -182,7 +181,7 @@ class Forget(BaseModel):
 class Forgotten(BaseModel):
     """Whose records were removed, and how many."""
 
-    model_config = _example(name="ada", records=5)
+    model_config = example(name="ada", records=5)
     name: str
     records: int
 
@@ -190,14 +189,14 @@ class Forgotten(BaseModel):
 class Names(BaseModel):
     """Every name, and how many records it has."""
 
-    model_config = _example(names={"ada": 5, "grace": 3})
+    model_config = example(names={"ada": 5, "grace": 3})
     names: dict[str, int]
 
 
 class Whose(BaseModel):
     """A name that is enrolled."""
 
-    model_config = _example(name="ada")
+    model_config = example(name="ada")
     name: Text
 
 
@@ -213,108 +212,15 @@ class Record(BaseModel):
 class Records(BaseModel):
     """The records of a name."""
 
-    model_config = _example(
+    model_config = example(
         name="ada", records=[{"id": 4503599627370497, "time": 1795000000.0, "hash": "9f86d081...", "metadata": {}}]
     )
     name: str
     records: list[Record]
 
 
-class Embedding(BaseModel):
-    """What the model made of a picture, or of one thing found in it."""
-
-    file: str
-    box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
-    embedding: list[float]
-
-
-class Encoded(BaseModel):
-    """Embeddings, comparable with those of the same fingerprint only."""
-
-    model_config = _example(
-        fingerprint="5e884898...", dim=2, items=[{"file": "a.jpg", "box": None, "embedding": [0.6, 0.8]}], skipped=[]
-    )
-    fingerprint: str
-    dim: int
-    items: list[Embedding]
-    skipped: list[Skipped]
-
-
-class Said(BaseModel):
-    """What a model says of one picture."""
-
-    file: str
-    label: str = Field(description='The class; several with + between them, or "none"; numbers as "name value".')
-    probability: float | None = Field(description="Of `label`; null for numbers.")
-    labels: list[str] = Field(description="The classes that hold.")
-    values: dict[str, float] = Field(description="The most probable classes, as many as `top`; or all numbers.")
-    between: dict[str, list[float]] | None = Field(
-        None, description="Of numbers, the ends between which 90% lie; missing where it is not known."
-    )
-
-
-class Classified(BaseModel):
-    """What pictures show."""
-
-    model_config = _example(
-        fingerprint="5e884898...", head="binary",
-        files=[
-            {
-                "file": "sky.jpg", "label": "night", "probability": 0.97, "labels": ["night"],
-                "values": {"night": 0.97, "day": 0.03},
-            }
-        ],
-        skipped=[],
-    )  # fmt: skip
-    fingerprint: str
-    head: Literal["binary", "multiclass", "multilabel", "regression"]
-    files: list[Said]
-    skipped: list[Skipped]
-
-
-class Item(BaseModel):
-    """A picture, or one thing found in it."""
-
-    file: str
-    box: list[int] | None = Field(description="Left, top, width, height in pixels; null for all of the picture.")
-    flaw: str | None = Field(description="Why it is too poor to draw others, and joins only what it is clearly near.")
-
-
-class Cluster(BaseModel):
-    """What belongs together."""
-
-    id: int
-    items: list[Item]
-
-
-class Clustered(BaseModel):
-    """What clustering found."""
-
-    clusters: list[Cluster]
-    unassigned: list[Item]
-    skipped: list[Skipped]
-    method: str
-    threshold: float | None
-
-
-class Job(BaseModel):
-    """Work in the background."""
-
-    model_config = _example(
-        id="1b4f0e9851971998e732078544c96b36", state="running", done=160, total=1000, text="encoding", answer=None,
-        error=None,
-    )  # fmt: skip
-    id: str
-    state: State
-    done: int = Field(description="Of `total`, in the present stage.")
-    total: int
-    text: str = Field(description="The present stage.")
-    answer: Clustered | None
-    error: Error | None
-
-
 class Health(BaseModel):
     """Whether questions can be answered."""
 
-    model_config = _example(status="ok")
+    model_config = example(status="ok")
     status: Literal["ok"]

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import PurePosixPath
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, Form, Path, Request, Response, Security, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from likewise.apps.cluster import ClusterOptions
-from likewise.errors import DataError, LikewiseError, UsageError
-from likewise.server import answers, discreet
+from likewise.apps.detect import OVERLAP
+from likewise.errors import LikewiseError, UsageError
+from likewise.server import answers, discreet, outputs
 from likewise.server.audit import Audit
-from likewise.server.door import PICTURES, RULES, Door, Visit, json_bytes
+from likewise.server.door import Door, Visit, json_bytes
+from likewise.server.forms import Route, in_words, object_in, read_uploads, uploads_of
 from likewise.server.metrics import Metrics
 from likewise.server.refusals import Refusal, refusal_of
-from likewise.server.service import Service, Upload
+from likewise.server.service import Service
 from likewise.server.tokens import Tokens
 
 _REASONS = {
@@ -75,14 +72,14 @@ def make_app(service: Service, tokens: Tokens | None, audit: Audit) -> Door:
 
     app = FastAPI(
         title="Likewise",
-        summary="Are these the same, who is this, and what does it show?",
+        summary="Are these the same, who is this, what does it show, and what is where in it?",
         version="1",
         lifespan=life,
         docs_url=None,  # these pages load programs from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.router.route_class = _Route
+    app.router.route_class = Route
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(LikewiseError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
@@ -97,7 +94,7 @@ def make_app(service: Service, tokens: Tokens | None, audit: Audit) -> Door:
 def _add_questions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/verify", **_about(answers.Same, "Are two pictures the same?"))
     def verify(request: Request, a: Picture, b: Picture, fmr: Fmr = None) -> Response:
-        with _uploads(request, service, [a, b]) as (first, second):
+        with uploads_of(request, service, [a, b]) as (first, second):
             verdict = service.verify(first, second, fmr)
         _note(request, same=verdict.same, distance=verdict.distance, threshold=verdict.threshold, model=service)
         return _json(verdict.as_dict())
@@ -105,7 +102,7 @@ def _add_questions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/verify/name", **_about(answers.SameName, "Are pictures of who they are said to be?"))
     def verify_name(request: Request, file: Pictures, name: Name, fmr: Fmr = None) -> Response:
         _note(request, name=name[:_NOTED])
-        with _uploads(request, service, file) as uploads, discreet.hints_withheld(_sees_names(request)):
+        with uploads_of(request, service, file) as uploads, discreet.hints_withheld(_sees_names(request)):
             claim = service.verify_name(uploads, name, fmr)
         _note(request, name=claim.name, same=claim.same, distance=claim.distance, threshold=claim.threshold,
               model=service)  # fmt: skip
@@ -118,7 +115,7 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         k: Annotated[int | None, Form(description="How many of the nearest records decide.")] = None,
         rule: Annotated[Literal["vote", "mean"] | None, Form(description="How they decide.")] = None,
     ) -> Response:
-        with _uploads(request, service, files) as uploads:
+        with uploads_of(request, service, files) as uploads:
             found = service.identify(uploads, k, rule)
         probes = [
             {"name": one.decision.name, "decision": one.decision.outcome, "distance": one.decision.distance}
@@ -127,20 +124,38 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         _note(request, probes=probes, threshold=found.lines.strict, model=service)
         return _json((found if _sees_names(request) else discreet.decided_only(found)).as_dict())
 
-    @app.post("/v1/classify", **_about(answers.Classified, "What do pictures show?"))
+    @app.post("/v1/classify", **_about(outputs.Classified, "What do pictures show?"))
     def classify(
         request: Request,
         files: Pictures,
         top: Annotated[int, Form(description="How many classes to show for each; all numbers are.")] = 3,
     ) -> Response:
-        with _uploads(request, service, files) as uploads:
-            said, found = service.classify(uploads, top)
-        _note(request, said=[{"label": one.label, "probability": one.probability} for one in said], model=service)
+        with uploads_of(request, service, files) as uploads:
+            found = service.classify(uploads, top)
+        said = [{key: one[key] for key in ("label", "probability")} for one in found["files"]]
+        _note(request, said=said, model=service)
         return _json(found)
 
-    @app.post("/v1/encode", **_about(answers.Encoded, "The embeddings of pictures."))
+    @app.post("/v1/detect", **_about(outputs.Detected, "What is where in pictures?"))
+    def detect(
+        request: Request,
+        files: Pictures,
+        score: Annotated[
+            float | None, Form(description="Least score of a box, from 0 to 1, if not the model's own.")
+        ] = None,
+        overlap: Annotated[
+            float, Form(description="Share of two boxes of one label, from 0 to 1, above which the surer one is kept.")
+        ] = OVERLAP,
+    ) -> Response:
+        with uploads_of(request, service, files) as uploads:
+            found = service.detect(uploads, score, overlap)
+        counts = [dict(Counter(box["label"] for box in one["boxes"])) for one in found["files"]]
+        _note(request, found=counts, threshold=found["threshold"], model=service)
+        return _json(found)
+
+    @app.post("/v1/encode", **_about(outputs.Encoded, "The embeddings of pictures."))
     def encode(request: Request, files: Pictures) -> Response:
-        with _uploads(request, service, files) as uploads:
+        with uploads_of(request, service, files) as uploads:
             found = service.encode(uploads)
         _note(request, items=len(found["items"]), model=service)
         return _json(found)
@@ -160,8 +175,8 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
         ] = False,
     ) -> Response:
         _note(request, name=name[:_NOTED])
-        with _uploads(request, service, files) as uploads, discreet.hints_withheld(_sees_names(request)):
-            done = service.enrol(name, uploads, _object(metadata), keep_originals)
+        with uploads_of(request, service, files) as uploads, discreet.hints_withheld(_sees_names(request)):
+            done = service.enrol(name, uploads, object_in(metadata), keep_originals)
         _note(request, name=done.name, ids=[id for _, id in done.added], model=service)
         return _json((done if _sees_names(request) else discreet.unnamed(done)).as_dict())
 
@@ -185,7 +200,7 @@ def _add_gallery(app: FastAPI, service: Service) -> None:
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/cluster", status_code=202, **_about(answers.Job, "Group pictures, in the background.", 202))
+    @app.post("/v1/cluster", status_code=202, **_about(outputs.Job, "Group pictures, in the background.", 202))
     def cluster(
         request: Request,
         files: Pictures,
@@ -197,16 +212,16 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         smallest: Annotated[int | None, Form(description="Pictures a cluster has at least.")] = None,
         fmr: Fmr = None,
     ) -> Response:
-        uploads = _read(service, files, service.limits.cluster_files)
+        uploads = read_uploads(service, files, service.limits.cluster_files)
         job = service.cluster(uploads, ClusterOptions(method, k, smallest), fmr)
         _note(request, job=job.id, items=len(uploads), model=service)
         return _json(job.as_dict(), 202)
 
-    @app.get("/v1/jobs/{id}", **_about(answers.Job, "How far a job is, and what it found.", missing=True))
+    @app.get("/v1/jobs/{id}", **_about(outputs.Job, "How far a job is, and what it found.", missing=True))
     def job(id: JobId) -> Response:
         return _json(service.jobs.get(id).as_dict())
 
-    @app.delete("/v1/jobs/{id}", **_about(answers.Job, "End a job, and drop what it found.", missing=True))
+    @app.delete("/v1/jobs/{id}", **_about(outputs.Job, "End a job, and drop what it found.", missing=True))
     def cancel(request: Request, id: JobId) -> Response:
         _note(request, job=id)
         return _json(service.jobs.cancel(id).as_dict())
@@ -248,84 +263,9 @@ def _responses(model: type | None, status: int, others: Sequence[int]) -> dict[i
     return good | {code: {"model": answers.Error, "description": _REASONS[code]} for code in others}
 
 
-class _Uploaded(Request):
-    """A request whose pictures stay in memory, where the door has let them in; by default large ones go to a disk."""
-
-    async def form(self, **_: Any) -> FormData:  # pyright: ignore[reportIncompatibleMethodOverride]  # only awaited
-        if self._form is None:
-            parser = MultiPartParser(self.headers, self.stream())
-            parser.spool_max_size = sys.maxsize
-            try:
-                self._form = await parser.parse()
-            except MultiPartException as error:
-                raise HTTPException(400, error.message) from error
-        return self._form
-
-
-class _Route(APIRoute):
-    """Refuses fields that it does not know: an option that is misspelt would be left out in silence."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, known = super().get_route_handler(), {field.alias for field in self.dependant.body_params}
-        rule = RULES.get(("POST", self.path))
-        if rule is None or rule.takes != PICTURES:
-            return handle
-
-        async def handle_known(request: Request) -> Response:
-            request = _Uploaded(request.scope, request.receive)
-            unknown = sorted(set(await request.form()) - known)
-            if unknown:
-                rule = f"The fields of this request are {', '.join(sorted(known))}"
-                raise Refusal(422, UsageError(rule, ascii(unknown[0][:100]), "Leave it out."))
-            return await handle(request)
-
-        return handle_known
-
-
 def _sees_names(request: Request) -> bool:
     visit: Visit = request.scope["visit"]
     return visit.sees_names
-
-
-@contextmanager
-def _uploads(request: Request, service: Service, files: Sequence[UploadFile]) -> Generator[list[Upload]]:
-    """Their bytes, if they are not too many, while they are worked on.
-
-    Raises:
-        Refusal: 413, too many or too large; 429, the token has too many here.
-    """
-    visit: Visit = request.scope["visit"]
-    assert visit.token is not None  # no place takes pictures of strangers
-    uploads = _read(service, files, service.limits.files)
-    with service.shares.of(visit.token, len(uploads)):
-        yield uploads
-
-
-def _read(service: Service, files: Sequence[UploadFile], most: int) -> list[Upload]:
-    limits = service.limits
-    if len(files) > most:
-        raise Refusal(413, DataError(f"A request has at most {most} pictures", len(files), "Send several requests."))
-    found: list[Upload] = []
-    for file in files:
-        name = PurePosixPath((file.filename or "").replace("\\", "/")).name[:200] or "picture"
-        content = file.file.read(limits.picture_bytes + 1)
-        if len(content) > limits.picture_bytes:
-            error = DataError(
-                f"A picture has at most {limits.picture_bytes:,} bytes", f"{name} with more", "Make it smaller."
-            )
-            raise Refusal(413, error)
-        found.append(Upload(name, content))
-    return found
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        values: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise UsageError("Metadata are a JSON object", repr(text[:100]), 'Pass for example {"door": 3}.')
-    return values
 
 
 def _note(request: Request, *, model: Service | None = None, **values: Any) -> None:
@@ -343,21 +283,8 @@ def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, LikewiseError):
         error = refusal_of(error)
     if isinstance(error, RequestValidationError):
-        error = Refusal(422, _in_words(error.errors()[0]))
+        error = Refusal(422, in_words(error.errors()[0]))
     if isinstance(error, HTTPException):
         error = Refusal(error.status_code, UsageError("A request is one that /openapi.json tells of", error.detail))
     assert isinstance(error, Refusal)
     return Response(json_bytes(error.as_dict()), error.status, error.headers, "application/json")
-
-
-def _in_words(fault: dict[str, Any]) -> UsageError:
-    """What does not fit the description of a request."""
-    loc = [str(part) for part in fault["loc"][1:]]
-    where, said = ".".join(loc), str(fault["msg"])
-    if fault["type"] == "json_invalid":
-        return UsageError("The body of this request is JSON", "something else", 'Send for example {"name": "ada"}.')
-    if "Expected UploadFile" in said:
-        return UsageError("A picture is sent as a file", f"{where}: a text", f"With curl: -F {loc[0]}=@door.jpg")
-    if fault["type"] == "missing":
-        return UsageError("A request has all fields that it needs", f"no {where or 'body'}", "See /openapi.json.")
-    return UsageError("A request is one that /openapi.json tells of", f"{where or 'body'}: {said}")

@@ -1,5 +1,8 @@
 """Requests share the encoder: what has come in while a batch was encoded is the next batch.
 
+Where a detector stands before the encoder, it looks through pictures on the same thread, one at a time: both are
+networks, which share the processor badly.
+
 Nobody waits for a batch to fill up. So one client alone is answered at once, and many together get batches as large as
 there are clients. What waits is bounded: a queue that grows only makes all answers late.
 """
@@ -12,21 +15,23 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Lock, Thread
+from threading import BoundedSemaphore, Condition, Lock, Thread
 from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from likewise.encoder import Encoded, Encoding, Item
+from likewise.encoder import Encoded, Encoding, Item, Pictures, Preprocessing
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError
-from likewise.prepare import Finder, Part, shown_part
-from likewise.server.decoding import Decoders
+from likewise.media.pictures import Pixels
+from likewise.prepare import Finder, Part, parts_of, shown_part
+from likewise.server.decoding import Budget, Decoders, Opened
 from likewise.server.refusals import busy
 
 BATCH = 64  # pictures encoded at once, if as many wait
+WHOLE = 8  # pictures held with all their pixels at once, 72 MB each at most, for a detector to look through
 _RECENT = 0.9  # weight of the past in the running pace
 
 
@@ -46,10 +51,23 @@ def shown(parts: list[Part], finder: Finder | None, name: str) -> list[Part]:
 
 @final
 @dataclass
-class _Job:
+class _Rows:
+    """Parts to be encoded."""
+
     encoder: Encoding
     values: Tensor  # (n, ...) whole numbers as decoded
+    at_once: int | None
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
+
+
+@final
+@dataclass
+class _Look:
+    """A picture in which parts are to be found."""
+
+    how: Pictures
+    picture: Pixels
+    answer: Future[list[Part]] = field(default_factory=Future[list[Part]])
 
 
 @final
@@ -69,9 +87,11 @@ class Lane:
         self._decoders, self._capacity = decoders, capacity
         self._lock = Lock()
         self._came, self._left = Condition(self._lock), Condition(self._lock)  # jobs, and pictures
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_Rows | _Look] = deque()
         self._closing = False
-        self._pace = 0.0  # seconds per picture
+        self._looking = self._encoding = 0.0  # seconds per picture, and per part
+        self._whole = BoundedSemaphore(WHOLE)
+        self._learned: tuple[Finder, bool] | None = None  # the finder that was asked last, and what was found
         self.here = self.batches = self.encoded = self.refused = 0
         self._thread = Thread(target=self._work, name="encodes", daemon=True)
         self._thread.start()
@@ -89,13 +109,30 @@ class Lane:
         *,
         patient: bool = False,
     ) -> Encoded:
-        """Embeddings of what is found in pictures, as `Encoding.encode_parts` gives them.
+        """Embeddings of what is found in uploads, as `Encoding.encode_parts` gives them; see `encode_sized`."""
+        return self.encode_sized(encoder, items, chosen, patient=patient)[0]
+
+    def encode_sized(
+        self,
+        encoder: Encoding,
+        items: Sequence[Item],
+        chosen: Callable[[list[Part], Finder | None, str], list[Part]] = every,
+        *,
+        patient: bool = False,
+        at_once: int | None = None,
+    ) -> tuple[Encoded, list[tuple[int, ...]]]:
+        """Embeddings of what is found in pictures or sounds, and how large these are.
 
         Args:
             encoder: which one; pictures for different ones are in different batches.
             items: have a `read()` that gives bytes, and a name as their text.
             chosen: which of the parts that were found in an item: `every`, or the one that is `shown`.
             patient: wait for a place in the queue, as work in the background does.
+            at_once: parts per pass through the network; None as `Encoding.encode` takes them.
+
+        Returns:
+            As `Encoding.encode_parts`; and for each of its rows, height and width of the upright picture, or how many
+            samples the sound has.
 
         Raises:
             Refusal: 503, the queue is full; 413, a picture too large, or too slow to decode.
@@ -103,6 +140,7 @@ class Lane:
         how = encoder.ready()
         parts: list[Part] = []
         kept: list[int] = []
+        sizes: list[tuple[int, ...]] = []
         problems: list[tuple[int, str]] = []
         budget = self._decoders.budget()
         with self._places(len(items), patient):
@@ -110,18 +148,19 @@ class Lane:
                 if not isinstance(item, Readable):
                     raise TypeError(f"uploads are encoded here, not {type(item).__name__}")
                 try:
-                    decoded = self._decoders.decode(item.read(), str(item), how, budget)
-                    found = chosen(decoded, how.prepare, str(item))
+                    opened = self._opened(item, how, budget)
+                    found = chosen(opened.parts, how.prepare, str(item))
                     parts += found
                     kept += [i] * len(found)
+                    sizes += [opened.size] * len(found)
                 except DataError as error:
                     problems.append((i, str(error)))
             rows = [how.laid_out(part) for part in parts]
-            embeddings = self._encoded(encoder, rows) if rows else torch.empty(0, *encoder.embedded)
-        return Encoded(
-            embeddings, np.array(kept, np.int64), tuple(problems), tuple(part.box for part in parts),
-            tuple(part.flaw for part in parts),
-        )  # fmt: skip
+            # In turns: a picture may have hundreds of parts, and others wait.
+            blocks = [self._encoded(encoder, rows[i : i + BATCH], at_once) for i in range(0, len(rows), BATCH)]
+            embeddings = torch.cat(blocks) if blocks else torch.empty(0, *encoder.embedded)
+        boxes, flaws = tuple(part.box for part in parts), tuple(part.flaw for part in parts)
+        return Encoded(embeddings, np.array(kept, np.int64), tuple(problems), boxes, flaws), sizes
 
     def close(self) -> None:
         """Encodes what is here, and takes nothing more."""
@@ -131,14 +170,35 @@ class Lane:
             self._left.notify_all()
         self._thread.join()
 
-    def _encoded(self, encoder: Encoding, rows: Sequence[np.ndarray]) -> Tensor:
-        job = _Job(encoder, torch.from_numpy(np.stack(rows)))
+    def _encoded(self, encoder: Encoding, rows: Sequence[np.ndarray], at_once: int | None) -> Tensor:
+        job = _Rows(encoder, torch.from_numpy(np.stack(rows)), at_once)
+        self._queue(job)
+        return job.answer.result()
+
+    def _opened(self, item: Readable, how: Preprocessing, budget: Budget) -> Opened:
+        """An upload's parts: found where it is decoded, or here where that takes a network."""
+        if how.prepare is None or not self._has_learned(how.prepare):
+            return self._decoders.decode(item.read(), str(item), how, budget)
+        assert isinstance(how, Pictures)  # nothing is found in sounds
+        with self._whole:
+            picture = self._decoders.picture(item.read(), str(item), how, budget)
+            job = _Look(how, picture)
+            self._queue(job)
+            return Opened(job.answer.result(), picture.shape[:2])
+
+    def _has_learned(self, finder: Finder) -> bool:
+        """Whether it goes by parameters that the model keeps, which decoders do not have."""
+        known = self._learned
+        if known is None or known[0] is not finder:
+            known = self._learned = finder, bool(finder.parameters())  # once: they are copied
+        return known[1]
+
+    def _queue(self, job: _Rows | _Look) -> None:
         with self._lock:
             if self._closing:
                 raise busy("a service that is stopping", 5)
             self._jobs.append(job)
             self._came.notify()
-        return job.answer.result()
 
     @contextmanager
     def _places(self, number: int, patient: bool) -> Generator[None]:
@@ -147,7 +207,7 @@ class Lane:
                 self._left.wait_for(lambda: not self.here or self.here + number <= self._capacity // 2 or self._closing)
             elif self.here + number > self._capacity:
                 self.refused += number
-                seconds = max(1, round(self.here * self._pace))
+                seconds = max(1, round(self.here * (self._looking + self._encoding)))
                 raise busy(f"{number} more pictures while {self.here} of at most {self._capacity} wait", seconds)
             self.here += number
         try:
@@ -163,26 +223,47 @@ class Lane:
                 self._came.wait_for(lambda: self._jobs or self._closing)
                 if not self._jobs:
                     return
-                batch = self._next()
-            began = time.perf_counter()
-            values = torch.cat([job.values for job in batch])
-            try:
-                found = batch[0].encoder.encode(values).embeddings
-            except Exception as error:  # it is for those who wait; the next batch may go well
-                for job in batch:
-                    job.answer.set_exception(error)
-                continue
-            for job, rows in zip(batch, found.split([len(job.values) for job in batch]), strict=True):
-                job.answer.set_result(rows)
-            self.batches, self.encoded = self.batches + 1, self.encoded + len(values)
-            took = (time.perf_counter() - began) / len(values)
-            self._pace = _RECENT * self._pace + (1 - _RECENT) * took
+                first = self._jobs.popleft()
+                batch = self._batch(first) if isinstance(first, _Rows) else []
+            if isinstance(first, _Look):
+                self._look(first)
+            else:
+                self._encode(batch)
 
-    def _next(self) -> list[_Job]:
-        """The jobs of one batch: the first in the queue, and those behind it that fit."""
-        batch = [self._jobs.popleft()]
-        room = BATCH - len(batch[0].values)
-        while self._jobs and self._jobs[0].encoder is batch[0].encoder and len(self._jobs[0].values) <= room:
-            room -= len(self._jobs[0].values)
-            batch.append(self._jobs.popleft())
+    def _look(self, job: _Look) -> None:
+        began, how = time.perf_counter(), job.how
+        try:
+            job.answer.set_result(parts_of(job.picture, how.prepare, how.height, how.width, how.resize))
+        except Exception as error:  # it is for who waits; the next one may go well
+            job.answer.set_exception(error)
+            return
+        self._looking = _running(self._looking, time.perf_counter() - began)
+
+    def _encode(self, batch: list[_Rows]) -> None:
+        began, values = time.perf_counter(), torch.cat([job.values for job in batch])
+        try:
+            found = batch[0].encoder.encode(values, batch=batch[0].at_once).embeddings
+        except Exception as error:  # it is for those who wait; the next batch may go well
+            for job in batch:
+                job.answer.set_exception(error)
+            return
+        for job, rows in zip(batch, found.split([len(job.values) for job in batch]), strict=True):
+            job.answer.set_result(rows)
+        self.batches, self.encoded = self.batches + 1, self.encoded + len(values)
+        self._encoding = _running(self._encoding, (time.perf_counter() - began) / len(values))
+
+    def _batch(self, first: _Rows) -> list[_Rows]:
+        """What is encoded together: one that has left the queue, and what is in it for the same encoder and fits."""
+        batch, room, others = [first], BATCH - len(first.values), deque[_Rows | _Look]()
+        for job in self._jobs:
+            if isinstance(job, _Rows) and job.encoder is first.encoder and len(job.values) <= room:
+                batch.append(job)
+                room -= len(job.values)
+            else:
+                others.append(job)
+        self._jobs = others
         return batch
+
+
+def _running(mean: float, seconds: float) -> float:
+    return _RECENT * mean + (1 - _RECENT) * seconds

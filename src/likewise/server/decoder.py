@@ -8,8 +8,10 @@ Frames go in and out, each a header in JSON and a body, with the lengths of both
     in:   {"prepare"}, to load a finder before the time of a picture runs
     out:  {"ready"}; or {"rule", "received", "remedy"}
     in:   {"name", "prepare", "kind": "picture", "mode", "height", "width", "resize", "max_pixels"} and the bytes of a
-          picture; or {"name", "prepare", "kind": "sound", "rate", "samples", "max_seconds"} and those of a sound
-    out:  {"parts", "type", "shape"}, each part with {"box", "flaw"}, and their values, each of this type and shape; or
+          picture; or "kind": "whole" with no more than "mode" and "max_pixels", for a picture as it is, which somebody
+          else will look through; or "kind": "sound", "rate", "samples", "max_seconds" and the bytes of a sound
+    out:  {"size", "parts", "type", "shape"}: height and width of the upright picture, or how many samples the sound
+          has; each part with {"box", "flaw"}; and the values of the parts, each of this type and shape; or
           {"rule", "received", "remedy"} and nothing
 """
 
@@ -25,7 +27,7 @@ from typing import Any, BinaryIO
 
 from likewise.errors import DataError, LikewiseError
 from likewise.media.lengths import at_length, whole_numbers
-from likewise.media.pictures import read_picture
+from likewise.media.pictures import Pixels, read_picture
 from likewise.media.sounds import read_sound
 from likewise.prepare import Finder, Part, finder_from, parts_of
 
@@ -63,17 +65,26 @@ def _finder(described: str) -> Finder:
     return finder_from(json.loads(described))
 
 
-def _picture(header: dict[str, Any], content: bytes, finder: Finder | None) -> list[Part]:
-    picture = read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=header["name"])
-    return parts_of(picture, finder, header["height"], header["width"], header["resize"])
+def _picture(header: dict[str, Any], content: bytes, finder: Finder | None) -> tuple[list[Part], tuple[int, ...]]:
+    picture = _upright(header, content)
+    return parts_of(picture, finder, header["height"], header["width"], header["resize"]), picture.shape[:2]
 
 
-def _sound(header: dict[str, Any], content: bytes, _: Finder | None) -> list[Part]:
+def _whole(header: dict[str, Any], content: bytes, _: Finder | None) -> tuple[list[Part], tuple[int, ...]]:
+    picture = _upright(header, content)
+    return [Part(picture)], picture.shape[:2]
+
+
+def _upright(header: dict[str, Any], content: bytes) -> Pixels:
+    return read_picture(content, mode=header["mode"], max_pixels=header["max_pixels"], name=header["name"])
+
+
+def _sound(header: dict[str, Any], content: bytes, _: Finder | None) -> tuple[list[Part], tuple[int, ...]]:
     samples = read_sound(content, rate=header["rate"], max_seconds=header["max_seconds"], name=header["name"])
-    return [Part(whole_numbers(at_length(samples, header["samples"])))]
+    return [Part(whole_numbers(at_length(samples, header["samples"])))], samples.shape
 
 
-_READERS = {"picture": _picture, "sound": _sound}
+_READERS = {"picture": _picture, "whole": _whole, "sound": _sound}
 
 
 def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -82,8 +93,8 @@ def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], byt
         finder = None if header["prepare"] is None else _finder(json.dumps(header["prepare"]))
         if "name" not in header:
             return {"ready": True}, b""
-        parts = _READERS[header["kind"]](header, content, finder)
-        described: dict[str, Any] = {"parts": [{"box": part.box, "flaw": part.flaw} for part in parts]}
+        parts, size = _READERS[header["kind"]](header, content, finder)
+        described: dict[str, Any] = {"size": size, "parts": [{"box": part.box, "flaw": part.flaw} for part in parts]}
         if parts:
             described |= {"type": parts[0].values.dtype.str, "shape": parts[0].values.shape}
         return described, b"".join(part.values.tobytes() for part in parts)

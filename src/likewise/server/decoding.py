@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, BinaryIO, cast, final
@@ -17,6 +18,7 @@ import numpy as np
 import likewise
 from likewise.encoder import Pictures, Preprocessing, Sounds
 from likewise.errors import DataError, ModelError
+from likewise.media.pictures import Pixels
 from likewise.prepare import Part
 from likewise.server.decoder import receive, send
 from likewise.server.limits import Limits
@@ -61,6 +63,20 @@ class Budget:
 
 
 @final
+@dataclass(frozen=True)
+class Opened:
+    """A picture or sound that was decoded.
+
+    Attributes:
+        parts: what of it is encoded, the most prominent first.
+        size: height and width of the upright picture, or how many samples the sound has.
+    """
+
+    parts: list[Part]
+    size: tuple[int, ...]
+
+
+@final
 class Decoders:
     """Decodes pictures of strangers, each within a time limit that holds whatever the decoder does.
 
@@ -84,26 +100,26 @@ class Decoders:
         """That of a new request."""
         return Budget(self._limits)
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> list[Part]:
-        """What `Preprocessing.parts` would find in this process.
+    def decode(self, content: bytes, name: str, how: Preprocessing, budget: Budget) -> Opened:
+        """What `Preprocessing.parts` would find in this process, and how large the item is.
 
         Args:
-            content, name: a picture, and what its errors call it.
-            how: what is made of it.
+            content, name: a picture or sound, and what its errors call it.
+            how: what is made of it; its prepare step goes by no parameters of the model, as processes hold no network.
             budget: of the request it is part of.
 
         Raises:
             DataError: it cannot be read. Refusal: 413, it is too large or takes too long, which should end its request;
                 503, all processes are busy with others for long.
         """
-        try:
-            process = self._idle.get(timeout=_WAIT)
-        except queue.Empty:
-            raise busy(f"pictures that take more than {_WAIT:g} s to decode") from None
-        try:
-            return process.decode(content, name, how, self._limits, budget)
-        finally:
-            self._idle.put(process)
+        prepare = None if how.prepare is None else how.prepare.as_dict()
+        return self._opened(content, {"name": name, "prepare": prepare, **_asked(how, self._limits)}, budget)
+
+    def picture(self, content: bytes, name: str, how: Pictures, budget: Budget) -> Pixels:
+        """A picture with all of its pixels, upright, in the colours that `how` takes; see `decode`."""
+        asked = {"kind": "whole", "mode": _mode(how), "max_pixels": self._limits.pixels}
+        (whole,) = self._opened(content, {"name": name, "prepare": None, **asked}, budget).parts
+        return whole.values
 
     def close(self) -> None:
         """Ends the processes."""
@@ -111,6 +127,16 @@ class Decoders:
         self._watch.join()
         for process in self._all:
             process.end()
+
+    def _opened(self, content: bytes, header: dict[str, Any], budget: Budget) -> Opened:
+        try:
+            process = self._idle.get(timeout=_WAIT)
+        except queue.Empty:
+            raise busy(f"pictures that take more than {_WAIT:g} s to decode") from None
+        try:
+            return process.decode(content, header, budget)
+        finally:
+            self._idle.put(process)
 
     def _kill_the_late(self) -> None:
         while not self._closing.wait(_LOOK_EVERY):
@@ -129,14 +155,13 @@ class _Process:
         self._ready = False
         self._prepared: dict[str, Any] | None = None  # the finder it has loaded
 
-    def decode(self, content: bytes, name: str, how: Preprocessing, limits: Limits, budget: Budget) -> list[Part]:
-        prepare = None if how.prepare is None else how.prepare.as_dict()
-        header = {"name": name, "prepare": prepare, **_asked(how, limits)}
+    def decode(self, content: bytes, header: dict[str, Any], budget: Budget) -> Opened:
+        name: str = header["name"]
         if budget.left <= 0:
             raise budget.late(name)
         try:
             self._expect(time.monotonic() + _STARTS_WITHIN)
-            self._make_ready(prepare)
+            self._make_ready(header["prepare"])
             began = time.monotonic()
             self._expect(began + budget.next)
             try:
@@ -158,13 +183,15 @@ class _Process:
                 if answer["rule"].startswith(beginning):
                     raise Refusal(413, DataError(answer["rule"], answer["received"], remedy))
             raise DataError(answer["rule"], answer["received"], answer["remedy"])
+        size = tuple(answer["size"])
         if not answer["parts"]:
-            return []
+            return Opened([], size)
         found = np.frombuffer(values, answer["type"]).reshape(-1, *answer["shape"])
-        return [
+        parts = [
             Part(rows, None if one["box"] is None else tuple(one["box"]), one["flaw"])
             for rows, one in zip(found, answer["parts"], strict=True)
         ]
+        return Opened(parts, size)
 
     def kill_if_late(self) -> bool:
         """Whether it had to be killed."""
@@ -221,11 +248,14 @@ def _asked(how: Preprocessing, limits: Limits) -> dict[str, Any]:
     if isinstance(how, Sounds):
         return {"kind": how.kind, "rate": how.rate, "samples": how.samples, "max_seconds": limits.sound_seconds}
     assert isinstance(how, Pictures)  # there are no other kinds
-    mode = "L" if how.channels == 1 else "RGB"
     return {
-        "kind": how.kind, "mode": mode, "height": how.height, "width": how.width, "resize": how.resize,
+        "kind": how.kind, "mode": _mode(how), "height": how.height, "width": how.width, "resize": how.resize,
         "max_pixels": limits.pixels,
     }  # fmt: skip
+
+
+def _mode(how: Pictures) -> str:
+    return "L" if how.channels == 1 else "RGB"
 
 
 def _pipe(stream: object) -> BinaryIO:

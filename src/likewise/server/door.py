@@ -69,6 +69,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/verify/name"): Rule("verify", PICTURES),
     ("POST", "/v1/identify"): Rule("identify", PICTURES),
     ("POST", "/v1/classify"): Rule("classify", PICTURES),
+    ("POST", "/v1/detect"): Rule("detect", PICTURES),
     ("POST", "/v1/enrol"): Rule("enrol", PICTURES),
     ("POST", "/v1/forget"): Rule("forget", JSON),
     ("GET", "/v1/names"): Rule("admin"),

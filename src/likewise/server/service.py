@@ -7,27 +7,25 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any, final
 
-import numpy as np
-import torch
-
-from likewise.apps.classify import Answer, Classifier
-from likewise.apps.cluster import ClusterOptions, cut_of, find_clusters, pair_cut_of
-from likewise.apps.loading import load
-from likewise.encoder import Encoded, Item, Progress
-from likewise.errors import DataError, ModelError, UsageError
+from likewise.apps.classify import Classifier
+from likewise.apps.cluster import ClusterOptions
+from likewise.apps.detect import Detector
+from likewise.encoder import Encoded, Item
+from likewise.errors import ModelError, UsageError
 from likewise.gallery import Claim, Enrolled, Forgotten, Gallery, Identified
 from likewise.gallery.claim import Line
 from likewise.gallery.decision import Rule
 from likewise.gallery.names import check_name
-from likewise.matching import EMBED, TASKS, Model, Verdict, task_of
-from likewise.server.batching import Lane, shown
+from likewise.matching import Model, Verdict
+from likewise.server.batching import Lane
+from likewise.server.clustering import clustered, threshold_for
 from likewise.server.decoding import Decoders
 from likewise.server.jobs import Job, Jobs
+from likewise.server.kinds import Served, Wanted, as_kind, does
 from likewise.server.limits import Limits
+from likewise.server.looking import classified, detected, encoded
 from likewise.server.pace import Shares, Tries
 from likewise.server.refusals import Refusal
-
-_ENCODED_AT_ONCE = 16  # pictures of a job: requests come between
 
 
 @final
@@ -50,26 +48,13 @@ class Upload:
         return self._name
 
 
-def load_served(model: str) -> Model | Classifier:
-    """The model in a folder, or the registered one of this name.
-
-    Raises:
-        ModelError: it neither compares nor classifies; see also `likewise.apps.loading.load`.
-    """
-    task = task_of(model)
-    if task not in (EMBED, Classifier.task):
-        found = f"{model!r}, a model for {TASKS.get(task, task)}"
-        raise ModelError("A service compares or classifies", found, "Ask it on the command line: `likewise --help`.")
-    return load(model)
-
-
 @final
 class Service:
     """A model, perhaps a gallery, and what requests share.
 
     Args:
-        model: compares or classifies; None for that of a gallery which is there. A gallery keeps its own copy, and that
-            one is asked, so that the service follows when somebody exchanges it with `gallery rebuild`.
+        model: what is asked; None for that of a gallery which is there. A gallery keeps its own copy, and that one is
+            asked, so that the service follows when somebody exchanges it with `gallery rebuild`.
         gallery: its address; where there is none, it is made for `model`.
         limits: what clients may send.
 
@@ -78,59 +63,35 @@ class Service:
             task. likewise.LikewiseError: see `Gallery.open`.
     """
 
-    def __init__(
-        self, model: Model | Classifier | None, gallery: str | None = None, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, model: Served | None, gallery: str | None = None, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        if isinstance(model, Classifier) and gallery is not None:
-            raise UsageError("A gallery holds what a model compares", "a model that classifies", "Leave --gallery out.")
+        if gallery is not None and not isinstance(model, Model | None):
+            found = f"a model that {does(model)}"
+            raise UsageError("A gallery holds what a model compares", found, "Leave --gallery out.")
         if model is None and gallery is None:
             raise UsageError(
                 "A service has a model, or a gallery that keeps one", "neither", "Pass MODEL, or --gallery GALLERY."
             )
         self._own = model
         self._gallery = (
-            None if gallery is None or isinstance(model, Classifier)
+            None if gallery is None or not isinstance(model, Model | None)
             else Gallery.open(gallery, model, encode=self._encode)
         )  # fmt: skip
-        finder = self._asked.encoder.ready().prepare
-        if finder is not None and finder.parameters():  # decoders start without torch, and hold no network
-            raise UsageError(
-                "A service cuts out what packages find", "a model that looks with a detector of its own",
-                "Cut out first with `likewise detect --crop`.",
-            )  # fmt: skip
         self._decoders = Decoders(self.limits)
         self._lane = Lane(self._decoders, self.limits.queue)
         self.jobs = Jobs()
         self.tries, self.shares = Tries(), Shares(self.limits.queue // 2)
         self._lock = Lock()
-        self._known: tuple[Model | Classifier, str] | None = None
+        self._known: tuple[Served, str] | None = None
         self._began = time.monotonic()
 
-    @property
-    def model(self) -> Model:
-        """What compares now.
+    def asked(self, kind: type[Wanted]) -> Wanted:
+        """The model that answers now, for a question to those of one kind.
 
         Raises:
-            ModelError: the service classifies.
+            ModelError: it is of another.
         """
-        asked = self._asked
-        if isinstance(asked, Classifier):
-            raise ModelError("This is asked of a model that compares", "one that classifies", "Ask /v1/classify.")
-        return asked
-
-    @property
-    def classifier(self) -> Classifier:
-        """What classifies.
-
-        Raises:
-            ModelError: the service compares.
-        """
-        asked = self._asked
-        if isinstance(asked, Model):
-            rule, remedy = "This is asked of a model that classifies", "Serve one made by `train --task classify`."
-            raise ModelError(rule, "one that compares", remedy)
-        return asked
+        return as_kind(self._asked, kind)
 
     @property
     def fingerprint(self) -> str:
@@ -146,10 +107,10 @@ class Service:
         """The gallery.
 
         Raises:
-            UsageError: the service has none. ModelError: it classifies.
+            UsageError: the service has none. ModelError: its model is one that can have none.
         """
         if self._gallery is None:
-            _ = self.model  # one that classifies can have none
+            self.asked(Model)  # others can have none
             raise UsageError(
                 "Names are asked for where a gallery is served", "a service without", "Start it with --gallery."
             )
@@ -157,7 +118,7 @@ class Service:
 
     def verify(self, a: Upload, b: Upload, fmr: float | None) -> Verdict:
         """As `Model.verify`."""
-        model = self.model
+        model = self.asked(Model)
         model.calibrated().threshold_for(fmr)  # refused before the work
         distance = model.distance_of(self._lane.encode(model.encoder, [a, b]), [str(a), str(b)])
         return model.verdict(distance, fmr=fmr)
@@ -193,45 +154,16 @@ class Service:
         return done
 
     def encode(self, uploads: Sequence[Upload]) -> dict[str, Any]:
-        """Embeddings, and what could not be read.
+        """See `likewise.server.looking.encoded`."""
+        return self._signed(encoded(self._lane, self.asked(Model), uploads))
 
-        Raises:
-            DataError: nothing could be read.
-        """
-        found = self._lane.encode(self.model.encoder, uploads)
-        if len(found.problems) == len(uploads):
-            raise DataError("At least one item can be read", found.problems[0][1].rstrip("."))
-        rows = zip(found.kept.tolist(), _boxes(found), found.embeddings.tolist(), strict=True)
-        return {
-            "fingerprint": self.fingerprint,
-            "dim": self.model.dim,
-            "items": [{"file": str(uploads[i]), "box": box, "embedding": row} for i, box, row in rows],
-            "skipped": [{"file": str(uploads[i]), "reason": reason} for i, reason in found.problems],
-        }
+    def classify(self, uploads: Sequence[Upload], top: int) -> dict[str, Any]:
+        """See `likewise.server.looking.classified`."""
+        return self._signed(classified(self._lane, self.asked(Classifier), uploads, top))
 
-    def classify(self, uploads: Sequence[Upload], top: int) -> tuple[list[Answer], dict[str, Any]]:
-        """What uploads show, and the same JSON-ready, with what could not be read; see `Classifier.classify`.
-
-        Raises:
-            DataError: nothing could be read. UsageError: `top` below 1.
-        """
-        if top < 1:
-            raise UsageError("At least 1 class is shown", top)
-        classifier = self.classifier
-        names = [str(upload) for upload in uploads]
-        answers = classifier.answered(self._lane.encode(classifier.encoder, uploads, shown), names)
-        said = [one for one in answers if isinstance(one, Answer)]
-        skipped = [
-            {"file": name, "reason": one} for name, one in zip(names, answers, strict=True) if isinstance(one, str)
-        ]
-        if not said:
-            raise DataError("At least one item can be read", skipped[0]["reason"].rstrip("."), "Send others.")
-        return said, {
-            "fingerprint": self.fingerprint,
-            "head": classifier.head.kind,
-            "files": [one.as_dict(top) for one in said],
-            "skipped": skipped,
-        }
+    def detect(self, uploads: Sequence[Upload], score: float | None, overlap: float) -> dict[str, Any]:
+        """See `likewise.server.looking.detected`."""
+        return self._signed(detected(self._lane, self.asked(Detector), uploads, score, overlap))
 
     def cluster(self, uploads: Sequence[Upload], options: ClusterOptions, fmr: float | None) -> Job:
         """Takes on a job that groups pictures; what can be refused at once is.
@@ -240,11 +172,9 @@ class Service:
             ModelError: agglomerative, and the model is not calibrated. UsageError: options that cannot work.
             Refusal: 503, too many jobs wait.
         """
-        model = self.model
-        if fmr is not None and options.method != "agglomerative":
-            raise UsageError("A promised rate is for the method agglomerative", options.method, "Leave fmr out.")
-        threshold = cut_of(model, fmr) if options.method == "agglomerative" else None
-        return self.jobs.add(lambda progress: self._clustered(model, uploads, options, threshold, progress))
+        model = self.asked(Model)
+        threshold = threshold_for(model, options, fmr)
+        return self.jobs.add(lambda progress: clustered(self._lane, model, uploads, options, threshold, progress))
 
     def healthy(self) -> None:
         """Returns if questions can be answered.
@@ -278,56 +208,15 @@ class Service:
             self._gallery.close()
 
     @property
-    def _asked(self) -> Model | Classifier:
+    def _asked(self) -> Served:
         if self._gallery is not None:
             return self._gallery.model
         assert self._own is not None
         return self._own
 
     def _encode(self, items: Sequence[Item]) -> Encoded:
-        return self._lane.encode(self.model.encoder, items)
+        return self._lane.encode(self.asked(Model).encoder, items)
 
-    def _clustered(
-        self, model: Model, uploads: Sequence[Upload], options: ClusterOptions, threshold: float | None,
-        progress: Progress,
-    ) -> dict[str, Any]:  # fmt: skip
-        kept: list[dict[str, Any]] = []
-        of: list[int] = []  # which upload
-        skipped: list[dict[str, str]] = []
-        rows = [torch.empty(0, model.dim)]
-        for start in range(0, len(uploads), _ENCODED_AT_ONCE):
-            progress(start, len(uploads), "encoding")
-            part = uploads[start : start + _ENCODED_AT_ONCE]
-            found = self._lane.encode(model.encoder, part, patient=True)
-            rows_of = found.kept.tolist()
-            flaws = found.flaws or (None,) * len(rows_of)
-            kept += [
-                {"file": str(part[i]), "box": box, "flaw": flaw}
-                for i, box, flaw in zip(rows_of, _boxes(found), flaws, strict=True)
-            ]
-            of += [start + i for i in rows_of]
-            skipped += [{"file": str(part[i]), "reason": reason} for i, reason in found.problems]
-            rows.append(found.embeddings)
-        if len(skipped) == len(uploads):
-            raise DataError("At least one picture can be read", skipped[0]["reason"].rstrip("."))
-        together = None if model.encoder.ready().prepare is None else np.array(of, np.int64)
-        labels = find_clusters(
-            torch.cat(rows), model.encoder.distance_on_cpu(), options, threshold=threshold, pair=pair_cut_of(model),
-            together=together, flawed=np.array([one["flaw"] is not None for one in kept], bool), progress=progress,
-        ).labels  # fmt: skip
-        groups: dict[int, list[dict[str, Any]]] = {}
-        for item, label in zip(kept, labels.tolist(), strict=True):
-            groups.setdefault(label, []).append(item)
-        unassigned = groups.pop(-1, [])
-        return {
-            "clusters": [{"id": id, "items": items} for id, items in sorted(groups.items())],
-            "unassigned": unassigned,
-            "skipped": skipped,
-            "method": options.method,
-            "threshold": threshold,
-        }
-
-
-def _boxes(found: Encoded) -> list[list[int] | None]:
-    """Where each part is, JSON-ready."""
-    return [None if box is None else list(box) for box in found.boxes or [None] * len(found.kept)]
+    def _signed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """With the fingerprint of the model that answered."""
+        return {"fingerprint": self.fingerprint, **values}

@@ -24,7 +24,7 @@ from typing import Any, final
 from likewise.errors import DataError, StoreError, UsageError
 from likewise.media.files import append_line
 
-SCOPES = ("verify", "identify", "classify", "enrol", "forget", "admin")
+SCOPES = ("verify", "identify", "classify", "detect", "enrol", "forget", "admin")
 DAYS, PER_MINUTE = 90, 600
 _TOKEN = re.compile(r"lw_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _REMEDY = "Make a token with `likewise tokens make FILE NAME`, and send it as `Authorization: Bearer TOKEN`."

@@ -3,11 +3,12 @@
 from likewise.apps.detect.boxes import Boxes, FoundBox, cut_out, relabelled
 from likewise.apps.detect.learn import DetectOptions, LearnedBoxes, learn, prepare
 from likewise.apps.detect.matches import found_in, matches_of
-from likewise.apps.detect.model import TASK, Detector
+from likewise.apps.detect.model import OVERLAP, TASK, Detector, check_shares
 from likewise.apps.detect.report import DetectReport, evaluate
 from likewise.apps.detect.scores import Found, ScoreCalibration, calibrated
 
 __all__ = [
+    "OVERLAP",
     "TASK",
     "Boxes",
     "DetectOptions",
@@ -18,6 +19,7 @@ __all__ = [
     "LearnedBoxes",
     "ScoreCalibration",
     "calibrated",
+    "check_shares",
     "cut_out",
     "evaluate",
     "found_in",

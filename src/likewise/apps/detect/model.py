@@ -38,6 +38,18 @@ AT_ONCE = 64  # pictures that are decoded together
 PASS = 1 << 20  # pixels in a pass through the network; eight times as many take twice as long for each
 
 
+def check_shares(least: float, overlap: float) -> None:
+    """Before pictures are looked at.
+
+    Raises:
+        UsageError: the least score of a box, or the overlap from which on one hides another, outside [0, 1].
+    """
+    if not 0 <= least <= 1:
+        raise UsageError("A threshold of scores is from 0 to 1", least)
+    if not 0 <= overlap <= 1:
+        raise UsageError("An overlap of boxes is from 0 to 1", overlap)
+
+
 @final
 class Detector(TaskModel[Encoder, ScoreCalibration]):
     """Says what is where in pictures.
@@ -75,6 +87,11 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
     def threshold(self) -> float:
         """The score from which on a box counts."""
         return USUAL_THRESHOLD if self.calibration is None else self.calibration.threshold
+
+    @property
+    def at_once(self) -> int:
+        """How many pictures go through the network in one pass."""
+        return max(1, PASS // (self.how.height * self.how.width))
 
     def detect(
         self,
@@ -122,6 +139,7 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
             overlap: intersection over union of two boxes of one class above which the surer one alone is kept, [0, 1].
             progress: see `detect`.
         """
+        check_shares(least, overlap)
         if isinstance(items, (str, bytes, Path)):
             raise UsageError("Things are found in a list of pictures", f"a lone {type(items).__name__}", "Pass [item].")
         found: list[Boxes | str] = []
@@ -154,8 +172,7 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
         seen = [each for each in read if not isinstance(each, str)]
         if not seen:
             return [each for each in read if isinstance(each, str)]
-        pass_ = max(1, PASS // (self.how.height * self.how.width))
-        outputs = self.encoder.encode(torch.stack([values for values, _ in seen]), batch=pass_).embeddings
+        outputs = self.encoder.encode(torch.stack([values for values, _ in seen]), batch=self.at_once).embeddings
         found = iter(self.decoded(outputs, [size for _, size in seen], least, overlap))
         return [each if isinstance(each, str) else next(found) for each in read]
 
@@ -166,8 +183,7 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
 
         Each box has the one class that is most likely.
         """
-        if not 0 <= least <= 1:
-            raise UsageError("A threshold of scores is from 0 to 1", least)
+        check_shares(least, overlap)
         said = grid_of(outputs, self.head.per_cell)
         scores, labels = (each.flatten(1) for each in said.scores.max(dim=-1))
         boxes = said.boxes.flatten(1, 3).double().numpy()
