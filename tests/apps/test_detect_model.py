@@ -224,6 +224,33 @@ def test_onnx_says_the_same(detector: LearnedBoxes, tmp_path: Path) -> None:
     assert float(held["threshold"]) == detector.model.threshold
 
 
+def test_onnx_finds_in_a_padded_picture_what_the_library_does(detector: LearnedBoxes, tmp_path: Path) -> None:
+    """The way there and back of docs/detect.md, on a picture that is wider than high."""
+    runtime = pytest.importorskip("onnxruntime")
+    metadata = export(detector.model, tmp_path / "look.onnx")
+    session = runtime.InferenceSession(tmp_path / "look.onnx", providers=["CPUExecutionProvider"])
+    assert [each.shape[1:] for each in session.get_outputs()] == [[128, 4], [128, 2]]
+    assert "grey in [0, 1]" in metadata["pixels"]
+    assert "64 x 64" in metadata["pixels"]
+    found = 0
+    for seed in range(6):
+        picture = scene(np.random.default_rng(seed), 40, 64)[0].repeat(2, axis=0).repeat(2, axis=1)  # 128 x 80
+        page = Image.new("L", (64, 64))
+        page.paste(Image.fromarray(picture[..., 0]).resize((64, 40), Image.Resampling.BILINEAR), (0, 12))
+        pixels = np.asarray(page, np.float32)[None, None] / 255
+        boxes, scores = (each[0] for each in session.run(None, {"pixels": pixels}))
+        (expected,) = detector.model.boxes_in([picture], least=0.3)
+        assert isinstance(expected, Boxes)
+        for box, score in zip(expected.boxes, expected.scores, strict=True):
+            near = np.abs(scores.max(axis=1) - score).argmin()
+            low, high = np.split((boxes[near] - [0, 12, 0, 12]) / 0.5, 2)
+            low, high = low.clip(0, [128, 80]), high.clip(0, [128, 80])
+            assert scores.max(axis=1)[near] == pytest.approx(score, abs=0.02)
+            np.testing.assert_allclose(np.r_[low, high - low], box, atol=1.5)
+            found += 1
+    assert found >= 5
+
+
 def test_boxes_are_drawn_where_they_are() -> None:
     picture = np.zeros((200, 300, 1), np.uint8)
     found = drawn(picture, [(100, 80, 50, 40)], [""], [(0, 114, 178)])

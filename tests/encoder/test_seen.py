@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likewise.encoder import PARTS, Encoder, Pictures, Seen
+from likewise.encoder.seen import NOBODY
 
 
 def seen(part: str, *pairs: tuple[int, int]) -> Seen:
@@ -57,3 +58,10 @@ def test_rows_are_where_an_item_stands(uses: list[tuple[int, int]], asked: list[
         assert (row >= 0) == (item in hardest)
         if row >= 0:
             assert (found.items[row], found.parts[row]) == (item, hardest[item])
+
+
+def test_what_was_met_of_nobody_tells_of_no_identity() -> None:
+    found = seen("train", (1, 10)).joined(seen("train", (2, NOBODY)), seen("valid", (3, NOBODY)))
+    assert found.trained_identities().tolist() == [10]
+    assert found.uses(np.array([3, 2, 1, 0])).tolist() == [1, 0, 0, -1]
+    assert table(found.told_apart()) == [(1, "train", 10)]

@@ -91,6 +91,16 @@ def test_nms_is_the_naive_loop(seed, overlap):
     assert nms(corners, scores, labels, overlap).tolist() == naive_nms(corners, scores, labels, overlap)
 
 
+@pytest.mark.parametrize("most", [1, 7, 1000])
+def test_nms_of_the_best_is_the_beginning_of_all(most):
+    generator = torch.Generator().manual_seed(3)
+    low = torch.rand(3000, 2, generator=generator)
+    corners = torch.cat([low, low + 0.1 * torch.rand(3000, 2, generator=generator)], dim=1)
+    scores, labels = torch.rand(3000, generator=generator), torch.zeros(3000)
+    every = nms(corners, scores, labels, 0.3)
+    assert nms(corners, scores, labels, 0.3, most).tolist() == every[:most].tolist()
+
+
 def test_nms_over_several_blocks_is_the_naive_loop():
     corners = some_corners(2_500, 3, 150)
     scores = torch.rand(2_500, generator=torch.Generator().manual_seed(0))

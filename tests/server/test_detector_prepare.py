@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,43 @@ def test_clusters_are_of_what_is_found(asked: Served, model: lw.Model, files: li
     )
 
 
+def test_of_a_picture_so_many_parts_are_encoded(tmp_path: Path, model: lw.Model) -> None:
+    model.save(tmp_path / "m.model")
+    seen = {count: png(drawn(None, s)) for s in range(20) if (count := _count(model, png(drawn(None, s)))) in (1, 2)}
+    with served(tmp_path, tmp_path / "m.model", Limits(parts=1), named=False) as running:
+        said = running.post("/v1/encode", [("files", ("one.png", seen[1])), ("files", ("two.png", seen[2]))]).json()
+        assert [item["file"] for item in said["items"]] == ["one.png"]
+        assert said["skipped"] == [
+            {
+                "file": "two.png",
+                "reason": "Of a picture up to 1 parts are encoded; got two.png, with 2. Send it in pieces.",
+            }
+        ]
+
+
+def _count(model: lw.Model, content: bytes) -> int:
+    return len(model.encoder.encode_parts([content]).kept)
+
+
+def test_an_answer_is_signed_by_the_model_that_gave_it(
+    tmp_path: Path, model: lw.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though another takes its place meanwhile, as `gallery rebuild` does."""
+    other = lw.Model(lw.Encoder("mlp", 8, preprocessing=lw.Pictures(1, 16, 16), seed=5).eval())
+    with closing(Service(model)) as service:
+        encode = Lane.encode
+
+        def exchanged(self: Lane, *arguments: Any, **options: Any) -> Encoded:
+            found = encode(self, *arguments, **options)
+            monkeypatch.setattr(service, "_own", other)
+            return found
+
+        monkeypatch.setattr(Lane, "encode", exchanged)
+        said = service.encode([Upload("a.png", png(drawn(1, 1)))])
+        assert said["fingerprint"] == model.fingerprint
+        assert service.fingerprint == other.fingerprint
+
+
 def test_limits_hold_for_pictures_that_are_looked_through_here(tmp_path: Path, model: lw.Model) -> None:
     model.save(tmp_path / "m.model")
     with served(tmp_path, tmp_path / "m.model", Limits(pixels=5000), named=False) as running:
@@ -197,7 +235,7 @@ def test_others_are_encoded_between_the_parts_of_a_picture_that_has_many(
     model: lw.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Detected, "find", lambda _, picture: [Part(picture, (0, 0, 20, 20))] * (2 * BATCH + 1))
-    lane, sizes = Lane(Counting(), 100), []  # pyright: ignore[reportArgumentType]
+    lane, sizes = Lane(Counting(), 100, 3 * BATCH), []  # pyright: ignore[reportArgumentType]
     encode = model.encoder.encode
     monkeypatch.setattr(
         model.encoder, "encode", lambda rows, **options: sizes.append(len(rows)) or encode(rows, **options)

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from likewise.apps.prepared import met_by
 from likewise.encoder import Pictures
 from likewise.encoder.onnx import COMPARED_BY, Color, OnnxEncoder
 from likewise.encoder.onnx_network import Layout, Network, Takes
@@ -101,6 +102,7 @@ def import_model(file: str | Path, options: ImportOptions | None = None, **chang
     any_number = takes.batch is None and _agree_together(encoder(1), encoder(None))
     chosen = _tried(encoder(None if any_number or takes.batch else 1))
     chosen.trained = {"data": f"not known here: it came as {file.name}"}
+    chosen.seen = met_by(options.prepare)
     return Model(chosen)
 
 

@@ -256,7 +256,7 @@ def _wishes(
     Where classes are `answered`, those of a model that was split by identity may all have been in test. Then what was
     trained on stays in train, and the rest is free.
     """
-    met = overlap(before, rest)
+    met = overlap(before.told_apart() if rule == "identity" else before, rest)
     if not lacking or not ((met.parts >= 0).any() or met.known.any()):
         return
     place = np.full(len(PARTS) + 1, -1)  # the last is that of new items

@@ -6,22 +6,32 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
-from likewise.encoder import Pictures, Seen
+import numpy as np
+
+from likewise.encoder import PARTS, Pictures, Seen
+from likewise.encoder.seen import NOBODY
 from likewise.errors import UsageError
 from likewise.matching import Model
 from likewise.matching.folder import read_seen
 from likewise.prepare import FINDERS, finder_called
 
+FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which a detector finds better
+
 
 def met_by(name: str | None) -> Seen:
-    """What the detector in the folder `name` was trained on; nothing of steps that have no such folder.
+    """What the detector in the folder `name` was fitted to; nothing of steps that have no such folder.
 
-    It cuts these pictures out better than others, so that whoever uses it has met them too.
+    It cuts these pictures out better than others, so that whoever uses it has met them too; but whose they are it was
+    never told.
 
     Raises:
         ModelError: the folder is damaged.
     """
-    return Seen() if name is None or name in FINDERS else read_seen(Path(name))
+    if name is None or name in FINDERS:
+        return Seen()
+    found = read_seen(Path(name))
+    items = found.items[np.isin(found.parts, FITTED)]
+    return Seen.of("train", items, np.full(len(items), NOBODY))
 
 
 def prepared(model: Model, name: str) -> Model:

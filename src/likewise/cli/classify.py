@@ -8,7 +8,7 @@ import typer
 
 from likewise.cli.console import answer, progress, report_skipped, say
 from likewise.cli.options import FilesArgument, Json, TrainedArgument
-from likewise.cli.tasks import check_trained_for
+from likewise.cli.tasks import check_trained
 from likewise.errors import visible
 
 SHOWN = 10  # files that are named of those that cannot be read; --json names all
@@ -32,7 +32,7 @@ def classify(
     from likewise.data.loaders import files_below
     from likewise.errors import DataError
 
-    check_trained_for(Classifier.task, model)
+    check_trained(model, Classifier.task)
     loaded = Classifier.load(model)
     found = [file for path in files for file in ([path / f for f in files_below(path)] if path.is_dir() else [path])]
     if not found:

@@ -10,7 +10,7 @@ import typer
 from likewise.cli.answers import say_known
 from likewise.cli.console import METRICS, answer, progress, report_skipped, say, table
 from likewise.cli.options import FilesArgument, Json, TrainedArgument
-from likewise.cli.tasks import check_trained_for
+from likewise.cli.tasks import check_trained
 
 if TYPE_CHECKING:
     from likewise.apps.detect import FoundBox
@@ -44,7 +44,7 @@ def detect(
     from likewise.data.loaders import files_below
     from likewise.errors import DataError
 
-    check_trained_for(Detector.task, model)
+    check_trained(model, Detector.task)
     loaded = Detector.load(model)
     found = [file for path in files for file in ([path / f for f in files_below(path)] if path.is_dir() else [path])]
     if not found:

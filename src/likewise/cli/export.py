@@ -9,7 +9,7 @@ import typer
 
 from likewise.cli.console import answer
 from likewise.cli.options import Json
-from likewise.cli.tasks import check_given, check_trained_for, foreign_to
+from likewise.cli.tasks import check_given, check_trained, foreign_to
 
 OPTIONS_OF = {"triggerword": frozenset({"per_hour"}), "detect": frozenset[str]()}
 
@@ -41,7 +41,7 @@ def export(
 
     if file.suffix.lower() != ".onnx":
         raise UsageError("A model is exported to a .onnx file", str(file), "Name it so.")
-    check_trained_for(TriggerWord.task, model)
+    check_trained(model, *OPTIONS_OF)
     if task_of(model) == "detect":
         from likewise.apps.detect import Detector
         from likewise.apps.detect.onnx_look import export as export_detector

@@ -11,7 +11,7 @@ import typer
 
 from likewise.cli.console import answer, say
 from likewise.cli.options import Json
-from likewise.cli.tasks import check_trained_for
+from likewise.cli.tasks import check_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ def listen(
         else:
             from likewise.apps.triggerword import Listener, TriggerWord
 
-            check_trained_for(TriggerWord.task, given[0])
+            check_trained(given[0], TriggerWord.task)
             model = TriggerWord.load(given[0])
             rule = model.rule(per_hour, threshold)
             if draw is not None:

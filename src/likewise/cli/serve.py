@@ -52,6 +52,7 @@ def serve(
     pixels: Annotated[int, typer.Option(min=1, help="Largest picture, in pixels.")] = 24_000_000,
     sound_seconds: Annotated[float, typer.Option(help="Longest sound, in seconds.")] = 600.0,
     decode_seconds: Annotated[float, typer.Option(help="Longest time to decode a picture.")] = 5.0,
+    parts: Annotated[int, typer.Option(min=1, help="Most parts of a picture that are encoded, such as faces.")] = 128,
 ) -> None:
     """Answer over HTTP: verify, identify, enrol, forget, encode, cluster; or classify; or detect.
 
@@ -83,6 +84,7 @@ def serve(
         pixels=pixels,
         sound_seconds=sound_seconds,
         decode_seconds=decode_seconds,
+        parts=parts,
         queue=queue,
         files=min(Limits.files, queue),
     )

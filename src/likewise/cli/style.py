@@ -97,7 +97,8 @@ def style(
     if preview and shown.is_file():
         raise UsageError(
             "A preview is a file of its own, and goes once the picture is there",
-            f"{str(shown)!r}, which is there already", "Move it away, or choose another name for the picture.",
+            f"{str(shown)!r}, which is there already, perhaps from a run that was cut off",
+            "Move it away, or choose another name for the picture.",
         )  # fmt: skip
     unseen: list[LikewiseError] = []
     seen: list[Path] = []
@@ -115,15 +116,13 @@ def style(
                 say(f"no preview: {error}")
             unseen.append(error)
 
-    try:
-        with progress("style") as bar:
-            made = stylise(
-                content, [*styles], options, judge=open_encoder(model), progress=bar, preview=show, every=preview
-            )
-        made.save(out)
-    finally:
-        for file in seen:
-            file.unlink(missing_ok=True)
+    with progress("style") as bar:
+        made = stylise(
+            content, [*styles], options, judge=open_encoder(model), progress=bar, preview=show, every=preview
+        )
+    made.save(out)
+    for file in seen:  # until now it was all that there is
+        file.unlink(missing_ok=True)
     for note in made.notes:
         say(note)
     if made.content_loss is None:

@@ -44,12 +44,12 @@ def check_given(context: typer.Context, foreign: AbstractSet[str], task: str) ->
         raise UsageError(f"A model for {TASKS[task]} has no {', '.join(given)}", None, "Leave it out.")
 
 
-def check_trained_for(task: str, model: str) -> None:
+def check_trained(model: str, *tasks: str) -> None:
     """Refuses a model known by name, all of which encode, where one that was trained for a task is asked for.
 
     Args:
-        task: a key of `likewise.matching.TASKS`.
         model: a folder, which its loader looks at, or a name.
+        tasks: keys of `likewise.matching.TASKS`.
 
     Raises:
         ModelError: it is a name.
@@ -59,6 +59,7 @@ def check_trained_for(task: str, model: str) -> None:
 
     if is_registered(model):
         raise ModelError(
-            f"This takes a model for {TASKS[task]}", f"{model!r}, one for {TASKS[EMBED]}",
-            f"Make one with `likewise train DATA --task {task} --out MODEL`.",
+            f"This takes a model for {' or '.join(TASKS[task] for task in tasks)}",
+            f"{model!r}, one for {TASKS[EMBED]}",
+            f"Make one with `likewise train DATA --task {' or --task '.join(tasks)}`.",
         )  # fmt: skip

@@ -12,6 +12,7 @@ IntArray = NDArray[np.int64]
 
 PARTS = ("train", "valid", "tune", "test")  # what an item can have been used for, the hardest use first
 TRAIN = 0
+NOBODY = -1  # whose an item is that was met without being told from others, as by a detector
 
 
 def _nothing() -> IntArray:
@@ -26,7 +27,7 @@ class Seen:
     Attributes:
         items: (n,) int64, rising: contents (`Dataset.contents`).
         parts: (n,) int64: the place in `PARTS` of what each was used for.
-        identities: (n,) int64: whose each is (`Dataset.identity_keys`).
+        identities: (n,) int64: whose each is (`Dataset.identity_keys`), or `NOBODY`.
     """
 
     items: IntArray = field(default_factory=_nothing)
@@ -64,4 +65,9 @@ class Seen:
 
     def trained_identities(self) -> IntArray:
         """(k,) identities with an item that was trained on."""
-        return np.unique(self.identities[self.parts == TRAIN])
+        return np.unique(self.identities[(self.parts == TRAIN) & (self.identities != NOBODY)])
+
+    def told_apart(self) -> Seen:
+        """Without items of nobody."""
+        kept = self.identities != NOBODY
+        return Seen(self.items[kept], self.parts[kept], self.identities[kept])

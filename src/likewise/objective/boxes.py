@@ -80,7 +80,7 @@ def iou_between(a: Tensor, b: Tensor, crowd: Tensor | None = None) -> Tensor:
     return iou_rowwise(a[:, None], b[None, :], None if crowd is None else crowd[None, :])
 
 
-def nms(corners: Tensor, scores: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor:
+def nms(corners: Tensor, scores: Tensor, labels: Tensor, overlap: float = 0.5, most: int | None = None) -> Tensor:
     """Greedy non-maximum suppression: the best box, without those of its class that overlap it, then the next best.
 
     In blocks of falling score. Within a block a box is kept if no kept one before it overlaps it; beginning with all
@@ -93,6 +93,7 @@ def nms(corners: Tensor, scores: Tensor, labels: Tensor, overlap: float = 0.5) -
         scores: (N,); of equal ones the first comes first.
         labels: (N,) whole numbers; boxes of different classes do not suppress each other.
         overlap: an intersection over union above this suppresses, in [0, 1].
+        most: boxes that are kept, the best; others are not looked at. None for all.
 
     Returns:
         (K,) int64 positions of those kept, best first.
@@ -114,6 +115,8 @@ def nms(corners: Tensor, scores: Tensor, labels: Tensor, overlap: float = 0.5) -
                 break
             alive = found
         kept = torch.cat([kept, block[alive]])
+        if most is not None and len(kept) >= most:
+            return kept[:most]
     return kept
 
 

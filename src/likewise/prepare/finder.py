@@ -75,12 +75,14 @@ def parts_of(picture: Pixels, finder: Finder | None, height: int, width: int, re
     Without a finder that is the picture itself.
     """
     found = [Part(picture)] if finder is None else finder.find(picture)
-    return [
-        part
-        if part.values.shape[:2] == (height, width)
-        else replace(part, values=resize_picture(part.values, height, width, resize))
-        for part in found
-    ]
+    return [part_sized(part, height, width, resize) for part in found]
+
+
+def part_sized(part: Part, height: int, width: int, resize: Resize) -> Part:
+    """A part of a picture at the size that an encoder takes."""
+    if part.values.shape[:2] == (height, width):
+        return part
+    return replace(part, values=resize_picture(part.values, height, width, resize))
 
 
 def shown_part(parts: list[Part], finder: Finder | None, name: str) -> Part:

@@ -26,8 +26,9 @@ from likewise.encoder import Encoded, Encoding, Item, Pictures, Preprocessing
 from likewise.encoder.preprocessing import Readable
 from likewise.errors import DataError
 from likewise.media.pictures import Pixels
-from likewise.prepare import Finder, Part, parts_of, shown_part
+from likewise.prepare import Box, Finder, Part, part_sized, shown_part
 from likewise.server.decoding import Budget, Decoders, Opened
+from likewise.server.limits import Limits
 from likewise.server.refusals import busy
 
 BATCH = 64  # pictures encoded at once, if as many wait
@@ -65,7 +66,7 @@ class _Rows:
 class _Look:
     """A picture in which parts are to be found."""
 
-    how: Pictures
+    finder: Finder
     picture: Pixels
     answer: Future[list[Part]] = field(default_factory=Future[list[Part]])
 
@@ -77,14 +78,15 @@ class Lane:
     Args:
         decoders: what makes pixels of pictures.
         capacity: pictures that may be here at a time: being decoded, waiting, or being encoded.
+        parts: that are encoded of one picture, at most.
 
     Attributes:
         batches, encoded: how many since the start.
         refused: pictures that found the queue full.
     """
 
-    def __init__(self, decoders: Decoders, capacity: int) -> None:
-        self._decoders, self._capacity = decoders, capacity
+    def __init__(self, decoders: Decoders, capacity: int, parts: int = Limits.parts) -> None:
+        self._decoders, self._capacity, self._parts = decoders, capacity, parts
         self._lock = Lock()
         self._came, self._left = Condition(self._lock), Condition(self._lock)  # jobs, and pictures
         self._jobs: deque[_Rows | _Look] = deque()
@@ -138,8 +140,11 @@ class Lane:
             Refusal: 503, the queue is full; 413, a picture too large, or too slow to decode.
         """
         how = encoder.ready()
-        parts: list[Part] = []
+        rows: list[np.ndarray] = []  # that wait to be encoded; of others no pixels are held any more
+        blocks: list[Tensor] = [torch.empty(0, *encoder.embedded)]
         kept: list[int] = []
+        boxes: list[Box | None] = []
+        flaws: list[str | None] = []
         sizes: list[tuple[int, ...]] = []
         problems: list[tuple[int, str]] = []
         budget = self._decoders.budget()
@@ -150,17 +155,28 @@ class Lane:
                 try:
                     opened = self._opened(item, how, budget)
                     found = chosen(opened.parts, how.prepare, str(item))
-                    parts += found
-                    kept += [i] * len(found)
-                    sizes += [opened.size] * len(found)
+                    if len(found) > self._parts:
+                        rule, received = (
+                            f"Of a picture up to {self._parts} parts are encoded",
+                            f"{item}, with {len(found)}",
+                        )
+                        raise DataError(rule, received, "Send it in pieces.")
                 except DataError as error:
                     problems.append((i, str(error)))
-            rows = [how.laid_out(part) for part in parts]
-            # In turns: a picture may have hundreds of parts, and others wait.
-            blocks = [self._encoded(encoder, rows[i : i + BATCH], at_once) for i in range(0, len(rows), BATCH)]
-            embeddings = torch.cat(blocks) if blocks else torch.empty(0, *encoder.embedded)
-        boxes, flaws = tuple(part.box for part in parts), tuple(part.flaw for part in parts)
-        return Encoded(embeddings, np.array(kept, np.int64), tuple(problems), boxes, flaws), sizes
+                    continue
+                rows += [how.laid_out(part) for part in found]
+                kept += [i] * len(found)
+                boxes += [part.box for part in found]
+                flaws += [part.flaw for part in found]
+                sizes += [opened.size] * len(found)
+                # In turns: a request may have thousands of parts, and others wait.
+                while len(rows) >= BATCH:
+                    blocks.append(self._encoded(encoder, rows[:BATCH], at_once))
+                    del rows[:BATCH]
+            if rows:
+                blocks.append(self._encoded(encoder, rows, at_once))
+        answer = Encoded(torch.cat(blocks), np.array(kept, np.int64), tuple(problems), tuple(boxes), tuple(flaws))
+        return answer, sizes
 
     def close(self) -> None:
         """Encodes what is here, and takes nothing more."""
@@ -182,9 +198,17 @@ class Lane:
         assert isinstance(how, Pictures)  # nothing is found in sounds
         with self._whole:
             picture = self._decoders.picture(item.read(), str(item), how, budget)
-            job = _Look(how, picture)
+            job = _Look(how.prepare, picture)
             self._queue(job)
-            return Opened(job.answer.result(), picture.shape[:2])
+            found, began = job.answer.result(), time.perf_counter()
+            # Here, as it takes no network; by its own time, as a stranger says how many and how large they are.
+            parts: list[Part] = []
+            for part in found[: self._parts + 1]:  # one more than are encoded shows that there are more
+                parts.append(part_sized(part, how.height, how.width, how.resize))
+                if time.perf_counter() - began > budget.next:
+                    raise budget.late(str(item))
+            budget.left -= time.perf_counter() - began
+            return Opened(parts, picture.shape[:2])
 
     def _has_learned(self, finder: Finder) -> bool:
         """Whether it goes by parameters that the model keeps, which decoders do not have."""
@@ -231,9 +255,9 @@ class Lane:
                 self._encode(batch)
 
     def _look(self, job: _Look) -> None:
-        began, how = time.perf_counter(), job.how
+        began = time.perf_counter()
         try:
-            job.answer.set_result(parts_of(job.picture, how.prepare, how.height, how.width, how.resize))
+            job.answer.set_result(job.finder.find(job.picture))
         except Exception as error:  # it is for who waits; the next one may go well
             job.answer.set_exception(error)
             return

@@ -18,7 +18,8 @@ class Limits:
         picture_bytes: of one picture.
         pixels: of one picture, as its header says, before it is decoded.
         sound_seconds: of one sound, as its header says and as it is decoded.
-        decode_seconds: for decoding one picture.
+        decode_seconds: for decoding one picture, and for cutting out what a detector finds in it.
+        parts: that are encoded of one picture.
         body_seconds: until the body of a request has arrived.
         files: pictures in one request; in one to cluster, `cluster_files`.
         queue: pictures, and requests, that are being worked on or wait for it.
@@ -29,6 +30,7 @@ class Limits:
     pixels: int = 24_000_000
     sound_seconds: float = 600.0
     decode_seconds: float = 5.0
+    parts: int = 128
     body_seconds: float = 30.0
     files: int = 64
     cluster_files: int = 1000

@@ -78,7 +78,7 @@ class Service:
             else Gallery.open(gallery, model, encode=self._encode)
         )  # fmt: skip
         self._decoders = Decoders(self.limits)
-        self._lane = Lane(self._decoders, self.limits.queue)
+        self._lane = Lane(self._decoders, self.limits.queue, self.limits.parts)
         self.jobs = Jobs()
         self.tries, self.shares = Tries(), Shares(self.limits.queue // 2)
         self._lock = Lock()
@@ -96,11 +96,7 @@ class Service:
     @property
     def fingerprint(self) -> str:
         """The model's; found once for each, as it is a hash of all parameters."""
-        model = self._asked
-        with self._lock:
-            if self._known is None or self._known[0] is not model:
-                self._known = model, model.fingerprint
-            return self._known[1]
+        return self._fingerprint_of(self._asked)
 
     @property
     def gallery(self) -> Gallery:
@@ -155,15 +151,18 @@ class Service:
 
     def encode(self, uploads: Sequence[Upload]) -> dict[str, Any]:
         """See `likewise.server.looking.encoded`."""
-        return self._signed(encoded(self._lane, self.asked(Model), uploads))
+        model = self.asked(Model)
+        return self._signed(model, encoded(self._lane, model, uploads))
 
     def classify(self, uploads: Sequence[Upload], top: int) -> dict[str, Any]:
         """See `likewise.server.looking.classified`."""
-        return self._signed(classified(self._lane, self.asked(Classifier), uploads, top))
+        model = self.asked(Classifier)
+        return self._signed(model, classified(self._lane, model, uploads, top))
 
     def detect(self, uploads: Sequence[Upload], score: float | None, overlap: float) -> dict[str, Any]:
         """See `likewise.server.looking.detected`."""
-        return self._signed(detected(self._lane, self.asked(Detector), uploads, score, overlap))
+        model = self.asked(Detector)
+        return self._signed(model, detected(self._lane, model, uploads, score, overlap))
 
     def cluster(self, uploads: Sequence[Upload], options: ClusterOptions, fmr: float | None) -> Job:
         """Takes on a job that groups pictures; what can be refused at once is.
@@ -217,6 +216,12 @@ class Service:
     def _encode(self, items: Sequence[Item]) -> Encoded:
         return self._lane.encode(self.asked(Model).encoder, items)
 
-    def _signed(self, values: dict[str, Any]) -> dict[str, Any]:
-        """With the fingerprint of the model that answered."""
-        return {"fingerprint": self.fingerprint, **values}
+    def _signed(self, model: Served, values: dict[str, Any]) -> dict[str, Any]:
+        """With the fingerprint of the model that answered, though another may have taken its place by now."""
+        return {"fingerprint": self._fingerprint_of(model), **values}
+
+    def _fingerprint_of(self, model: Served) -> str:
+        with self._lock:
+            if self._known is None or self._known[0] is not model:
+                self._known = model, model.fingerprint
+            return self._known[1]

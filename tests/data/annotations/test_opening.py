@@ -65,3 +65,10 @@ def test_wrong_use(tmp_path, write):
         lw.open_boxes(tmp_path / "gone")
     with pytest.raises(DataError, match="which is neither"):
         lw.open_boxes(tmp_path / "a.xml")
+
+
+def test_a_file_of_another_format_that_cannot_be_read_spoils_nothing(tmp_path, picture, write):
+    picture("a.png")
+    write("a.xml", VOC)
+    (tmp_path / "x.json").symlink_to(tmp_path / "gone.json")
+    assert lw.open_boxes(tmp_path).files == ("a.png",)

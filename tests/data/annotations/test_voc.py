@@ -218,3 +218,42 @@ def test_one_list_of_all_pictures_divides_nothing(tmp_path, picture, write):
     write("ImageSets/Main/trainval.txt", "a\nb\n")
     data = lw.open_boxes(tmp_path)
     assert (data.parts, data.problems) == (None, ())
+
+
+def test_each_folder_has_its_own_lists(tmp_path, picture, write):
+    for root, train, test in (("A", "1\n2\n", "3\n"), ("B", "2\n3\n", "1\n")):
+        for name in "123":
+            picture(f"{root}/JPEGImages/{name}.png")
+            write(f"{root}/Annotations/{name}.xml", xml(marked("cat", 1, 1, 9, 9), filename=f"{name}.png"))
+        write(f"{root}/ImageSets/Main/train.txt", train)
+        write(f"{root}/ImageSets/Main/test.txt", test)
+    data = lw.open_boxes(tmp_path)
+    parts = dict(zip(((file[0], file[-5]) for file in data.files), data.parts.tolist(), strict=True))
+    assert [key for key, part in parts.items() if part == "test"] == [("A", "3"), ("B", "1")]
+    assert data.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("my cat\nb.png\n", None),
+        ("my cat\nb\ngone\n", "1 of 3, 'gone' first: passed over"),
+        ("my cat\nb\na\n", "A picture is in one list; got 1 in others too, 'a.png' first: taken for test"),
+        ("m\0y\0\n", "zeros among its bytes, as UTF-16 has them: the list is not read"),
+        ("x" * (2**22 + 1), "at most 4,194,304 bytes"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_told(tmp_path, picture, write, lines, told):
+    for name in ("a", "b", "my cat"):
+        picture(f"{name}.png")
+        write(f"{name}.xml", xml(marked("cat", 1, 1, 9, 9), filename=f"{name}.png"))
+    write("ImageSets/Main/train.txt", "a\n")
+    write("ImageSets/Main/test.txt", lines)
+    data = lw.open_boxes(tmp_path)
+    if told is None:
+        assert dict(zip(data.files, data.parts.tolist(), strict=True)) == {
+            "a.png": "train", "b.png": "test", "my cat.png": "test",
+        }  # fmt: skip
+        assert data.problems == ()
+    else:
+        assert told in one_reason(data, "ImageSets/Main/test.txt")

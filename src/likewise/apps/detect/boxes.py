@@ -95,11 +95,14 @@ def relabelled(data: BoxSet, names: tuple[str, ...]) -> BoxSet:
 
 
 def cut_out(picture: Pixels, box: Sequence[float], margin: float = 0.0) -> Part:
-    """What a box shows, with `margin` of its sides around it, as far as the picture goes; at least a pixel."""
+    """What a box shows, with `margin` of its sides around it, as far as the picture goes; at least a pixel.
+
+    Its values are those of the picture, not a copy: many large boxes take no more memory than it does.
+    """
     x, y, width, height = box
     left, top = max(0, int(np.floor(x - margin * width))), max(0, int(np.floor(y - margin * height)))
     right = min(picture.shape[1], int(np.ceil(x + width * (1 + margin))))
     bottom = min(picture.shape[0], int(np.ceil(y + height * (1 + margin))))
     left, top = min(left, picture.shape[1] - 1), min(top, picture.shape[0] - 1)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
-    return Part(picture[top:bottom, left:right].copy(), (left, top, right - left, bottom - top))
+    return Part(picture[top:bottom, left:right], (left, top, right - left, bottom - top))

@@ -194,8 +194,8 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
             kept = Boxes(placed, labels[i][sure].numpy(), scores[i][sure].double().numpy(), size)
             kept = kept.at(np.flatnonzero((kept.boxes[:, 2:] >= LEAST_SIDE).all(axis=1)))
             corners = sized_to_corners(torch.from_numpy(kept.boxes))
-            best = nms(corners, torch.from_numpy(kept.scores), torch.from_numpy(kept.labels), overlap)
-            found.append(kept.at(best[:MOST_BOXES].numpy()))
+            best = nms(corners, torch.from_numpy(kept.scores), torch.from_numpy(kept.labels), overlap, MOST_BOXES)
+            found.append(kept.at(best.numpy()))
         return found
 
     def look(

@@ -17,7 +17,7 @@ from likewise.media.files import replacing_file
 from likewise.objective.yolo import grid_of
 
 OPSET = 17
-CORNERS = 4  # numbers of a box
+BATCH = "pictures"  # what the file calls the axis of them
 
 
 def export(model: Detector, file: str | Path, threshold: float | None = None) -> dict[str, str]:
@@ -48,25 +48,28 @@ def export(model: Detector, file: str | Path, threshold: float | None = None) ->
         "names": json.dumps(list(model.head.names)),
         "threshold": repr(threshold),
         "overlap": repr(OVERLAP),
-        "pixels": f"{'grey' if model.how.channels == 1 else 'red, green, blue'} in [0, 1]; the whole picture, scaled to"
-        f" fit {model.how.width} x {model.how.height} and in the middle of black",
+        "pixels": f"{'grey' if model.how.channels == 1 else 'red, green, blue'} in [0, 1]; the whole picture, upright,"
+        f" scaled to fit {model.how.width} x {model.how.height} and in the middle of black",
         "boxes": "left, top, right, bottom in these pixels",
         "fingerprint": model.fingerprint,
     }
     if (others := begun_with(model.encoder.trained)) is not None:
         metadata["weights_of_others"] = others
+    look, pixels = Look(model).eval(), torch.zeros(1, *model.how.layout)
     with replacing_file(file) as fresh:
         with warnings.catch_warnings():  # the newer way of torch needs a package more
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                Look(model).eval(), (torch.zeros(1, *model.how.layout),), str(fresh), dynamo=False, opset_version=OPSET,
+                look, (pixels,), str(fresh), dynamo=False, opset_version=OPSET,
                 input_names=["pixels"], output_names=["boxes", "scores"],
-                dynamic_axes={name: {0: "pictures"} for name in ("pixels", "boxes", "scores")},
+                dynamic_axes={name: {0: BATCH} for name in ("pixels", "boxes", "scores")},
             )  # fmt: skip
         graph = onnx.load(str(fresh))
         onnx.helper.set_model_props(graph, metadata)
-        for output, length in zip(graph.graph.output, (CORNERS, len(model.head.names)), strict=True):
-            output.type.tensor_type.shape.dim[2].dim_value = length  # the tracer leaves it open
+        for output, example in zip(graph.graph.output, look(pixels), strict=True):  # the tracer leaves lengths open
+            for dim, length in zip(output.type.tensor_type.shape.dim, example.shape, strict=True):
+                if dim.dim_param != BATCH:
+                    dim.dim_value = length
         onnx.checker.check_model(graph, full_check=True)
         fresh.write_bytes(graph.SerializeToString())
     return metadata

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE
 from likewise.errors import UsageError
 
-LAST_SHARE = 0.5  # of the steps are of the last size, and the others have equal shares
+LAST_SHARE = 0.5  # of the steps are of the last size; of the others each has more the smaller it is, as it is cheaper
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -39,9 +40,10 @@ def sizes_of(size: Size, smallest: int) -> list[Size]:
 
 
 def steps_of(steps: int, sizes: int) -> list[int]:
-    """How many of all steps are of each size; at least one of each as far as they last, the last size first."""
+    """How many of all steps are of each size, the smallest first; where there are few, some sizes have none."""
     if sizes == 1:
         return [steps]
     last = max(1, math.ceil(LAST_SHARE * steps))
-    each, more = divmod(steps - last, sizes - 1)
-    return [*(each + (i >= sizes - 1 - more) for i in range(sizes - 1)), last]
+    total = sizes * (sizes - 1) // 2  # of shares of sizes - 1, ..., 2, 1
+    ends = [(steps - last) * (total - left * (left + 1) // 2) // total for left in range(sizes - 1, -1, -1)]
+    return [*(after - before for before, after in pairwise(ends)), last]

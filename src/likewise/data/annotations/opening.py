@@ -51,10 +51,10 @@ def open_boxes(
         raise UsageError("Boxes are in coco, voc or yolo", repr(format))
     if not where.exists():
         raise DataError(NONE, f"{str(path)!r}, which is not there", "Check the path.")
-    kinds = [format] if format else list(_formats(where))
-    if not kinds:
+    formats = _formats(where)
+    kind = format or next(formats, None)
+    if kind is None:
         raise DataError(NONE, f"{str(path)!r}, which is neither", "See docs/boxes.md.")
-    kind, *others = kinds
     if pictures is not None and kind != "coco":
         raise UsageError("A folder of pictures is given for COCO alone", FORMATS[kind].called, "Leave it out.")
     origin = str(path)
@@ -64,7 +64,7 @@ def open_boxes(
     else:
         reader: Callable[[Path], Annotations] = voc.read if kind == "voc" else yolo.read
         found = reader(where if where.is_dir() else where.parent)
-    for other in others:
+    for other in _others(formats) if format is None else ():
         received = f"{FORMATS[other].called} beside {FORMATS[kind].called}"
         found.problems.append(
             flaw(str(path), "A folder is annotated in one format", received, "the former is not read")
@@ -79,6 +79,14 @@ def box_format(path: str | os.PathLike[str]) -> str | None:
         DataError: a folder that may not be listed.
     """
     return next(_formats(Path(path)), None)
+
+
+def _others(formats: Iterator[str]) -> list[str]:
+    """What is left of `formats`; where a file of theirs cannot be read, they are none of the data."""
+    try:
+        return list(formats)
+    except DataError:
+        return []
 
 
 def _formats(where: Path) -> Iterator[str]:

@@ -13,11 +13,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, number, refused
+from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, flaw, number, refused
 from likewise.data.annotations.pairing import Pictures, annotation_files
 from likewise.data.boxes import BoxSet
 from likewise.data.loaders import below, natural
 from likewise.errors import DataError
+from likewise.media.pictures import PICTURE_SUFFIXES
 
 MOST_BYTES = 2**22  # of an XML file
 CLASSES = "classes.txt"  # names in their order, where there is one; of VOC's own files none says it
@@ -52,7 +53,7 @@ def read(root: Path) -> Annotations:
         picture = pictures.take(file, (tree.findtext("filename") or "").strip(), problems)
         if picture is not None:
             found.append((picture, (objects, _size(tree))))
-    listed, parts = _listed(root), _parts(root)
+    listed, parts = _listed(root), _parts(root, [picture for picture, _ in found], problems)
     others = {name for _, (objects, _) in found for name, _, _ in objects} - set(listed)
     names = (*listed, *sorted(others, key=natural))
     place = {name: i for i, name in enumerate(names)}
@@ -65,7 +66,7 @@ def read(root: Path) -> Annotations:
             ignored=flags([difficult for _, _, difficult in objects]),
             size=size,
             first=1,
-            part=parts.get(picture.stem),
+            part=parts.get(picture),
         )
         for picture, (objects, size) in found
     ]
@@ -156,17 +157,46 @@ def _size(tree: ElementTree.Element) -> tuple[int, int] | None:
     return (int(height), int(width)) if 0 < height < 1e9 and 0 < width < 1e9 else None
 
 
-def _parts(root: Path) -> dict[str, str]:
-    """The part that lists of files put each picture in, by its stem."""
+def _parts(root: Path, pictures: Sequence[PurePosixPath], problems: Problems) -> dict[PurePosixPath, str]:
+    """The part of each picture that a list in the folder `LISTS` beside its own, or beside one above, names.
+
+    Of a picture in several lists the last one of `USES` counts: val says more than trainval.
+    """
     lists = [
         file for file in below(root, lambda name: name.endswith(".txt") and Path(name).stem in USES)
         if file.parts[-3:-1] == LISTS
     ]  # fmt: skip
-    found: dict[str, str] = {}
+    places = {(folder, picture.stem): picture for picture in pictures for folder in picture.parents}
+    found: dict[PurePosixPath, str] = {}
     for file in sorted(lists, key=lambda file: list(USES).index(file.stem)):
-        content = bounded(root / file, MOST_BYTES, "A list of pictures").decode("utf-8-sig", "replace")
-        found |= {fields[0]: USES[file.stem] for line in content.splitlines() if (fields := line.split())}
+        try:
+            content = bounded(root / file, MOST_BYTES, "A list of pictures")
+            if b"\0" in content:
+                raise DataError("A list of pictures is text in UTF-8", "zeros among its bytes, as UTF-16 has them")
+        except DataError as error:
+            problems.append((str(file), f"{str(error).removesuffix('.')}: the list is not read"))
+            continue
+        names = [line.strip() for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+        named = [places.get((file.parents[2], _stem(name))) for name in names]
+        lacking = [name for name, picture in zip(names, named, strict=True) if picture is None]
+        if lacking:
+            received = f"{len(lacking):,} of {len(names):,}, {lacking[0]!r:.80} first"
+            problems.append(flaw(str(file), "Names in a list are of annotated pictures", received, "passed over"))
+        use, both = USES[file.stem], list[PurePosixPath]()
+        for picture in filter(None, named):
+            if found.get(picture, use) != use and file.stem != "val":
+                both.append(picture)
+            found[picture] = use
+        if both:
+            received = f"{len(both):,} in others too, {str(both[0])!r} first"
+            problems.append(flaw(str(file), "A picture is in one list", received, f"taken for {use}"))
     return found
+
+
+def _stem(name: str) -> str:
+    """A name as lists have it, without the suffix of a picture, if somebody gave it one."""
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
 
 
 def _listed(root: Path) -> list[str]:
