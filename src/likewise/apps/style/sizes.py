@@ -8,7 +8,7 @@ from itertools import pairwise
 from likewise.apps.style.options import LEAST_SIDE, USUAL_SIZE
 from likewise.errors import UsageError
 
-LAST_SHARE = 0.5  # of the steps are of the last size; of the others each has more the smaller it is, as it is cheaper
+LAST_SHARE = 0.48  # of the steps are of the last size; of the others each has more the smaller it is, as it is cheaper
 
 Size = tuple[int, int]  # height and width in pixels
 
