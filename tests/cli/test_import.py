@@ -11,6 +11,9 @@ import pytest
 from onnx_drawn import embedder, node, tensor, write
 from PIL import Image
 
+from likewise.apps.detect import LearnedBoxes
+from likewise.encoder import PARTS
+from likewise.matching import load
 from likewise.prepare import FINDERS
 
 Run = Callable[..., object]
@@ -149,6 +152,20 @@ def test_numbers_that_are_not_finite(run: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "n.onnx", nodes, [tensor("nan", np.float32("nan"))], {"x": ["N", 1, 8, 8]},
                  {"y": ["N", 64]})  # fmt: skip
     assert "finite" in run("import", file, "--out", tmp_path / "m", "--std", 255).refused(3)
+
+
+def test_what_its_detector_was_fitted_to_is_known(
+    run: Run, of_digits: Path, detector: LearnedBoxes, tmp_path: Path
+) -> None:
+    assert (
+        run(
+            "import", of_digits, "--mean", 0, "--std", 255, "--prepare", detector.folder, "--out", tmp_path / "m"
+        ).status
+        == 0
+    )
+    seen, theirs = load(tmp_path / "m").encoder.seen, detector.model.encoder.seen
+    assert seen.items.tolist() == theirs.items[theirs.parts <= PARTS.index("valid")].tolist()
+    assert seen.trained_identities().tolist() == []
 
 
 def test_faces_are_found_before(run: Run, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import likewise as lw
+from likewise.apps.style.options import Styled
 from likewise.cli.style import style
 
 Run = Callable[..., object]
@@ -114,6 +115,17 @@ def test_a_preview_takes_no_place_of_another_picture(run: Run, given: list[objec
     assert Path("out.preview.png").read_bytes() == before
     assert run(*arguments).status == 0  # without previews nothing is in the way
     assert Path("out.preview.png").read_bytes() == before
+
+
+def test_where_the_picture_cannot_be_written_its_preview_stays(
+    run: Run, given: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise lw.DataError("A file can be written", "no space left")
+
+    monkeypatch.setattr(Styled, "save", full)
+    assert "no space left" in run(*given, "--preview", 2).err
+    assert Image.open("out.preview.png").size == (40, 30)
 
 
 def test_what_ended_as_it_should_has_no_word_on_stopping(run: Run, given: list[object]) -> None:
