@@ -157,12 +157,8 @@ def test_numbers_that_are_not_finite(run: Run, tmp_path: Path) -> None:
 def test_what_its_detector_was_fitted_to_is_known(
     run: Run, of_digits: Path, detector: LearnedBoxes, tmp_path: Path
 ) -> None:
-    assert (
-        run(
-            "import", of_digits, "--mean", 0, "--std", 255, "--prepare", detector.folder, "--out", tmp_path / "m"
-        ).status
-        == 0
-    )
+    made = run("import", of_digits, "--mean", 0, "--std", 255, "--prepare", detector.folder, "--out", tmp_path / "m")
+    assert made.status == 0
     seen, theirs = load(tmp_path / "m").encoder.seen, detector.model.encoder.seen
     assert seen.items.tolist() == theirs.items[theirs.parts <= PARTS.index("valid")].tolist()
     assert seen.trained_identities().tolist() == []
