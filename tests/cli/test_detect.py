@@ -12,7 +12,7 @@ import pytest
 from drawn_scenes import SIDE, scene, scene_folder
 from PIL import Image
 
-from likewise.apps.detect import LearnedBoxes
+from likewise.apps.detect import Detector, LearnedBoxes
 
 Run = Callable[..., Any]
 
@@ -136,8 +136,14 @@ def test_a_part_of_its_training_can_be_named(run: Run, tmp_path: Path) -> None:
     assert run("evaluate", model, new, "--part", "test").status == 2
 
 
-def test_a_promise_that_cannot_be_is_refused_before_anything_is_looked_at(run: Run, model: Path) -> None:
-    assert "between 0 and 1" in run("calibrate", model, "gone", "--score-precision", 1.5).refused(2)
+def test_a_promise_that_cannot_be_is_refused_before_anything_is_looked_at(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = scene_folder(tmp_path / "scenes", 6)
+    looked: list[object] = []
+    monkeypatch.setattr(Detector, "look", lambda *what, **_: looked.append(what))
+    assert "between 0 and 1" in run("calibrate", model, data, "--score-precision", 1.5).refused(2)
+    assert not looked
 
 
 def test_trained_from_a_folder_and_exported(run: Run, tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ class TestEnrol:
 
     @pytest.mark.parametrize("metadata", ["{", "3", "[1]", '{"a": NaN}'])
     def test_metadata_that_are_no_object(self, run: Run, gallery: Path, files: Files, metadata: str) -> None:
-        run("enrol", gallery, "nine", *files(9, slice(1)), "--metadata", metadata).refused(2)
+        line = run("enrol", gallery, "nine", *files(9, slice(1)), "--metadata", metadata).refused(2)
+        assert "Metadata are a JSON object" in line
 
 
 class TestIdentify:

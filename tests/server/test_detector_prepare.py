@@ -135,7 +135,7 @@ def test_of_a_picture_so_many_parts_are_encoded(tmp_path: Path, model: lw.Model)
         assert said["skipped"] == [
             {
                 "file": "two.png",
-                "reason": "Of a picture up to 1 parts are encoded; got two.png, with 2. Send it in pieces.",
+                "reason": "Of a picture up to 1 parts are encoded; got two.png, with more. Send it in pieces.",
             }
         ]
 

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from likewise.encoder import PARTS, Pictures, Seen
-from likewise.encoder.seen import NOBODY
+from likewise.encoder import Pictures, Seen
+from likewise.encoder.seen import FITTING, NOBODY
 from likewise.errors import UsageError
 from likewise.matching import Model
 from likewise.matching.folder import read_seen
 from likewise.prepare import FINDERS, finder_called
-
-FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which a detector finds better
 
 
 def met_by(name: str | None) -> Seen:
@@ -30,7 +28,7 @@ def met_by(name: str | None) -> Seen:
     if name is None or name in FINDERS:
         return Seen()
     found = read_seen(Path(name))
-    items = found.items[np.isin(found.parts, FITTED)]
+    items = found.items[found.used_for(found.items, *FITTING)]
     return Seen.of("train", items, np.full(len(items), NOBODY))
 
 

@@ -138,11 +138,6 @@ def calibrate_answers(model: str, data: str, out: Path | None, group_from: str |
 
 def say_known(model: Classifier | Detector, data: Dataset | BoxSet, uses: tuple[str, ...], text: str) -> None:
     """How many of `data` the model had for `uses`, in `text`, if any."""
-    import numpy as np
-
-    from likewise.encoder import PARTS
-
-    of = model.encoder.seen.uses(data.contents)
-    known = int(np.isin(of, [PARTS.index(use) for use in uses]).sum())
+    known = int(model.encoder.seen.used_for(data.contents, *uses).sum())
     if known:
         say(text.format(f"{known:,}", f"{len(data):,}"))

@@ -115,7 +115,6 @@ def calibrate_boxes(
 ) -> None:  # fmt: skip
     """Sets the score from which on a box counts."""
     from likewise.apps.detect import Detector
-    from likewise.apps.detect.scores import check_promise
     from likewise.apps.parts import items_of_part
     from likewise.data.annotations import open_boxes
     from likewise.encoder import Seen
@@ -124,8 +123,6 @@ def calibrate_boxes(
 
     if out is not None:
         check_replaceable(out, marker=CONFIG)
-    if precision is not None:
-        check_promise(precision)
     loaded, whole = Detector.load(model), open_boxes(data, group_from=group_from)
     report_skipped(whole.problems)
     opened = items_of_part(loaded.encoder.seen, whole, part, say)

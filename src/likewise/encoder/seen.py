@@ -12,6 +12,7 @@ IntArray = NDArray[np.int64]
 
 PARTS = ("train", "valid", "tune", "test")  # what an item can have been used for, the hardest use first
 TRAIN = 0
+FITTING = ("train", "valid")  # uses after which a model does better on an item than on others
 NOBODY = -1  # whose an item is that was met without being told from others, as by a detector
 
 
@@ -62,6 +63,10 @@ class Seen:
         """(N,) the place in `PARTS` of what each content was used for, -1 for new ones."""
         rows = self.rows(items)
         return np.where(rows >= 0, np.append(self.parts, -1)[rows], -1)
+
+    def used_for(self, items: IntArray, *parts: str) -> NDArray[np.bool_]:
+        """(N,) whether each content was used for one of `parts`."""
+        return np.isin(self.uses(items), [PARTS.index(part) for part in parts])
 
     def trained_identities(self) -> IntArray:
         """(k,) identities with an item that was trained on."""

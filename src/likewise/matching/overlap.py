@@ -14,7 +14,7 @@ from likewise.data import BoxSet, Dataset, PairSet
 from likewise.data.contents import of_same_name
 from likewise.data.dataset import IntArray
 from likewise.data.splits import of_fixed_list
-from likewise.encoder import PARTS, Encoding, Seen
+from likewise.encoder import Encoding, Seen
 from likewise.encoder.seen import TRAIN
 from likewise.errors import NamesakeWarning
 
@@ -102,7 +102,7 @@ def taken_for(found: Overlap) -> Unit:
 
 def used_for(seen: Seen, data: Data, part: str) -> Data:
     """The items, or the pairs of items, of `data` that were used for `part` before."""
-    chosen = seen.uses(data.contents) == PARTS.index(part)
+    chosen = seen.used_for(data.contents, part)
     if isinstance(data, PairSet):
         chosen = chosen[data.first] & chosen[data.second]
     return cast(Data, data.subset(np.flatnonzero(chosen), f"{data.origin}, its {part} part in training"))

@@ -156,11 +156,8 @@ class Lane:
                     opened = self._opened(item, how, budget)
                     found = chosen(opened.parts, how.prepare, str(item))
                     if len(found) > self._parts:
-                        rule, received = (
-                            f"Of a picture up to {self._parts} parts are encoded",
-                            f"{item}, with {len(found)}",
-                        )
-                        raise DataError(rule, received, "Send it in pieces.")
+                        rule = f"Of a picture up to {self._parts} parts are encoded"
+                        raise DataError(rule, f"{item}, with more", "Send it in pieces.")
                 except DataError as error:
                     problems.append((i, str(error)))
                     continue

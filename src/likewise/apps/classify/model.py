@@ -14,15 +14,15 @@ from torch import Tensor
 from likewise.apps.classify.calibration import HALF, AnswerCalibration, calibrated
 from likewise.apps.classify.card import card
 from likewise.data import Dataset
-from likewise.encoder import PARTS, Encoded, Encoder, Head, Item, Progress
+from likewise.encoder import Encoded, Encoder, Head, Item, Progress
 from likewise.encoder.preprocessing import name_of
+from likewise.encoder.seen import FITTING
 from likewise.errors import DataError, ModelError, UsageError
-from likewise.matching import TaskModel, overlap, read_model
+from likewise.matching import TaskModel, read_model
 from likewise.training.targets import targets_for
 
 TASK = "classify"
 NONE = "none"  # what is said where no class holds
-FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which items look better than others
 FEWEST = 5  # items that a model is calibrated on
 
 
@@ -144,7 +144,7 @@ class Classifier(TaskModel[Encoder, AnswerCalibration]):
             DataError: too few others. DataError, UsageError: see `outputs_for`.
         """
         targets_for(self.head, data)  # what it cannot answer at all is said first
-        used = np.isin(overlap(self.encoder.seen, data).parts, FITTED)
+        used = self.encoder.seen.used_for(data.contents, *FITTING)
         new = int(np.count_nonzero(~used))
         if new < FEWEST:
             found = f"{new} of {len(data)}"

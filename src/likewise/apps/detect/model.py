@@ -18,8 +18,9 @@ from likewise.apps.detect.card import card
 from likewise.apps.detect.matches import found_in, matches_of
 from likewise.apps.detect.scores import ScoreCalibration, calibrated, check_promise
 from likewise.data import BoxSet
-from likewise.encoder import PARTS, Encoder, Head, Item, Pictures, Progress, clipped, from_page
+from likewise.encoder import Encoder, Head, Item, Pictures, Progress, clipped, from_page
 from likewise.encoder.preprocessing import content_of, name_of
+from likewise.encoder.seen import FITTING
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import TaskModel, read_model
 from likewise.media.pictures import Pixels, read_picture
@@ -28,7 +29,6 @@ from likewise.objective.yolo import grid_of
 from likewise.prepare import parts_of
 
 TASK = "detect"
-FITTED = [PARTS.index(use) for use in ("train", "valid")]  # uses after which pictures look better than others
 USUAL_THRESHOLD = 0.25  # of scores, where none was calibrated
 LEAST_SCORE = 0.005  # of boxes that are looked at to draw a curve
 OVERLAP = 0.5  # of two boxes of one class, above which the better one alone is kept
@@ -232,7 +232,7 @@ class Detector(TaskModel[Encoder, ScoreCalibration]):
         """
         if promised is not None:
             check_promise(promised)
-        new = np.flatnonzero(~np.isin(self.encoder.seen.uses(data.contents), FITTED))
+        new = np.flatnonzero(~self.encoder.seen.used_for(data.contents, *FITTING))
         if not len(new):
             raise DataError("A threshold is set on pictures that training did not use", f"none of {len(data)}")
         if len(new) < len(data):

@@ -17,13 +17,13 @@ from likewise.apps.triggerword.listener import Listener, checked, heard_by, stre
 from likewise.apps.triggerword.measure import Heard
 from likewise.apps.triggerword.promise import AlarmCalibration, promise
 from likewise.data import Clips
-from likewise.encoder import PARTS, Encoder, Progress, Seen, evaluating
+from likewise.encoder import Encoder, Progress, Seen, evaluating
+from likewise.encoder.seen import FITTING
 from likewise.errors import DataError, LikewiseError, ModelError, UsageError
 from likewise.matching import TaskModel, read_model
 from likewise.media.sounds import Samples, read_sound, stream_sound
 
 TASK = "triggerword"
-TRAINED, CALIBRATED = ("train", "valid"), ("tune",)  # uses of clips that were seen
 AT_ONCE = 32  # clips that the network hears together
 PIECE = 30.0  # seconds; longer sounds are heard as a stream,
 AT_A_TIME = 5.0  # so many seconds at a time
@@ -107,19 +107,16 @@ class TriggerWord(TaskModel[Encoder, AlarmCalibration]):
 
     def known(self, data: Clips) -> NDArray[np.bool_]:
         """(N,) whether it was trained on each of the clips, or its epoch was chosen by it."""
-        return self._used(data, TRAINED)
+        return self.encoder.seen.used_for(data.contents, *FITTING)
 
     def calibrated_on(self, data: Clips) -> NDArray[np.bool_]:
         """(N,) whether a threshold was set on each of the clips; see `remember`."""
-        return self._used(data, CALIBRATED)
+        return self.encoder.seen.used_for(data.contents, "tune")
 
     def remember(self, data: Clips) -> None:
         """That a threshold was set on these clips: what is measured on them says nothing of a promise."""
         met = Seen.of("tune", data.contents, data.identity_keys())
         self.encoder.seen = self.encoder.seen.joined(met)
-
-    def _used(self, data: Clips, parts: tuple[str, ...]) -> NDArray[np.bool_]:
-        return np.isin(self.encoder.seen.uses(data.contents), [PARTS.index(part) for part in parts])
 
     def promising(self, heard: Heard, per_hour: float) -> TriggerWord:
         """With a threshold for at most `per_hour` false alarms, set on clips that it was not trained on.

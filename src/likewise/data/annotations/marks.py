@@ -255,6 +255,18 @@ def bounded(path: Path, most: int, what: str) -> bytes:
     return content
 
 
+def lines_of(path: Path, most: int, what: str) -> list[str]:
+    """The lines of a text file of at most `most` bytes.
+
+    Raises:
+        DataError: it cannot be read, is larger, or in UTF-16.
+    """
+    content = bounded(path, most, what)
+    if b"\0" in content:
+        raise DataError(f"{what} is text in UTF-8", "zeros among its bytes, as UTF-16 has them")
+    return content.decode("utf-8-sig", "replace").splitlines()
+
+
 def number(value: Any) -> float:
     """A number as JSON or text has it; NaN for what is none, which `gathered` refuses."""
     try:

@@ -13,7 +13,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, flaw, number, refused
+from likewise.data.annotations.marks import (
+    Annotations,
+    Marked,
+    Problems,
+    bounded,
+    flags,
+    flaw,
+    lines_of,
+    number,
+    refused,
+)
 from likewise.data.annotations.pairing import Pictures, annotation_files
 from likewise.data.boxes import BoxSet
 from likewise.data.loaders import below, natural
@@ -170,13 +180,10 @@ def _parts(root: Path, pictures: Sequence[PurePosixPath], problems: Problems) ->
     found: dict[PurePosixPath, str] = {}
     for file in sorted(lists, key=lambda file: list(USES).index(file.stem)):
         try:
-            content = bounded(root / file, MOST_BYTES, "A list of pictures")
-            if b"\0" in content:
-                raise DataError("A list of pictures is text in UTF-8", "zeros among its bytes, as UTF-16 has them")
+            names = [line.strip() for line in lines_of(root / file, MOST_BYTES, "A list of pictures") if line.strip()]
         except DataError as error:
             problems.append((str(file), f"{str(error).removesuffix('.')}: the list is not read"))
             continue
-        names = [line.strip() for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
         named = [places.get((file.parents[2], _stem(name))) for name in names]
         lacking = [name for name, picture in zip(names, named, strict=True) if picture is None]
         if lacking:
@@ -203,5 +210,5 @@ def _listed(root: Path) -> list[str]:
     file = root / CLASSES
     if not file.is_file():
         return []
-    lines = bounded(file, MOST_BYTES, "A list of classes").decode("utf-8-sig", "replace").splitlines()
+    lines = lines_of(file, MOST_BYTES, "A list of classes")
     return list(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from likewise.data.annotations.marks import Annotations, Marked, Problems, bounded, flags, flaw, number, refused
+from likewise.data.annotations.marks import (
+    Annotations,
+    Marked,
+    Problems,
+    bounded,
+    flags,
+    flaw,
+    lines_of,
+    number,
+    refused,
+)
 from likewise.data.annotations.pairing import Pictures, annotation_files, is_labels_folder
 from likewise.data.boxes import BoxSet, shown
 from likewise.data.loaders import below
@@ -118,10 +128,7 @@ def _lines(file: Path, classes: int | None) -> list[list[float]]:
     Raises:
         DataError: a line of another form, or a class that is none.
     """
-    content = bounded(file, MOST_BYTES, "A file of labels")
-    if b"\0" in content:
-        raise DataError("A file of labels is text in UTF-8", "zeros among its bytes, as UTF-16 has them")
-    lines = content.decode("utf-8-sig", "replace").splitlines()
+    lines = lines_of(file, MOST_BYTES, "A file of labels")
     found: list[list[float]] = []
     for i, line in enumerate(lines):
         fields = line.split()
@@ -152,11 +159,10 @@ def _names(root: Path) -> list[str] | None:
     """
     lists = below(root, lambda name: name.lower() == CLASSES or name.lower().endswith((".names", *SETTINGS_SUFFIXES)))
     for file in sorted(lists, key=lambda file: (len(file.parts), file.suffix not in SETTINGS_SUFFIXES, str(file))):
-        content = bounded(root / file, MOST_BYTES, "A list of classes")
         if file.suffix.lower() in SETTINGS_SUFFIXES:
-            names = _named_in_settings(content, str(file))
+            names = _named_in_settings(bounded(root / file, MOST_BYTES, "A list of classes"), str(file))
         else:
-            names = [" ".join(line.split()) for line in content.decode("utf-8-sig", "replace").splitlines()]
+            names = [" ".join(line.split()) for line in lines_of(root / file, MOST_BYTES, "A list of classes")]
             names = names[: max((i + 1 for i, name in enumerate(names) if name), default=0)]
         if names is not None and len(names) > MOST_CLASSES:
             raise DataError(f"There are at most {MOST_CLASSES:,} classes", f"{len(names):,} in {file}")
